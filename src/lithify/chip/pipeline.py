@@ -1,0 +1,109 @@
+"""Latencies of the chip's pipelines, in cycles: the RTL is built from them, the timing simulator reads them."""
+
+from dataclasses import dataclass
+
+from lithify.chip.description import Chip
+
+MEMORY_READ = 2
+"""From a read's address at a scratchpad port to its data at the port."""
+
+DRAM_LATENCY = 100
+"""From the acceptance of a burst's address to its first data beat, in the memory model of every published figure."""
+
+
+BURSTS_IN_FLIGHT = 32
+"""Bursts that the load unit, and the store unit, may each have issued and not finished."""
+
+TRANSFER_START = 5
+"""From the start of a LOAD or STORE to the cycle that may issue its first burst."""
+
+PLANE_CYCLES = 3
+"""The first row of a plane is ready no sooner than this after the first row of the plane before."""
+
+LOAD_RETIRE = 6
+"""From the last data beat of a LOAD on the bus to its retirement."""
+
+STORE_RETIRE = 2
+"""From the last data beat of a STORE on the bus to its retirement; the response comes in between."""
+
+FETCH_GRANULES = 16
+"""Granules of the fetch queue."""
+
+FETCH_BURST_BYTES = 128
+"""Bytes of one burst of the fetch unit."""
+
+FETCH_ARRIVE = 2
+"""From the beat on the bus that completes a granule to the cycle in which the decoder can take it."""
+
+
+@dataclass(frozen=True)
+class ComputePipeline:
+    """Distances in the compute unit, from issue to effect (see docs/architecture.md, section 5).
+
+    take: from an instruction's start to the first cycle in which the feeder may take it.
+    window: from the issue of a word to the cycle in which the array multiplies it.
+    accumulate: from the issue of a word to the first cycle in which its sum can be read from the accumulator.
+    stream: from the issue of a STREAM position's last word to the first beat of the position.
+    walk: from the issue of a position's word to the cycle in which P works out where its factor lies; with "multiply".
+    factor: from there to the address of the factor's word at the residual port.
+    product: from the issue of a position's word to the first beat of its products.
+    bias, multiplier: from a beat's issue to the cycle in which it reads these from the parameters.
+    rounded: from a beat's issue to the cycle that scales and rounds to int8 (bias, conversion, product before it).
+    residual: from a beat's issue to the address of its residual word; used only with the unit "add".
+    lane: from a beat's issue to the results at the lanes.
+    result: from a beat's issue to the write of the word that it completes.
+    retire: from an instruction's last beat to its retirement.
+    """
+
+    take: int
+    window: int
+    accumulate: int
+    stream: int
+    walk: int
+    factor: int
+    product: int
+    bias: int
+    multiplier: int
+    rounded: int
+    residual: int
+    lane: int
+    result: int
+
+    @property
+    def retire(self) -> int:
+        return self.result + 1
+
+
+SCALE_STAGES = 7
+"""Cycles of a lane after the one that reads the sum: bias, normalise, round, multiply (2), round to integer, clamp."""
+
+ADD_STAGES = 9
+"""More cycles with the unit "add": subtract, multiply, round, order, align, add, normalise, round to integer, clamp."""
+
+LOOKUP_STAGES = 1
+"""More cycles with the unit "lookup": from a result to its entry in the table."""
+
+PRODUCT_STAGES = 2
+"""Between a factor at the scratchpad's port and the lanes, after its register: zero points, product."""
+
+
+def compute_pipeline(chip: Chip) -> ComputePipeline:
+    """The compute pipeline of a chip: a wider column needs one more stage of its adder tree."""
+    window = MEMORY_READ + 1
+    walk, factor = 1, 2
+    lane = SCALE_STAGES + 1 + (ADD_STAGES if chip.has("add") else 0)
+    return ComputePipeline(
+        take=2,
+        window=window,
+        accumulate=window + (3 if chip.rows <= 16 else 4),
+        stream=window + 1,
+        walk=walk,
+        factor=factor,
+        product=walk + factor + MEMORY_READ + 1 + PRODUCT_STAGES,
+        bias=1,
+        multiplier=3,
+        rounded=SCALE_STAGES,
+        residual=SCALE_STAGES - MEMORY_READ,
+        lane=lane,
+        result=lane + (LOOKUP_STAGES if chip.has("lookup") else 0),
+    )

@@ -1,0 +1,107 @@
+"""Memories and modelled gates of a chip, and the pages written from the description."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from lithify.chip import Chip, load_chip, write_chip
+from lithify.chip.gates import MEASURED, MEASURED_UNITS, GateCosts, gate_blocks, gate_count
+from lithify.chip.manual import json_schema, manual, schema_text
+from lithify.chip.memories import GRANULE_BYTES, QUEUE_BITS, memories, onchip_bytes
+from lithify.isa import BY_NAME
+from lithify.isa.operations import GRANULE_BYTES as ISA_GRANULE_BYTES
+from lithify.rtl.verilog import verilog
+
+DOCS = Path(__file__).parents[2] / "docs"
+STALE = "stale: python -m lithify.chip.manual docs"
+
+
+def altered(name: str, **keys: object) -> Chip:
+    return Chip.model_validate({**tomllib.loads(write_chip(load_chip(name))), **keys})
+
+
+def test_edge_has_at_most_256_kilobytes_in_all() -> None:
+    edge = load_chip("edge")
+    assert onchip_bytes(edge) == sum(memory.bytes for memory in memories(edge)) <= 262_144
+    sizes = {memory.name: memory.bytes for memory in memories(edge)}
+    assert sizes["scratchpad"] == edge.scratchpad_bytes == 245_760
+    assert sizes["accumulators"] == 16 * 32 * 4
+    assert sizes["parameters"] == 2 * 16 * 8
+    assert sizes["compute queue"] == 8 * 754 // 8
+
+
+def test_widths_are_those_of_the_instructions() -> None:
+    operations = {"load": "LOAD", "compute": "CONV", "store": "STORE"}
+    assert QUEUE_BITS == {queue: sum(field.bits for field in BY_NAME[op].fields) for queue, op in operations.items()}
+    assert GRANULE_BYTES == ISA_GRANULE_BYTES
+
+
+def test_the_table_is_what_the_verilog_has() -> None:
+    chip = load_chip("tiny")
+    files = verilog(chip)
+    texts = {name.removesuffix(".v"): text for name, text in files.items()}
+    names = "|".join(texts)
+    inside = {name: re.findall(rf"^  ({names}) [^(]+\(", text, re.MULTILINE) for name, text in texts.items()}
+    times = dict.fromkeys(texts, 0)
+
+    def count(name: str) -> None:
+        times[name] += 1
+        for below in inside[name]:
+            count(below)
+
+    count("lithify_chip")
+    found = sorted(
+        (times[name], int(words) + 1, int(bits) + 1)
+        for name, text in texts.items()
+        for bits, words in re.findall(r"^  reg \[(\d+):0\] \S+ \[(\d+):0\];", text, re.MULTILINE)
+    )
+    # The parameter buffers are registers to the Verilog.
+    table = sorted((entry.count, entry.words, entry.bits) for entry in memories(chip) if entry.name != "parameters")
+    assert found == table
+
+
+def test_gates_are_those_of_the_synthesised_presets() -> None:
+    # Within 3 percent: the model has one cost a part, whatever logic around it synthesis merges.
+    for name, measured in MEASURED.items():
+        chip = altered(name, units=list(MEASURED_UNITS))
+        assert abs(gate_count(chip) - measured) <= 0.03 * measured
+
+
+def test_gates_grow_with_what_is_built() -> None:
+    edge = load_chip("edge")
+    assert gate_count(edge) == sum(block.gates for block in gate_blocks(edge))
+    for smaller in (
+        *(altered("edge", units=[other for other in edge.units if other != unit]) for unit in edge.units),
+        altered("edge", lanes=8),
+        altered("edge", accumulators=16),
+        load_chip("tiny"),
+    ):
+        assert gate_count(smaller) < gate_count(edge)
+    free = GateCosts(**dict.fromkeys(vars(GateCosts()), 0.0))
+    assert gate_count(edge, free) == 0
+    assert gate_count(edge, GateCosts(**{**vars(free), "multiplier": 2.0})) == 2 * 256
+    # A tree of 16 products: 8 sums of 17 bits, 4 of 18, 2 of 19, 1 of 20; then the accumulator's adder of 32.
+    assert gate_count(edge, GateCosts(**{**vars(free), "adder_bit": 1.0})) == 16 * (136 + 72 + 38 + 20 + 32) + 128
+
+
+def test_the_pages_are_fresh() -> None:
+    assert (DOCS / "chip.md").read_text(encoding="utf-8") == manual(), STALE
+    assert (DOCS / "chip.schema.json").read_text(encoding="utf-8") == schema_text(), STALE
+
+
+@pytest.mark.parametrize("name", ["edge", "tiny"])
+def test_the_schema_describes_every_key_of_the_presets(name: str) -> None:
+    schema = json.loads(schema_text())
+    assert schema == json.loads(json.dumps(json_schema()))
+    table = tomllib.loads(write_chip(load_chip(name)))
+    assert set(table) == set(schema["properties"]) >= set(schema["required"])
+    assert schema["additionalProperties"] is False
+    for key, value in table.items():
+        entry = schema["properties"][key]
+        if "enum" in entry:
+            assert value in entry["enum"]
+        if "minimum" in entry:
+            assert entry["minimum"] <= value <= entry.get("maximum", value)
