@@ -1,0 +1,102 @@
+"""Instructions to bytes and back, from the table alone."""
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from lithify.errors import LithifyError
+from lithify.isa.operations import BY_NAME, BY_OPCODE, GRANULE_BYTES, Field, Operation
+
+Value = int | float
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction: an operation and a value for every field but the opcode (missing fields are 0).
+
+    Integers lie in the field's range; float32 fields hold a Python float that float32 represents exactly.
+    """
+
+    operation: Operation
+    values: Mapping[str, Value]
+
+    def __getitem__(self, field: str) -> Value:
+        return self.values.get(field, 0)
+
+    def integer(self, field: str) -> int:
+        """The value of an integer field."""
+        return int(self.values.get(field, 0))
+
+
+def instruction(name: str, **values: Value) -> Instruction:
+    """An instruction by the name of its operation, with its fields checked."""
+    operation = BY_NAME[name]
+    known = {field.name: field for field in operation.fields}
+    for key, value in values.items():
+        if key not in known or key == "opcode":
+            raise LithifyError(f"{name} has no field '{key}'; its fields are {', '.join(known)}.")
+        to_bits(known[key], value)
+    return Instruction(operation, dict(values))
+
+
+def value_range(field: Field) -> tuple[int, int]:
+    """Smallest and largest integer of a field."""
+    if field.kind == "signed":
+        return -(1 << (field.bits - 1)), (1 << (field.bits - 1)) - 1
+    return 0, (1 << field.bits) - 1
+
+
+def to_bits(field: Field, value: Value) -> int:
+    """The field's bits for a value; LithifyError if it does not fit."""
+    if field.kind == "float32":
+        return int(struct.unpack("<I", struct.pack("<f", value))[0])
+    low, high = value_range(field)
+    if int(value) != value or not low <= value <= high:
+        raise LithifyError(f"Field '{field.name}' is {value}, but holds whole numbers from {low} to {high}.")
+    return int(value) & ((1 << field.bits) - 1)
+
+
+def from_bits(field: Field, bits: int) -> Value:
+    """The value that the field's bits stand for."""
+    if field.kind == "float32":
+        return float(struct.unpack("<f", struct.pack("<I", bits))[0])
+    if field.kind == "signed" and bits >> (field.bits - 1):
+        return bits - (1 << field.bits)
+    return bits
+
+
+def encode(instructions: Iterable[Instruction]) -> bytes:
+    """The program's instruction bytes."""
+    parts = []
+    for entry in instructions:
+        operation, word = entry.operation, 0
+        offsets = operation.offsets
+        for field in operation.fields:
+            value = operation.opcode if field.name == "opcode" else entry[field.name]
+            word |= to_bits(field, value) << offsets[field.name]
+        parts.append(word.to_bytes(operation.granules * GRANULE_BYTES, "little"))
+    return b"".join(parts)
+
+
+def decode(data: bytes) -> Iterator[Instruction]:
+    """The instructions of a program up to and including END; LithifyError on bytes that are none."""
+    position = 0
+    while position < len(data):
+        operation = BY_OPCODE.get(data[position])
+        if operation is None:
+            raise LithifyError(f"Byte {position} of the program is no instruction: opcode {data[position]} is unknown.")
+        size = operation.granules * GRANULE_BYTES
+        if position + size > len(data):
+            raise LithifyError(f"The program ends inside the {operation.name} instruction at byte {position}.")
+        word = int.from_bytes(data[position : position + size], "little")
+        offsets = operation.offsets
+        values = {
+            field.name: from_bits(field, word >> offsets[field.name] & ((1 << field.bits) - 1))
+            for field in operation.fields
+            if field.name != "opcode"
+        }
+        yield Instruction(operation, values)
+        if operation.name == "END":
+            return
+        position += size
+    raise LithifyError("The program has no END instruction.")

@@ -1,0 +1,160 @@
+"""What a compiled network is: instructions, constants, where tensors lie, and what happens in which order.
+
+A program runs by its segments, one after the other, over an environment of named logical tensors (layout of ONNX):
+conversions and host segments compute on them directly; a chip segment packs its inputs into DRAM, rings the doorbell
+and unpacks its outputs.
+`isa/file.py` saves and loads programs. Nothing here needs the compiler or the model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from lithify.chip import Chip
+
+
+class Base(IntEnum):
+    """What each base register points to when a program runs."""
+
+    CONSTANTS = 0
+    INPUTS = 1
+    OUTPUTS = 2
+    WORKSPACE = 3
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A logical tensor.
+
+    shape: as in ONNX. dtype: "int8", "int32", "int64" or "float32". scale, zero_point: of int8 tensors.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float | None = None
+    zero_point: int = 0
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an int8 tensor that crosses between host and chip lies in DRAM.
+
+    The tensor is an image of height x width x channels: (1, C, H, W) -> H x W x C; (M, K) -> 1 x M x K;
+    (K,) -> 1 x 1 x K. In DRAM: rows of pixels, each `pixel_bytes` long (channels first, the rest fill), with a border
+    of fill pixels around:
+    byte of (y, x, c) = offset + ((y + top) * (left + width + right) + x + left) * pixel_bytes + c.
+    fill: the value of all bytes that are no channel; usually the zero point.
+    """
+
+    tensor: str
+    base: Base
+    offset: int
+    height: int
+    width: int
+    channels: int
+    pixel_bytes: int
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+    fill: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """Bytes in DRAM, borders included."""
+        return (self.top + self.height + self.bottom) * (self.left + self.width + self.right) * self.pixel_bytes
+
+
+@dataclass(frozen=True)
+class ChipSegment:
+    """A stretch that runs on the chip. start, size: bytes into the instructions, multiples of 128, END included."""
+
+    name: str
+    start: int
+    size: int
+    inputs: tuple[Placement, ...]
+    outputs: tuple[Placement, ...]
+
+
+@dataclass(frozen=True)
+class HostSegment:
+    """Float operators that the chip has no unit for: an ONNX model, run by ONNX Runtime.
+
+    operators: its ONNX operator names.
+    """
+
+    name: str
+    operators: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    model: bytes
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Quantize (float32 -> int8), Dequantize (int8 -> float32) or Reshape of one tensor, on the host."""
+
+    name: str
+    operator: str
+    input: str
+    output: str
+
+
+Segment = ChipSegment | HostSegment | Conversion
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a compute instruction writes: the region of `tensor` whose first element is (y, x, channel).
+
+    instruction: index in the whole program's instruction list, which counts every instruction, each END included
+    (`isa/sequence.py`). Height, width and channels follow from the instruction. layer: whose result it is.
+    """
+
+    instruction: int
+    layer: str
+    tensor: str
+    y: int
+    x: int
+    channel: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer as reports show it.
+
+    first, last: instruction indices, last included. macs: multiply-accumulates the model asks for.
+    """
+
+    name: str
+    operator: str
+    first: int
+    last: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled network for one chip.
+
+    inputs, outputs: the user's tensors in the model's order. tensors: every logical tensor by name.
+    instructions: encoded, all chip segments one after the other. constants: contents of DRAM at Base.CONSTANTS.
+    base_bytes: DRAM bytes that each base needs. results: one entry per compute instruction that writes (not `keep`).
+    aliases: tensors that are another tensor's bytes in another shape (Reshape), alias -> original.
+    fused: tensors that exist only inside a fused instruction, and never in a memory.
+    """
+
+    name: str
+    chip: Chip
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    tensors: Mapping[str, TensorInfo]
+    segments: tuple[Segment, ...]
+    instructions: bytes
+    constants: bytes
+    base_bytes: Mapping[Base, int]
+    results: tuple[Result, ...]
+    layers: tuple[Layer, ...]
+    aliases: Mapping[str, str]
+    fused: tuple[str, ...]
