@@ -1,0 +1,5 @@
+"""Trained models in, ONNX graphs out."""
+
+from lithify.frontend.onnx import load, save
+
+__all__ = ["load", "save"]

@@ -1,0 +1,137 @@
+"""ONNX files: read, checked, made static; written so that every runtime of the day opens them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnx
+import onnx.version_converter
+import onnx_ir as ir
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx_ir.passes.common import (
+    ClearMetadataAndDocStringPass,
+    InlinePass,
+    LiftConstantsToInitializersPass,
+    NameFixPass,
+    RemoveInitializersFromInputsPass,
+)
+
+from lithify.errors import LithifyError
+from lithify.frontend import operators, types
+from lithify.frontend.shapes import fix_inputs, infer
+
+OLDEST_OPSET = 13
+"""Per-channel DequantizeLinear begins here; older models are converted up to it."""
+NEWEST_OPSET = 26
+NEWEST_IR = 13
+"""What ONNX Runtime 1.31, the judge, still loads (measured)."""
+
+_ALLOWED = f"Lithify takes {OLDEST_OPSET} to {NEWEST_OPSET}. Export the model with one of those."
+
+_LARGEST_FILE = 2**31 - 2**24
+"""protobuf ends at 2 GiB: beyond this the weights go beside the file."""
+
+
+def load(path: str | Path, shape: Mapping[str, Sequence[int]] | None = None) -> ir.Model:
+    """The model of an ONNX file, float or quantised, with every tensor's shape fixed.
+
+    path: an `.onnx` file; weights stored beside it are read too.
+    shape: for inputs with symbolic dimensions, the shape to compile for, batch included, by input name.
+    Operator sets below 13 are converted to 13; functions are inlined; exporter's notes (source lines) are dropped.
+    Raises LithifyError for a missing or damaged file, an unsupported version, type or operator domain, and
+    for a dynamic shape that `shape` does not fix.
+    """
+    path = Path(path)
+    proto = _convert(_read(path), path)
+    model = ir.serde.deserialize_model(proto)
+    InlinePass()(model)
+    RemoveInitializersFromInputsPass()(model)
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    ClearMetadataAndDocStringPass()(model)
+    model.metadata_props.clear()
+    NameFixPass()(model)
+    operators.check(model, path)
+    fix_inputs(model, shape or {})
+    infer(model, path)
+    types.check(model, path)
+    return model
+
+
+def save(model: ir.Model, path: str | Path) -> None:
+    """Writes the model as one ONNX file, IR version at most 13; above 2 GiB the weights go to `<name>.data` beside it.
+
+    Raises LithifyError where the file cannot be written. The model itself is left as it is.
+    """
+    path = Path(path)
+    stamped = model.clone()
+    stamped.ir_version = min(model.ir_version, NEWEST_IR)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ir.save(stamped, path, external_data=f"{path.name}.data" if too_large(model) else None)
+    except OSError as error:
+        raise LithifyError(
+            f"Cannot write '{path}': {error.strerror or error}. Choose a folder that you may write to."
+        ) from error
+
+
+def too_large(model: ir.Model) -> bool:
+    """Whether the model with its weights is beyond what protobuf can hold in one message."""
+    sizes = (value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None)
+    return sum(sizes) > _LARGEST_FILE
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    if not path.exists():
+        raise LithifyError(f"There is no file '{path}'. Give the path of an ONNX model.")
+    if path.is_dir():
+        raise LithifyError(f"'{path}' is a folder. Give the path of an ONNX model.")
+    try:
+        proto = onnx.load(path, load_external_data=False)
+    except OSError as error:
+        raise LithifyError(f"Cannot read '{path}': {error.strerror or error}.") from error
+    except (DecodeError, ValueError) as error:
+        raise _not_onnx(path) from error
+    if proto.ir_version == 0 or not proto.opset_import or not proto.graph.output:
+        raise _not_onnx(path)
+    if _opset(proto) > NEWEST_OPSET:
+        raise LithifyError(f"'{path}' uses ONNX operator set {_opset(proto)}; {_ALLOWED}")
+    for tensor in onnx.external_data_helper._get_all_tensors(proto):
+        if onnx.external_data_helper.uses_external_data(tensor):
+            beside = path.parent / onnx.external_data_helper.ExternalDataInfo(tensor).location
+            if not beside.exists():
+                raise LithifyError(
+                    f"'{path}' keeps its weights in '{beside.name}', which is missing. Put that file beside the model."
+                )
+    try:
+        onnx.checker.check_model(str(path))
+        onnx.external_data_helper.load_external_data_for_model(proto, str(path.parent))
+    except (onnx.checker.ValidationError, ValueError, OSError) as error:
+        raise LithifyError(
+            f"'{path}' is not a valid ONNX model: {_first_line(error)}. Export it again or repair it."
+        ) from error
+    return proto
+
+
+def _not_onnx(path: Path) -> LithifyError:
+    return LithifyError(f"'{path}' is not an ONNX model. Export the network to ONNX and give that file.")
+
+
+def _convert(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    """The model at an operator set of at least OLDEST_OPSET."""
+    opset = _opset(proto)
+    if opset >= OLDEST_OPSET:
+        return proto
+    try:
+        return onnx.version_converter.convert_version(proto, OLDEST_OPSET)
+    except Exception as error:  # the converter raises whatever its C++ side met
+        raise LithifyError(
+            f"'{path}' uses ONNX operator set {opset}, which could not be converted to {OLDEST_OPSET} "
+            f"({_first_line(error)}); {_ALLOWED}"
+        ) from error
+
+
+def _opset(proto: onnx.ModelProto) -> int:
+    return next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), OLDEST_OPSET)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip().rstrip(".:") for line in str(error).splitlines() if line.strip()), type(error).__name__)

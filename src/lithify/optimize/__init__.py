@@ -1,0 +1,54 @@
+"""Graph to graph: the same network in fewer and more regular operators, ready for quantisation."""
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from lithify.optimize.affine import fold_affine
+from lithify.optimize.bias import fold_bias
+from lithify.optimize.constants import fold_constants
+from lithify.optimize.dead_code import remove_dead_code
+from lithify.optimize.gemm import make_gemm
+from lithify.optimize.identity import remove_identity
+from lithify.optimize.limits import merge_limits
+from lithify.optimize.mean import pool_means
+from lithify.optimize.normalize import convolve_norms
+from lithify.optimize.padding import fold_padding
+from lithify.optimize.prelu import split_prelus
+from lithify.optimize.reshape import unify_reshapes
+from lithify.optimize.sequences import image_sequences
+
+Pass = Callable[[ir.Model], ir.Model]
+
+PASSES: tuple[Pass, ...] = (
+    fold_constants,
+    remove_identity,
+    merge_limits,
+    image_sequences,
+    pool_means,
+    unify_reshapes,
+    fold_padding,
+    make_gemm,
+    split_prelus,
+    fold_bias,
+    fold_affine,
+    convolve_norms,
+    fold_bias,
+    fold_affine,
+    unify_reshapes,
+    remove_dead_code,
+)
+"""Every pass in its order. Each leaves its argument as it is and returns a new model of the same meaning."""
+
+
+def optimize(model: ir.Model) -> ir.Model:
+    """The model after all passes: equal to it up to float rounding, and bit by bit where it is quantised already.
+
+    model: shapes fixed, as `frontend.load` leaves it. Names of inputs and outputs stay.
+    """
+    for apply in PASSES:
+        model = apply(model)
+    return model
+
+
+__all__ = ["PASSES", "Pass", "optimize"]
