@@ -1,0 +1,77 @@
+"""From ranges to the scale and zero point of every int8 tensor; tensors among which values only move share them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from lithify.quantize.placement import Work
+from lithify.quantize.ranges import Range
+
+_STEPS = 255
+_LEAST = -128
+
+SHARED_WITHIN = 4.0
+"""A part of a Concat takes the scale of the whole at once if its own range is at least this part of it: others that
+read it lose two bits at most. Where the Concat is its only reader nothing is lost, for it is rounded once only."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the integers of an int8 tensor mean: real = (integer - zero_point) * step."""
+
+    step: np.float32
+    zero_point: int
+
+
+def scales(works: Sequence[Work], ranges: Mapping[str, Range]) -> dict[ir.Value, Scale]:
+    """The scale of every tensor that the work reads or makes, by its range."""
+    groups = _Groups(works, ranges)
+    for work in works:
+        if work.moves and work.layer.op_type != "Concat":
+            for output in work.outputs:
+                groups.join(work.inputs[0], output)
+    for work in works:
+        if work.layer.op_type == "Concat":
+            _join_parts(work, groups)
+    return {value: scale(groups.range_of(value)) for value in groups.values}
+
+
+def scale(covered: Range) -> Scale:
+    """The scale whose 256 integers cover the range, zero among them exactly."""
+    step = (covered.high - covered.low) / _STEPS
+    if step < float(np.finfo(np.float32).tiny):
+        return Scale(np.float32(1), 0)
+    return Scale(np.float32(step), round(_LEAST - covered.low / step))
+
+
+def _join_parts(work: Work, groups: "_Groups") -> None:
+    (whole,) = work.outputs
+    for part in work.inputs:
+        alone = len(part.uses()) == 1 and not part.is_graph_output()
+        if alone or groups.range_of(part).width * SHARED_WITHIN >= groups.range_of(whole).width:
+            groups.join(part, whole)
+
+
+class _Groups:
+    """Sets of tensors with one scale, and the range that covers all of each."""
+
+    def __init__(self, works: Sequence[Work], ranges: Mapping[str, Range]) -> None:
+        self.values = tuple(dict.fromkeys(value for work in works for value in (*work.inputs, *work.outputs)))
+        self._leader = {value: value for value in self.values}
+        self._ranges = {value: ranges[str(value.name)] for value in self.values}
+
+    def join(self, first: ir.Value, second: ir.Value) -> None:
+        a, b = self._first(first), self._first(second)
+        if a is not b:
+            self._leader[b] = a
+            self._ranges[a] = self._ranges[a] | self._ranges[b]
+
+    def range_of(self, value: ir.Value) -> Range:
+        return self._ranges[self._first(value)]
+
+    def _first(self, value: ir.Value) -> ir.Value:
+        while self._leader[value] is not value:
+            value = self._leader[value]
+        return value
