@@ -1,0 +1,320 @@
+"""Bands: consecutive operations run together, some rows at a time, and what lies between them never leaves the chip.
+
+The last operation is driven band by band; each of its bands pulls just the rows that it needs through the operations
+before it. Every image that is not resident is held in a ring of rows, as many as the order of work needs: nothing is
+computed twice and nothing is loaded twice. A single operation is a stretch of length one.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lithify.chip import Chip
+from lithify.compiler.cost import dram_cycles, group_cycles
+from lithify.compiler.image import Image, Rectangle
+from lithify.compiler.operation import Operation
+from lithify.compiler.weights import chunk_words, groups, weight_words, whole_part
+
+SERIAL_CYCLES = 60
+"""An instruction that reads what the one before wrote waits about so long: the pipelines drain and fill."""
+LEAD_CYCLES = 150
+"""DRAM's latency and the tokens before the first results of a stretch."""
+COMPUTE_BYTES, TRANSFER_BYTES = 96, 32
+"""What instructions take of DRAM's bandwidth."""
+CHUNKS = 4
+"""Chunks that the ring of weights should hold at least, so that some are loaded while one is used."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Rows `first` to before `end` of the results of an operation, with the rows (image, first, end) to load before
+    and to store after: those that nothing will read any more, or share a bank with what is read.
+    """
+
+    operation: int
+    first: int
+    end: int
+    loads: tuple[tuple[str, int, int], ...]
+    stores: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What runs together. operations: of the segment, numbers `first` to before `end`.
+
+    resident: images that lie in the scratchpad whole; stored: results that must get to DRAM.
+    """
+
+    first: int
+    end: int
+    resident: frozenset[str]
+    stored: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Bands:
+    """A stretch and how it is cut.
+
+    turns: the order of work. rows: rows that the ring of each image that is not resident holds.
+    chunk_groups: groups whose weights are loaded together, for each operation. ring_banks: upper banks for weights.
+    weights_stay: whether each weight is loaded once. slots: first banks of the rings. cycles: the estimate.
+    """
+
+    stretch: Stretch
+    turns: tuple[Turn, ...]
+    rows: Mapping[str, int]
+    chunk_groups: tuple[int, ...]
+    ring_banks: int
+    weights_stay: bool
+    slots: Mapping[str, int]
+    cycles: int
+
+
+def fits_bands(operation: Operation) -> bool:
+    """Whether an operation can be run by rows: it makes its whole image, and what it adds has as many rows."""
+    residual = operation.residual
+    return operation.region == operation.y.whole and (
+        residual is None or (residual.image != operation.x.name and not residual.broadcast)
+    )
+
+
+def row_words(image: Image, chip: Chip) -> int:
+    """Words of a row."""
+    return image.width * image.pixel_words(chip.word_bytes)
+
+
+def aligned_rows(image: Image, chip: Chip) -> int:
+    """Rows after which a row begins at a bank again; 1 where that takes too many to matter."""
+    count = chip.bank_words // math.gcd(row_words(image, chip), chip.bank_words)
+    return count if count <= 4 else 1
+
+
+def plan_turns(
+    operations: Sequence[Operation], stretch: Stretch, images: Mapping[str, Image], count: int, chip: Chip
+) -> tuple[Turn, ...]:
+    """The order of work with about `count` bands."""
+    made = {operations[index].y.name: index for index in range(stretch.first, stretch.end)}
+    inner = {name for index in range(stretch.first, stretch.end) for name in operations[index].reads}
+    ends = [index for name, index in made.items() if name not in inner]
+    done = dict.fromkeys(made.values(), 0)
+    loaded: dict[str, int] = {}
+    saved = dict.fromkeys(stretch.stored, 0)
+    readers: dict[str, list[int]] = {name: [] for name in stretch.stored}
+    for index in range(stretch.first, stretch.end):
+        for name in operations[index].reads:
+            readers.setdefault(name, []).append(index)
+    turns: list[Turn] = []
+
+    def pull(index: int, target: int) -> None:
+        if done[index] >= target:
+            return
+        operation = operations[index]
+        loads: list[tuple[str, int, int]] = []
+        for name in operation.reads:
+            if name in made:
+                pull(made[name], needed_end(operation, name, target))
+        for name in operation.reads:
+            end = needed_end(operation, name, target)
+            if name not in made and name not in stretch.resident and loaded.get(name, 0) < end:
+                step = aligned_rows(images[name], chip)
+                end = min(images[name].height, -(-end // step) * step)
+                # Rows that a stride steps over before the first that is needed are never loaded.
+                first = min(needed_first(operations[reader], name, done[reader]) for reader in readers[name])
+                begin = loaded.get(name, first)
+                loads.append((name, begin, end))
+                loaded[name] = end
+        before, done[index] = done[index], target
+        stores: list[tuple[str, int, int]] = []
+        for name in (operation.y.name, *operation.reads):
+            if name in saved:
+                image = images[name]
+                needed = [needed_first(operations[reader], name, done[reader]) for reader in readers[name]]
+                end = storable(image, min([done[made[name]], *needed]), chip)
+                if end > saved[name]:
+                    stores.append((name, saved[name], end))
+                    saved[name] = end
+        turns.append(Turn(index, before, target, tuple(loads), tuple(stores)))
+
+    for band in range(count):
+        for index in ends:
+            image = operations[index].y
+            height = -(-image.height // count)
+            step = aligned_rows(image, chip)
+            if height >= step and count > 1:
+                height = -(-height // step) * step
+            pull(index, min(image.height, (band + 1) * height))
+    # Rows that a stride steps over are results like all others.
+    for index in done:
+        pull(index, operations[index].y.height)
+    return tuple(turns)
+
+
+def storable(image: Image, rows: int, chip: Chip) -> int:
+    """Of the first `rows` rows those that share no bank with the next, which is written while they are stored."""
+    if rows >= image.height:
+        return image.height
+    each = row_words(image, chip)
+    return rows * each // chip.bank_words * chip.bank_words // each
+
+
+def needed_end(operation: Operation, name: str, rows: int) -> int:
+    """Rows of the image `name` that the first `rows` rows of results need."""
+    if name != operation.x.name:
+        return rows
+    read = operation.input_of(Rectangle(0, 0, rows, 1))
+    return read.y + read.height
+
+
+def needed_first(operation: Operation, name: str, row: int) -> int:
+    """The first row of the image `name` that results from `row` on need; beyond the image where there are none."""
+    if row >= operation.y.height:
+        return 1 << 16
+    return row if name != operation.x.name else operation.input_of(Rectangle(row, 0, 1, 1)).y
+
+
+def ring_rows(
+    operations: Sequence[Operation],
+    stretch: Stretch,
+    images: Mapping[str, Image],
+    turns: Sequence[Turn],
+    ahead: int,
+    chip: Chip,
+) -> dict[str, int]:
+    """Rows that the ring of each image that is not resident must hold.
+
+    ahead: turns before that may still use their rows while others are loaded and stored.
+    """
+    indices = range(stretch.first, stretch.end)
+    readers: dict[str, list[int]] = {}
+    for index in indices:
+        for name in operations[index].reads:
+            readers.setdefault(name, []).append(index)
+    made = {operations[index].y.name for index in indices}
+    done = dict.fromkeys(indices, 0)
+    least: dict[str, int] = {}
+    for name in dict.fromkeys((*readers, *sorted(made))):
+        if name in stretch.resident:
+            continue
+        reaches = [needed_end(operations[i], name, 1) for i in readers.get(name, []) if name == operations[i].x.name]
+        spans = [operations[i].sliding for i in readers.get(name, []) if name == operations[i].x.name]
+        span = max(((s.kernel[0] - 1) * s.dilations[0] + s.strides[0] for s in spans), default=1)
+        least[name] = max(span + 1, 2, *reaches) if reaches else max(2, span + 1)
+
+    def oldest(name: str) -> int:
+        return min((needed_first(operations[i], name, done[i]) for i in readers.get(name, [])), default=1 << 16)
+
+    # The oldest rows that the turns before the next still read or store, the latest last.
+    kept: dict[str, list[int]] = {}
+    saved = dict.fromkeys(stretch.stored, 0)
+    for turn in turns:
+        operation = operations[turn.operation]
+        before = {name: oldest(name) for name in operation.reads if name not in stretch.resident}
+        for name, begin, end in turn.loads:
+            first = min([oldest(name), begin, *kept.get(name, [])[-ahead or 9999 :]])
+            least[name] = max(least[name], end - first)
+        name = operation.y.name
+        if name not in stretch.resident:
+            first = min([oldest(name), turn.first, saved.get(name, turn.first), *kept.get(name, [])[-ahead or 9999 :]])
+            least[name] = max(least[name], turn.end - first)
+        done[turn.operation] = turn.end
+        for name, begin, end in turn.stores:
+            kept.setdefault(name, []).append(begin)
+            saved[name] = end
+        for name, value in before.items():
+            if name not in made:
+                kept.setdefault(name, []).append(value)
+    rows = {}
+    for name, count in least.items():
+        step = aligned_rows(images[name], chip)
+        # Where rows share banks, what is loaded or stored must not meet the other end of what is in use either.
+        if step == 1 and ahead and (name in stretch.stored or name not in made):
+            count += -(-chip.bank_words // row_words(images[name], chip))
+        rounded = -(-count // step) * step
+        rows[name] = min(rounded, images[name].height)
+    return rows
+
+
+def ring_banks(image: Image, rows: int, chip: Chip) -> int:
+    """Banks of a ring of rows."""
+    return -(-rows * row_words(image, chip) // chip.bank_words)
+
+
+def plan_bands(
+    operations: Sequence[Operation], stretch: Stretch, images: Mapping[str, Image], free: int, chip: Chip
+) -> Bands | None:
+    """The cut that is estimated fastest with `free` banks; None if there is none. Its `slots` are not yet chosen."""
+    best: Bands | None = None
+    height = operations[stretch.end - 1].y.height
+    for count in sorted({-(-height // -(-height // n)) for n in (*range(1, 9), 10, 12, 14, 16, 19, 28, 38, 56, 112)}):
+        if count > height:
+            break
+        turns = plan_turns(operations, stretch, images, count, chip)
+        for ahead in (2, 1, 0):
+            rows = ring_rows(operations, stretch, images, turns, ahead, chip)
+            room = free - sum(ring_banks(images[name], many, chip) for name, many in rows.items())
+            if room < 1:
+                continue
+            bands = _with_weights(operations, stretch, images, turns, rows, room, ahead, chip)
+            if bands is not None and (best is None or bands.cycles < best.cycles):
+                best = bands
+    return best
+
+
+def _with_weights(
+    operations: Sequence[Operation],
+    stretch: Stretch,
+    images: Mapping[str, Image],
+    turns: tuple[Turn, ...],
+    rows: Mapping[str, int],
+    room: int,
+    ahead: int,
+    chip: Chip,
+) -> Bands | None:
+    chunk_groups, needed, waits = [], 0, 0
+    for index in range(stretch.first, stretch.end):
+        operation = operations[index]
+        if operation.parameters is None:
+            chunk_groups.append(groups(operation, chip))
+            continue
+        each, count = chunk_words(operation, chip, whole_part(operation, chip), 1, True), groups(operation, chip)
+        size = -(-each // chip.bank_words)
+        if size > room:
+            return None
+        if 2 * size > room:
+            # Part of each group's weights can only come when those before are used up.
+            waits += count * (2 * size - room) * chip.bank_words * chip.word_bytes
+        chunk = min(count, max(1, room * chip.bank_words // (CHUNKS * each)))
+        chunk = -(-count // -(-count // chunk))
+        chunk_groups.append(chunk)
+        needed += -(-count // chunk) * -(-chunk * each // chip.bank_words)
+    stay = needed <= room
+    word = chip.word_bytes
+    moved = compute = instructions = transfers = 0
+    lead = sum(row_words(images[name], chip) * (end - first) * word for name, first, end in turns[0].loads)
+    tail = 0
+    for turn in turns:
+        operation = operations[turn.operation]
+        area = Rectangle(0, 0, turn.end - turn.first, operation.y.width)
+        parts = -(-groups(operation, chip) // chunk_groups[turn.operation - stretch.first])
+        compute += groups(operation, chip) * group_cycles(operation, chip, area) + 4 * parts
+        if len(turns) > 1:
+            compute += SERIAL_CYCLES
+        instructions += parts
+        for name, first, end in turn.loads:
+            moved += row_words(images[name], chip) * (end - first) * word
+            transfers += 2
+        tail = sum(row_words(images[name], chip) * (end - first) * word for name, first, end in turn.stores)
+        moved += tail
+        transfers += 2 * len(turn.stores)
+        if operation.parameters is not None and (not stay or turn.first == 0):
+            moved += weight_words(operation, chip, whole_part(operation, chip), True) * groups(operation, chip) * word
+            transfers += parts
+    transferred = dram_cycles(chip, moved + instructions * COMPUTE_BYTES + transfers * TRANSFER_BYTES)
+    if not stay:
+        compute += dram_cycles(chip, waits) * len(turns) // (stretch.end - stretch.first)
+    edges = dram_cycles(chip, lead) // 2 + dram_cycles(chip, tail) // 2 + LEAD_CYCLES
+    cycles = max(compute, transferred) + edges
+    if ahead < 2 and len(turns) > 1:
+        # What is moved is moved beside half of the computation, or none.
+        cycles = max(compute + dram_cycles(chip, moved) // (2 if ahead else 1), transferred) + edges
+    return Bands(stretch, turns, rows, tuple(chunk_groups), room, stay, {}, cycles)

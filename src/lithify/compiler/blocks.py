@@ -1,0 +1,361 @@
+"""Blocks: how one operation is cut so that its staging copies fit in the free banks, and at what cost.
+
+Images that lie in DRAM pass through staging banks. A visit handles one block (a rectangle of results) for one slice (a
+range of groups of output channels), with all its weights in chunks; slices are the outer loop. Reductions whose weights
+or inputs do not fit at once are split further, tile by tile.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from lithify.chip import Chip
+from lithify.compiler.cost import compute_cycles, dram_cycles, group_cycles
+from lithify.compiler.image import Rectangle
+from lithify.compiler.operation import Operation
+from lithify.compiler.weights import (
+    Part,
+    chunk_words,
+    group_result_words,
+    groups,
+    table_words,
+    weight_words,
+    whole_part,
+)
+
+COUNTS = (*range(1, 9), 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256)
+"""Numbers of blocks that are tried, besides one row or one column each."""
+ENOUGH = 8
+"""Feasible shapes after which smaller blocks are no longer tried."""
+
+START_CYCLES = 40
+"""From the retirement of the operation before to a steady flow, about: filling and draining the pipelines."""
+LOAD_CYCLES = 120
+"""Cycles that a load takes besides its bytes, about: DRAM's latency and the tokens before and after."""
+
+VISIT_CYCLES = 100
+"""What a visit loses to loads that wait for one another, about (measured)."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How an operation's weights travel: chunks of `chunk_groups` groups, each of the reduction's `parts`.
+
+    More than one part means that not even one group's weights fit in the ring, or its inputs in the scratchpad: then a
+    chunk is one part of one group, and an instruction one tile of it. chunk_banks: banks of the largest chunk.
+    """
+
+    parts: tuple[Part, ...]
+    chunk_groups: int
+    chunk_banks: int
+    total_bytes: int
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How an operation is cut.
+
+    rows, columns: largest rectangle of results of a block. slice_groups: groups of a slice. split_inputs: whether the
+    inputs are staged part by part of the reduction too. inputs, residuals, outputs: first banks of the staging copies;
+    empty where the image is resident. ring_banks: upper banks that hold its weights. cycles: the estimate.
+    """
+
+    rows: int
+    columns: int
+    slice_groups: int
+    split_inputs: bool
+    weights: Weights | None
+    inputs: tuple[int, ...]
+    residuals: tuple[int, ...]
+    outputs: tuple[int, ...]
+    ring_banks: int
+    cycles: int
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Which images of an operation lie in DRAM."""
+
+    input: bool
+    residual: bool
+    output: bool
+
+
+class TooLarge(Exception):
+    """No cut fits; `needed` is the number of banks that the smallest would take."""
+
+    def __init__(self, needed: int) -> None:
+        self.needed = needed
+
+
+class RingTooSmall(Exception):
+    """Not even the smallest part of a group's weights fits in the ring; `needed` in words."""
+
+    def __init__(self, needed: int) -> None:
+        self.needed = needed
+
+
+def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free: list[tuple[int, int]]) -> Blocks:
+    """The cut that is estimated fastest. free: runs of free banks (first, count). Raises TooLarge or RingTooSmall."""
+    least: int | None = None
+    for family in _families(operation, chip, ring_banks, staged):
+        best: Blocks | None = None
+        found = 0
+        for blocks in family:
+            for copies in (2, 1):
+                sizes = _sizes(operation, blocks, staged, copies, chip)
+                needed = sum(sum(entry) for entry in sizes)
+                least = needed if least is None else min(least, needed)
+                slots = pack([size for entry in sizes for size in entry], free)
+                if slots is None:
+                    continue
+                cycles = _estimate(operation, blocks, staged, copies, ring_banks, chip)
+                if best is None or cycles < best.cycles:
+                    first, second = len(sizes[0]), len(sizes[0]) + len(sizes[1])
+                    best = replace(
+                        blocks,
+                        inputs=slots[:first],
+                        residuals=slots[first:second],
+                        outputs=slots[second:],
+                        cycles=cycles,
+                    )
+                found += 1
+                break
+            if found >= ENOUGH:
+                break
+        if best is not None:
+            return best
+    assert least is not None
+    raise TooLarge(least)
+
+
+def _families(operation: Operation, chip: Chip, ring_banks: int, staged: Staged) -> Iterator[Iterator[Blocks]]:
+    """Cuts in families of falling preference: whole channels, slices of channels, split inputs. Within a family all
+    are candidates."""
+    weights = plan_weights(operation, chip, ring_banks)
+    count = groups(operation, chip)
+
+    def shaped(slices: tuple[int, ...], plan: Weights | None, split: bool = False) -> Iterator[Blocks]:
+        for rows, columns in _shapes(operation, staged, chip, split):
+            for size in slices:
+                yield Blocks(rows, columns, size, split, plan, (), (), (), ring_banks, 0)
+
+    # The residual is read with the steps of the results, so it can only be sliced, or narrowed, where they are.
+    alike = operation.residual is None or staged.residual == staged.output
+    # Slices of one chunk let every weight be loaded once, at the price of loading staged inputs again for each.
+    chunked = weights is not None and len(weights.parts) == 1 and staged != Staged(False, False, False) and alike
+    slices = (count, weights.chunk_groups) if weights is not None and chunked else (count,)
+    yield shaped(tuple(dict.fromkeys(slices)), weights)
+    if alike:
+        size = count
+        while size > 1:
+            size = -(-size // 2)
+            yield shaped((size,), weights)
+    if operation.parameters is not None and staged.input:
+        whole = whole_part(operation, chip)
+        sliced = 1 if alike else count
+        most = [whole.chunks[1], whole.y[1], whole.x[1]]
+        while max(most) > 1:
+            axis = next(axis for axis in range(3) if most[axis] > 1)
+            most[axis] = -(-most[axis] // 2)
+            plan = plan_weights(operation, chip, ring_banks, (most[1], most[2], most[0]))
+            yield shaped((sliced,), plan, split=True)
+
+
+def _shapes(operation: Operation, staged: Staged, chip: Chip, split: bool) -> list[tuple[int, int]]:
+    """Block shapes (rows, columns), large ones first."""
+    region = operation.region
+    if not (staged.input or staged.residual or staged.output):
+        return [(region.height, region.width)]
+    rows = [-(-region.height // count) for count in COUNTS if count < region.height] + [1]
+    shapes = [(height, region.width) for height in rows]
+    # The residual is read with the steps of the results, so both must be staged with the same width.
+    if operation.residual is None or staged.residual == staged.output:
+        shapes += [(1, -(-region.width // count)) for count in COUNTS if count < region.width] + [(1, 1)]
+    if split:
+        # Each block is one tile: its sums stay in the accumulators while the parts of the inputs pass.
+        shapes = [(height, width) for height, width in shapes if height * width <= chip.accumulators]
+    return list(dict.fromkeys(shapes))
+
+
+def _inputs(operation: Operation, blocks: Blocks) -> tuple[int, int]:
+    """Pixels of x under all blocks, and under the largest (or its largest part, where inputs are split)."""
+    region = operation.region
+    ranges: list[list[tuple[int, int]]] = [[(0, operation.passes[0])], [(0, operation.passes[1])]]
+    (height, tallest), (width, widest) = (
+        operation.input_lengths(0, region.y, region.height, blocks.rows, ranges[0][0]),
+        operation.input_lengths(1, region.x, region.width, blocks.columns, ranges[1][0]),
+    )
+    if blocks.split_inputs:
+        assert blocks.weights is not None
+        parts = blocks.weights.parts
+        tallest = max(
+            operation.input_lengths(0, region.y, region.height, blocks.rows, passes)[1]
+            for passes in {part.y for part in parts}
+        )
+        widest = max(
+            operation.input_lengths(1, region.x, region.width, blocks.columns, passes)[1]
+            for passes in {part.x for part in parts}
+        )
+    return height * width, tallest * widest
+
+
+def _shapes_and_counts(region: Rectangle, rows: int, columns: int) -> list[tuple[Rectangle, int]]:
+    """The different shapes of blocks (at most four: whole ones and what remains), and how many there are of each."""
+    return [
+        (Rectangle(0, 0, height, width), many_y * many_x)
+        for height, many_y in ((rows, region.height // rows), (region.height % rows, 1))
+        for width, many_x in ((columns, region.width // columns), (region.width % columns, 1))
+        if height and width and many_y and many_x
+    ]
+
+
+def _block_count(operation: Operation, blocks: Blocks) -> int:
+    return -(-operation.region.height // blocks.rows) * -(-operation.region.width // blocks.columns)
+
+
+def _sizes(
+    operation: Operation, blocks: Blocks, staged: Staged, copies: int, chip: Chip
+) -> tuple[list[int], list[int], list[int]]:
+    """Banks of every staging copy of inputs, residuals and outputs."""
+    slices = -(-groups(operation, chip) // blocks.slice_groups)
+    result_words = min(
+        operation.y.pixel_words(chip.word_bytes), blocks.slice_groups * group_result_words(operation, chip)
+    )
+    input_words = operation.x.pixel_words(chip.word_bytes)
+    if operation.each_word_alone:
+        input_words = 1 if blocks.split_inputs else result_words
+    elif blocks.split_inputs:
+        assert blocks.weights is not None
+        input_words = max(part.chunks[1] - part.chunks[0] for part in blocks.weights.parts)
+    inputs = _inputs(operation, blocks)[1] * input_words
+    results = blocks.rows * blocks.columns * result_words
+    many = copies if _block_count(operation, blocks) > 1 or slices > 1 or blocks.split_inputs else 1
+    return (
+        [-(-inputs // chip.bank_words)] * many * staged.input,
+        [-(-results // chip.bank_words)] * many * staged.residual,
+        [-(-results // chip.bank_words)] * many * staged.output,
+    )
+
+
+def _estimate(operation: Operation, blocks: Blocks, staged: Staged, copies: int, ring_banks: int, chip: Chip) -> int:
+    """Cycles of the operation: computation and transfers side by side, but for the first in and the last out."""
+    word = chip.word_bytes
+    shapes = _shapes_and_counts(operation.region, blocks.rows, blocks.columns)
+    pieces = sum(many for _, many in shapes)
+    count = groups(operation, chip)
+    slices = -(-count // blocks.slice_groups)
+    weights = blocks.weights
+    pixel = operation.x.pixel_words(word) * word
+    inputs = _inputs(operation, blocks)[0] * pixel if staged.input else 0
+    if not operation.each_word_alone and pieces > copies:
+        inputs *= slices
+    results = operation.region.positions * operation.y.pixel_words(word) * word
+    staging = inputs + results * (staged.residual + staged.output)
+    visits = pieces * slices
+    idle = START_CYCLES
+    if weights is not None and len(weights.parts) > 1:
+        small = [
+            (shape, many * number)
+            for block, many in shapes
+            for shape, number in _shapes_and_counts(block, *_tile_shape(block, chip))
+        ]
+        compute = sum(
+            many * count * (group_cycles(operation, chip, tile, part) + 20)
+            for tile, many in small
+            for part in weights.parts
+        )
+        moved = weights.total_bytes * sum(many for _, many in small)
+        idle += 60 * count * sum(many for _, many in small) * len(weights.parts)
+        if blocks.split_inputs:
+            staging += inputs * (count - 1)
+    else:
+        compute = sum(many * compute_cycles(operation, chip, piece) for piece, many in shapes)
+        moved = 0
+        if weights is not None:
+            held = -(-blocks.slice_groups // weights.chunk_groups) * weights.chunk_banks <= ring_banks
+            moved = weights.total_bytes * (1 if held else pieces)
+    between, fetched = dram_cycles(chip, staging), dram_cycles(chip, moved)
+    if weights is not None and weights.chunk_banks * 2 > ring_banks:
+        # The ring has no room for the next chunk while one is used.
+        loads = -(-moved // (weights.chunk_banks * chip.bank_words * word))
+        idle += fetched + loads * LOAD_CYCLES
+    if copies == 1 and visits > 1:
+        return max(compute + between + visits * LOAD_CYCLES, between + fetched) + idle
+    return max(compute, between + fetched) + between // visits + idle + visits * VISIT_CYCLES * bool(between)
+
+
+def _tile_shape(block: Rectangle, chip: Chip) -> tuple[int, int]:
+    columns = min(block.width, chip.accumulators)
+    return max(1, chip.accumulators // columns), columns
+
+
+def tiles(block: Rectangle, chip: Chip) -> tuple[Rectangle, ...]:
+    """The block cut into rectangles of one tile each."""
+    return block.pieces(*_tile_shape(block, chip))
+
+
+def plan_weights(
+    operation: Operation, chip: Chip, ring_banks: int, most: tuple[int, int, int] | None = None
+) -> Weights | None:
+    """How the weights of an operation travel through a ring; None for stream.
+
+    most: passes (vertical, horizontal) and words of input channels that a part may have. Raises RingTooSmall.
+    """
+    if operation.parameters is None:
+        return None
+    room = ring_banks * chip.bank_words
+    whole = whole_part(operation, chip)
+    each, count = weight_words(operation, chip, whole, True), groups(operation, chip)
+    table = table_words(operation, chip)
+    total = each * count * chip.word_bytes
+    if each + table > room or most is not None:
+        parts = _split(operation, chip, whole, room, most or (whole.y[1], whole.x[1], whole.chunks[1]))
+        largest = max(chunk_words(operation, chip, part, 1, True) for part in parts)
+        return Weights(parts, 1, -(-largest // chip.bank_words), total)
+    # Two chunks fit in the ring where it can be, so that one is loaded while the other is used.
+    target = max(each, max(1, ring_banks // 2) * chip.bank_words - table)
+    chunk = -(-count // -(-count // max(1, target // each)))
+    return Weights((whole,), chunk, -(-(chunk * each + table) // chip.bank_words), total)
+
+
+def _split(operation: Operation, chip: Chip, whole: Part, room: int, most: tuple[int, int, int]) -> tuple[Part, ...]:
+    """Parts of the reduction whose weights fit in half of `room` words, or in all of it: by channels, then passes."""
+
+    def words(y: int, x: int, chunks: int) -> int:
+        return chunk_words(operation, chip, Part((0, y), (0, x), (0, chunks)), 1, True)
+
+    target = room // 2 if words(1, 1, 1) <= room // 2 else room
+    y, x, chunks = most
+    while chunks > 1 and words(y, x, chunks) > target:
+        chunks -= 1
+    while y > 1 and words(y, x, chunks) > target:
+        y -= 1
+    while x > 1 and words(y, x, chunks) > target:
+        x -= 1
+    if words(y, x, chunks) > room:
+        raise RingTooSmall(words(y, x, chunks))
+    return tuple(
+        Part(rows, columns, channels)
+        for rows in _ranges(whole.y[1], y)
+        for columns in _ranges(whole.x[1], x)
+        for channels in _ranges(whole.chunks[1], chunks)
+    )
+
+
+def _ranges(end: int, length: int) -> list[tuple[int, int]]:
+    return [(first, min(first + length, end)) for first in range(0, end, length)]
+
+
+def pack(sizes: list[int], free: list[tuple[int, int]]) -> tuple[int, ...] | None:
+    """First banks for buffers of the given sizes within the free runs; the largest first, each in the tightest run."""
+    runs = [list(run) for run in free]
+    slots = [0] * len(sizes)
+    for index in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        fitting = [run for run in runs if run[1] >= sizes[index]]
+        if not fitting:
+            return None
+        run = min(fitting, key=lambda entry: entry[1])
+        slots[index] = run[0]
+        run[0] += sizes[index]
+        run[1] -= sizes[index]
+    return tuple(slots)

@@ -1,0 +1,140 @@
+"""The compiler's steps, from a quantised graph to a program."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lithify.chip import Chip
+from lithify.compiler.assign import Assignment, Work, assign
+from lithify.compiler.fold import fold_constants
+from lithify.compiler.host import host_model
+from lithify.compiler.segment import ALIGNMENT, END, Compiled, Memories, compile_segment, result_of
+from lithify.errors import LithifyError
+from lithify.isa import Queue, encode
+from lithify.isa.program import ChipSegment, Conversion, HostSegment, Layer, Program, Result, Segment, TensorInfo
+from lithify.reference.check import check
+from lithify.reference.graph import Graph, Tensor
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A program, and what the compiler decided on the way.
+
+    reasons: node -> why it runs on the host, for every quantised node that does. segments: the chip segments' plans.
+    seconds: wall time.
+    """
+
+    program: Program
+    reasons: Mapping[str, str]
+    segments: tuple[Compiled, ...]
+    seconds: float
+
+
+def compile_graph(graph: Graph, chip: Chip) -> Program:
+    """The program of a quantised graph for a chip.
+
+    Raises LithifyError if the graph is not well formed or the chip too small for one tile of a layer.
+    """
+    return compile_with_reasons(graph, chip).program
+
+
+def compile_with_reasons(graph: Graph, chip: Chip) -> Compilation:
+    """As `compile_graph`, with the compiler's decisions."""
+    start = time.perf_counter()
+    check(graph)
+    graph = fold_constants(graph)
+    assignment = assign(graph, chip)
+    memories = Memories()
+    segments: list[Segment] = []
+    compiled: list[Compiled] = []
+    instructions: list[bytes] = []
+    results: list[Result] = []
+    layers: list[Layer] = []
+    size = count = 0
+    for index, stretch in enumerate(assignment.stretches):
+        if not stretch[0].operations:
+            segments += [_on_host(graph, work) for work in stretch]
+            continue
+        part = _on_chip(graph, stretch, assignment, index, memories, chip)
+        compiled.append(part)
+        code = encode((*(action.instruction for action in part.actions), END))
+        code += bytes(-len(code) % ALIGNMENT)
+        name = f"chip {len(compiled)}"
+        segments.append(ChipSegment(name, size, len(code), part.inputs, part.outputs))
+        instructions.append(code)
+        results += _results(part, count, chip)
+        layers += _layers(part, count)
+        size += len(code)
+        count += len(part.actions) + 1
+    program = Program(
+        graph.name,
+        chip,
+        graph.inputs,
+        graph.outputs,
+        {name: _info(tensor) for name, tensor in graph.tensors.items() if name not in graph.constants},
+        tuple(segments),
+        b"".join(instructions),
+        b"".join(memories.constants),
+        memories.used,
+        tuple(results),
+        tuple(layers),
+        assignment.aliases,
+        assignment.fused,
+    )
+    return Compilation(program, assignment.reasons, tuple(compiled), time.perf_counter() - start)
+
+
+def _on_chip(
+    graph: Graph, stretch: tuple[Work, ...], assignment: Assignment, index: int, memories: Memories, chip: Chip
+) -> Compiled:
+    operations = tuple(operation for work in stretch for operation in work.operations)
+    made = {name for work in stretch for name in work.writes}
+    later = [name for other in assignment.stretches[index + 1 :] for work in other for name in work.reads]
+    outputs = [assignment.aliases.get(name, name) for name in graph.outputs]
+    wanted = frozenset(name for name in (*later, *outputs) if name in made)
+    reads = {name for work in stretch for name in work.reads} - made
+    constants = {name: np.asarray(graph.constants[name]) for name in reads if name in graph.constants}
+    return compile_segment(operations, {name: graph.tensors[name] for name in reads}, wanted, constants, memories, chip)
+
+
+def _on_host(graph: Graph, work: Work) -> Segment:
+    node = work.node
+    if node.operator in ("Quantize", "Dequantize", "Reshape"):
+        return Conversion(node.name, node.operator, node.inputs[0], node.outputs[0])
+    operators, inputs, model = host_model(graph, node)
+    return HostSegment(node.name, operators, inputs, node.outputs, model)
+
+
+def _results(part: Compiled, first: int, chip: Chip) -> list[Result]:
+    results = []
+    for number, action in enumerate(part.actions, first):
+        if action.queue is not Queue.COMPUTE:
+            continue
+        step = part.steps[action.step]
+        operation = part.operations[step.operation]
+        place = result_of(step, operation, chip)
+        if place is not None:
+            results.append(Result(number, operation.layer, operation.tensor, *place))
+    return results
+
+
+def _layers(part: Compiled, first: int) -> list[Layer]:
+    """One entry for each layer, in the order of their first instructions."""
+    spans: dict[str, tuple[str, int, int, int]] = {}
+    for number, action in enumerate(part.actions, first):
+        if action.queue is Queue.COMPUTE:
+            operation = part.operations[part.steps[action.step].operation]
+            _, begin, _, macs = spans.get(operation.layer, ("", number, 0, 0))
+            spans[operation.layer] = operation.operator, begin, number, max(macs, operation.macs)
+    return [Layer(name, *span) for name, span in spans.items()]
+
+
+def _info(tensor: Tensor) -> TensorInfo:
+    if tensor.scale is not None and np.ndim(tensor.scale) != 0:
+        raise LithifyError(
+            f"Tensor '{tensor.name}' has a scale per channel; only weights may have that: give it one scale."
+        )
+    scale = None if tensor.scale is None else float(tensor.scale)
+    return TensorInfo(tensor.name, tensor.shape, tensor.dtype, scale, tensor.zero_point)

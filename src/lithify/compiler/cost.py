@@ -1,0 +1,106 @@
+"""What work costs, estimated from shapes: cycles of the compute unit, the best tile, cycles of DRAM transfers.
+
+The estimates steer choices and are never published; the timing simulator gives the cycles that count. They follow
+architecture section 5: weights change once a pass, sums are drained while the next tile is fed.
+"""
+
+from functools import lru_cache
+
+from lithify.chip import Chip
+from lithify.chip.pipeline import compute_pipeline
+from lithify.compiler.image import Rectangle
+from lithify.compiler.operation import Operation
+from lithify.compiler.weights import PARAMETER_WORDS, Part, group_result_words, groups, set_words, whole_part
+
+
+def best_tile(operation: Operation, chip: Chip, region: Rectangle, part: Part | None = None) -> int:
+    """Positions of a tile for one instruction over `region`: the one that is estimated fastest, among equals the
+    largest.
+    """
+    return _tile_and_cycles(*_key(operation, chip, region, part))[0]
+
+
+def group_cycles(operation: Operation, chip: Chip, region: Rectangle, part: Part | None = None) -> int:
+    """Cycles of one group over `region` in steady state with the best tile."""
+    return _tile_and_cycles(*_key(operation, chip, region, part))[1]
+
+
+def compute_cycles(operation: Operation, chip: Chip, region: Rectangle) -> int:
+    """Cycles of all groups over `region`, the pipeline's filling included."""
+    return groups(operation, chip) * group_cycles(operation, chip, region) + 30
+
+
+def dram_cycles(chip: Chip, size: int) -> int:
+    """Cycles that `size` bytes occupy DRAM, in whole bus beats."""
+    return -(-size // chip.bus_bytes) * chip.bus_bytes // chip.dram_bytes_per_cycle
+
+
+_Key = tuple[str, int, int, int, int, int, int, int, int, int, int, int, int]
+
+
+def _key(operation: Operation, chip: Chip, region: Rectangle, part: Part | None) -> _Key:
+    stream = operation.unit == "stream"
+    sets = 1 if stream else (part or whole_part(operation, chip)).sets
+    return (
+        operation.unit,
+        region.positions,
+        region.width,
+        sets,
+        -(-operation.cut[0] // _taps(operation, chip)),
+        operation.cut[1],
+        operation.slide,
+        0 if stream else set_words(operation, chip),
+        group_result_words(operation, chip),
+        chip.word_beats,
+        chip.accumulators,
+        compute_pipeline(chip).accumulate,
+        PARAMETER_WORDS,
+    )
+
+
+def _taps(operation: Operation, chip: Chip) -> int:
+    """Taps read at once where rows of the input are whole (`emit.taps_at_once` decides)."""
+    row = operation.x.width * operation.x.pixel_words(chip.word_bytes) * operation.sliding.dilations[0]
+    wide = operation.unit != "conv" and row >= chip.bank_words
+    return max(1, min(chip.activation_ports, operation.cut[0])) if wide else 1
+
+
+@lru_cache(maxsize=65536)
+def _tile_and_cycles(
+    unit: str,
+    positions: int,
+    width: int,
+    sets: int,
+    cut_height: int,
+    cut_width: int,
+    slide: int,
+    weight_words: int,
+    result_words: int,
+    beats: int,
+    accumulators: int,
+    latency: int,
+    parameter_words: int,
+) -> tuple[int, int]:
+    if unit == "stream":
+        return min(accumulators, positions), positions * max(cut_height * cut_width, beats)
+    drain = result_words * beats
+    least = -(-positions // accumulators)
+    best: tuple[int, int] | None = None
+    counts = {min(positions, count) for count in (least, least + 1, least + 2, 2 * least, 2 * least + 1, 3 * least)}
+    for count in sorted(counts):
+        tile = -(-positions // count)
+        words = tile
+        if unit == "depthwise":
+            starts = 1 + (tile - 1) // width
+            words = tile * cut_height * slide + starts * cut_height * (cut_width - slide)
+        feed = sets * max(words, weight_words)
+        rate = words / tile
+        free = accumulators - tile
+        # The first pass of a tile waits for sums of the one before that are still being drained.
+        stall = max(0.0, latency + drain - free * rate, latency + (tile - free) * drain - tile * rate)
+        cycles = max(feed + stall, tile * drain, (parameter_words * result_words) / max(1, count))
+        total = round(cycles * positions / tile)
+        if best is None or total < best[1]:
+            best = tile, total
+    assert best is not None
+    return best

@@ -1,0 +1,50 @@
+"""Rules that lower nodes to chip operations, a family of operators a file."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from lithify.chip import Chip
+from lithify.compiler.lower import Unsupported, check_fields, lower
+from lithify.compiler.lowering.concat import lower_concat
+from lithify.compiler.lowering.movement import lower_pad, lower_slice, lower_space_to_depth, lower_split
+from lithify.compiler.lowering.pairs import lower_add, lower_mul, lower_sub
+from lithify.compiler.lowering.reductions import lower_reduction
+from lithify.compiler.lowering.table import lower_lookup
+from lithify.compiler.operation import Operation
+from lithify.errors import LithifyError
+from lithify.reference.graph import Graph, Node
+
+__all__ = ["Unsupported", "lower_node"]
+
+Rule = Callable[[Graph, Node, Chip], tuple[Operation, ...]]
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "Lookup": lower_lookup,
+        "Add": lower_add,
+        "Sub": lower_sub,
+        "Mul": lower_mul,
+        "Concat": lower_concat,
+        "Slice": lower_slice,
+        "Split": lower_split,
+        "Pad": lower_pad,
+        "SpaceToDepth": lower_space_to_depth,
+        "ReduceMean": lower_reduction,
+        "ReduceSum": lower_reduction,
+        "ReduceMax": lower_reduction,
+    }
+)
+
+
+def lower_node(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
+    """The operations of a node other than Quantize, Dequantize, Reshape and Host; raises Unsupported."""
+    if node.operator not in RULES:
+        return lower(graph, node, chip)
+    try:
+        operations = RULES[node.operator](graph, node, chip)
+    except LithifyError as error:
+        # The reference refuses the scales, whoever runs the node; its own sentence says so.
+        raise Unsupported(str(error)) from error
+    for operation in operations:
+        check_fields(operation, chip)
+    return operations

@@ -1,0 +1,82 @@
+"""Add, Sub and Mul of two tensors: the second comes through the residual port, one value a channel or whole."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lithify.chip import Chip
+from lithify.compiler.lower import Unsupported, image_of, lower, positive, residual_of
+from lithify.compiler.lowering.identity import copied, times
+from lithify.compiler.operation import Operation, Residual, Sliding
+from lithify.reference.arithmetic import product_multiplier
+from lithify.reference.graph import Graph, Node, Tensor
+
+
+def ordered(graph: Graph, node: Node) -> tuple[int, bool]:
+    """Which operand is the image that the other is added to or multiplied by, and whether that is one pixel."""
+    a, b = (graph.tensors[name] for name in node.inputs)
+    y = graph.tensors[node.outputs[0]]
+    for first, (large, small) in enumerate(((a, b), (b, a))):
+        if large.shape != y.shape:
+            continue
+        if small.shape == y.shape:
+            return first, False
+        image, pixel = image_of(large), image_of(small)
+        if (pixel.height, pixel.width, pixel.channels) == (1, 1, image.channels):
+            return first, True
+    raise Unsupported(f"its operands have the shapes {a.shape} and {b.shape}, not equal or one value a channel")
+
+
+def lower_add(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
+    """The residual stage; see `lower.residual_of`."""
+    first, broadcast = ordered(graph, node)
+    if not broadcast:
+        return lower(graph, node, chip)
+    x = image_of(graph.tensors[node.inputs[first]])
+    y = image_of(graph.tensors[node.outputs[0]])
+    return (replace(times(node, chip, x, y, 1, 0), residual=residual_of(graph, node, chip, first)),)
+
+
+def lower_sub(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
+    """a - b as the addition of a to ~b = -b - 1, whose zero point is ~zb: ~b - ~zb = -(b - zb)."""
+    first, broadcast = ordered(graph, node)
+    if broadcast and first == 0:
+        raise Unsupported("it subtracts one value a channel, and multipliers are positive")
+    b = image_of(graph.tensors[node.inputs[1]])
+    residual = residual_of(graph, node, chip, 1)
+    residual = replace(residual, a_zero_point=-1 - residual.a_zero_point)
+    return _with_second(graph, node, chip, times(node, chip, b, image_of(_result(graph, node)), -1, -1), residual)
+
+
+def lower_mul(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
+    """STREAM with `multiply`."""
+    if not chip.has("multiply"):
+        raise Unsupported(f"chip '{chip.name}' is built without the unit multiply")
+    first, broadcast = ordered(graph, node)
+    a, b, y = graph.tensors[node.inputs[first]], graph.tensors[node.inputs[1 - first]], _result(graph, node)
+    # In the order of the operands, as the reference multiplies their scales.
+    multiplier = product_multiplier(graph.tensors[node.inputs[0]], graph.tensors[node.inputs[1]], y)
+    factor = float(positive(np.asarray(multiplier), f"'{node.name}'"))
+    if not np.isfinite(factor):
+        raise Unsupported("the product of its scales leaves float32")
+    residual = Residual(
+        b.name, a.zero_point, b.zero_point, 0, -128, 127, factor, 1.0, multiply=True, broadcast=broadcast
+    )
+    source, target = image_of(a), image_of(y)
+    main = Operation(
+        node.name, node.operator, "stream", source, target, target.whole, Sliding(), (1, 1), -128, y.zero_point,
+        node.attributes["minimum"], node.attributes["maximum"], None, None, 0, target.name,
+    )  # fmt: skip
+    return _with_second(graph, node, chip, main, residual)
+
+
+def _result(graph: Graph, node: Node) -> Tensor:
+    return graph.tensors[node.outputs[0]]
+
+
+def _with_second(graph: Graph, node: Node, chip: Chip, main: Operation, residual: Residual) -> tuple[Operation, ...]:
+    """`main` with its second tensor; the array and the residual port may not read the same bank: one reads a copy."""
+    if residual.image != main.x.name:
+        return (replace(main, residual=residual),)
+    copy = copied(node, chip, main.x, main.x.name)
+    return copy, replace(main, x=copy.y, residual=residual)

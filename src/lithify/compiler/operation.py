@@ -1,0 +1,156 @@
+"""Chip operations: what a node of the graph becomes, before anything is cut into tiles or given an address."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lithify.compiler.image import Image, Rectangle
+
+Unit = Literal["conv", "depthwise", "stream"]
+
+
+@dataclass(frozen=True)
+class Sliding:
+    """A window of `kernel` taps; all pairs are (vertical, horizontal); pads: (top, left)."""
+
+    kernel: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int] = (0, 0)
+    dilations: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Residual:
+    """The addition behind an operation: b is the image `image`; a is the operation's own result (see section 4).
+
+    multiply: a stream's product instead: the zero points and the first multiplier count, and the operation's own zero
+    point and limits. broadcast: `image` is one pixel, for all positions.
+    """
+
+    image: str
+    a_zero_point: int
+    b_zero_point: int
+    zero_point: int
+    minimum: int
+    maximum: int
+    a_multiplier: float
+    b_multiplier: float
+    multiply: bool = False
+    broadcast: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """What an array operation multiplies with.
+
+    weights: int8, [outputs, kernel_h, kernel_w, inputs], or [channels, kernel_h, kernel_w] if each output channel sees
+    only its own input channel.
+    bias: int32 [outputs], the input's zero point folded in; multiplier: float32 [outputs], positive and normal.
+    """
+
+    weights: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    multiplier: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One pass over the rectangle `region` of the image `y`.
+
+    unit: which instruction does it; cut: taps (height, width) that a depthwise pass takes at once, the whole kernel for
+    stream, (1, 1) for conv. parameters: None for stream. layer, operator, macs: as reports show the node. tensor: the
+    tensor of the graph that the results belong to. table: int8 [256], what the results are looked up in, last of all.
+    """
+
+    layer: str
+    operator: str
+    unit: Unit
+    x: Image
+    y: Image
+    region: Rectangle
+    sliding: Sliding
+    cut: tuple[int, int]
+    pad_value: int
+    zero_point: int
+    minimum: int
+    maximum: int
+    parameters: Parameters | None
+    residual: Residual | None
+    macs: int
+    tensor: str
+    table: NDArray[np.int8] | None = None
+
+    @property
+    def each_word_alone(self) -> bool:
+        """Whether result word i is made from input word i only: stream, depthwise, and conv with diagonal weights."""
+        return self.parameters is None or self.parameters.weights.ndim == 3
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Passes over the kernel, (vertical, horizontal)."""
+        return -(-self.sliding.kernel[0] // self.cut[0]), -(-self.sliding.kernel[1] // self.cut[1])
+
+    @property
+    def slide(self) -> int:
+        """Window columns that a position must read when its left neighbour's are still in the shift register."""
+        stride, dilation = self.sliding.strides[1], self.sliding.dilations[1]
+        if self.unit != "depthwise" or stride % dilation or stride // dilation >= self.cut[1]:
+            return self.cut[1]
+        return stride // dilation
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Images that it reads, each once."""
+        names = (self.x.name,) if self.residual is None else (self.x.name, self.residual.image)
+        return tuple(dict.fromkeys(names))
+
+    def input_of(
+        self, out: Rectangle, passes_y: tuple[int, int] | None = None, passes_x: tuple[int, int] | None = None
+    ) -> Rectangle:
+        """The part of x that the results in `out` are made from; at least one pixel, where all is padding.
+
+        passes_y, passes_x: only what these passes read (first, end).
+        """
+        y, height = self._span(0, out.y, out.height, self.x.height, passes_y or (0, self.passes[0]))
+        x, width = self._span(1, out.x, out.width, self.x.width, passes_x or (0, self.passes[1]))
+        return Rectangle(y, x, height, width)
+
+    def _span(self, axis: int, first: int, count: int, size: int, passes: tuple[int, int]) -> tuple[int, int]:
+        sliding: Any = self.sliding
+        taps = passes[0] * self.cut[axis], min(passes[1] * self.cut[axis], sliding.kernel[axis])
+        return _span(
+            sliding.strides[axis], sliding.pads[axis], sliding.dilations[axis], taps[0], taps[1], size, first, count
+        )
+
+    def input_lengths(self, axis: int, first: int, count: int, step: int, passes: tuple[int, int]) -> tuple[int, int]:
+        """Rows (axis 0) or columns (1) of x under pieces of `step` of `count` results from `first`: sum and largest."""
+        sliding: Any = self.sliding
+        taps = passes[0] * self.cut[axis], min(passes[1] * self.cut[axis], sliding.kernel[axis])
+        size = (self.x.height, self.x.width)[axis]
+        return _lengths(
+            sliding.strides[axis], sliding.pads[axis], sliding.dilations[axis], *taps, size, first, count, step
+        )
+
+
+def _span(
+    stride: int, pad: int, dilation: int, first_tap: int, end_tap: int, size: int, first: int, count: int
+) -> tuple[int, int]:
+    """First coordinate and length of what taps first_tap to end_tap of `count` results from `first` on read."""
+    begin = first * stride - pad
+    low = min(max(begin + first_tap * dilation, 0), size - 1)
+    high = begin + (count - 1) * stride + (end_tap - 1) * dilation + 1
+    return low, max(min(high, size), low + 1) - low
+
+
+@lru_cache(maxsize=65536)
+def _lengths(
+    stride: int, pad: int, dilation: int, first_tap: int, end_tap: int, size: int, first: int, count: int, step: int
+) -> tuple[int, int]:
+    lengths = [
+        _span(stride, pad, dilation, first_tap, end_tap, size, place, min(step, first + count - place))[1]
+        for place in range(first, first + count, step)
+    ]
+    return sum(lengths), max(lengths)

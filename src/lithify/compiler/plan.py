@@ -1,0 +1,306 @@
+"""Plan: which images stay on the chip, which operations run together band by band, and where all lies.
+
+A dynamic program walks over the boundaries between operations. Its state is which of the images that are live there
+are resident; a step runs one stretch of operations (`bands.py`), or a single one block by block (`blocks.py`) where
+rows are too long or weights too many. Where no such walk exists `memory.py` decides.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from lithify.chip import Chip
+from lithify.compiler.bands import Bands, Stretch, fits_bands, plan_bands, ring_banks
+from lithify.compiler.blocks import Blocks, RingTooSmall, Staged, TooLarge, cut, pack
+from lithify.compiler.image import Image
+from lithify.compiler.memory import best_plan as plan_by_blocks
+from lithify.compiler.operation import Operation
+
+LONGEST = 5
+"""Operations of a stretch at most."""
+CHOICES = 3
+"""Images of a boundary of which each may be resident or not; where there are more, the largest lie in DRAM."""
+
+
+@dataclass(frozen=True)
+class Single:
+    """One operation, block by block."""
+
+    operation: int
+    blocks: Blocks
+
+
+@dataclass(frozen=True)
+class Plan:
+    """homes: first bank of each resident image. phases: in order. cycles: the estimate of the whole."""
+
+    homes: Mapping[str, int]
+    phases: tuple[Bands | Single, ...]
+    cycles: int
+
+    @property
+    def ring_banks(self) -> tuple[int, ...]:
+        """Upper banks that hold the weights of each operation."""
+        banks: list[int] = []
+        for phase in self.phases:
+            if isinstance(phase, Single):
+                banks.append(phase.blocks.ring_banks)
+            else:
+                banks += [phase.ring_banks] * (phase.stretch.end - phase.stretch.first)
+        return tuple(banks)
+
+
+class _Fragmented(Exception):
+    """An image that the walk holds resident found no room in one piece."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def best_plan(
+    operations: tuple[Operation, ...],
+    images: Mapping[str, Image],
+    sources: frozenset[str],
+    wanted: frozenset[str],
+    views: Mapping[str, str],
+    chip: Chip,
+) -> Plan:
+    """The plan that is estimated fastest.
+
+    sources: images that lie in DRAM before the segment; wanted: those that must lie there after it.
+    views: images that are others' in DRAM, read with other strides -> those others.
+    Raises LithifyError if the chip is too small for one tile of a layer.
+    """
+    planner = _Planner(operations, images, wanted, views, chip)
+    while True:
+        walk = planner.walk()
+        if walk is None:
+            old = plan_by_blocks(operations, images, sources, wanted, chip)
+            return Plan(old.homes, tuple(Single(i, blocks) for i, blocks in enumerate(old.blocks)), old.cycles)
+        try:
+            return planner.place(walk)
+        except _Fragmented as problem:
+            if problem.name in planner.banned:
+                planner.banned.update(images)
+            planner.banned.add(problem.name)
+
+
+@dataclass(frozen=True)
+class _Leg:
+    """One step of the walk: a stretch, and whether it goes by blocks."""
+
+    stretch: Stretch
+    single: bool
+
+
+class _Planner:
+    def __init__(
+        self,
+        operations: tuple[Operation, ...],
+        images: Mapping[str, Image],
+        wanted: frozenset[str],
+        views: Mapping[str, str],
+        chip: Chip,
+    ) -> None:
+        self.operations, self.images, self.views = operations, images, views
+        self.wanted, self.chip = wanted, chip
+        self.banned: set[str] = set()
+        self.costs: dict[Hashable, int | None] = {}
+        self.first: dict[str, int] = {}
+        self.last: dict[str, int] = {}
+        for index, operation in enumerate(operations):
+            self.first.setdefault(operation.y.name, index)
+            for name in (*operation.reads, operation.y.name):
+                self.last[name] = index
+
+    def banks_of(self, name: str) -> int:
+        """Banks of a whole image."""
+        image = self.images[name]
+        return -(-image.whole.positions * image.pixel_words(self.chip.word_bytes) // self.chip.bank_words)
+
+    def live(self, boundary: int) -> list[str]:
+        """Images that operations before the boundary made and others behind it touch."""
+        return [name for name, first in self.first.items() if first < boundary <= self.last[name]]
+
+    def walk(self) -> list[_Leg] | None:
+        """The cheapest walk from the first operation behind the last."""
+        count = len(self.operations)
+        best: dict[tuple[int, frozenset[str]], tuple[int, tuple[int, frozenset[str]] | None, _Leg | None]] = {
+            (0, frozenset()): (0, None, None)
+        }
+        for begin in range(count):
+            for state in [key for key in best if key[0] == begin]:
+                spent, held = best[state][0], state[1]
+                for end in range(begin + 1, min(begin + LONGEST, count) + 1):
+                    live = self.live(end)
+                    fresh = [name for name in live if self.first[name] >= begin and name not in self.banned]
+                    fresh = sorted(fresh, key=self.banks_of)[:CHOICES]
+                    for size in range(len(fresh) + 1):
+                        for chosen in combinations(fresh, size):
+                            resident = held | set(chosen)
+                            leg, cycles = self.leg(begin, end, resident)
+                            if leg is None or cycles is None:
+                                continue
+                            after = end, frozenset(name for name in resident if name in live)
+                            if after not in best or best[after][0] > spent + cycles:
+                                best[after] = spent + cycles, state, leg
+        goal: tuple[int, frozenset[str]] | None = (count, frozenset())
+        if goal not in best:
+            return None
+        legs: list[_Leg] = []
+        while goal is not None:
+            _, before, leg = best[goal]
+            if leg is not None:
+                legs.append(leg)
+            goal = before
+        return legs[::-1]
+
+    def leg(self, begin: int, end: int, resident: frozenset[str]) -> tuple[_Leg | None, int | None]:
+        """A stretch with these residents, and its cycles."""
+        free = self.chip.scratchpad_banks - sum(map(self.banks_of, resident))
+        if free < 2:
+            return None, None
+        made = {self.operations[index].y.name for index in range(begin, end)}
+        stored = frozenset(
+            name for name in made if name in self.wanted or (name not in resident and self.last[name] >= end)
+        )
+        # A view shows what DRAM holds, so what it shows must have been stored by an earlier stretch.
+        if any(self.views.get(operation.x.name) in made for operation in self.operations[begin:end]):
+            return None, None
+        stretch = Stretch(begin, end, resident, stored)
+        banded = all(map(fits_bands, self.operations[begin:end]))
+        cycles = self.band_cycles(stretch, free) if banded else None
+        single = None
+        if end == begin + 1:
+            compute = self.operations[begin].macs // self.chip.multipliers
+            if cycles is None or cycles > 3 * compute // 2:
+                single = self.block_cycles(begin, resident, free)
+        if single is not None and (cycles is None or single < cycles):
+            return _Leg(stretch, True), single
+        return _Leg(stretch, False), cycles
+
+    def band_cycles(self, stretch: Stretch, free: int) -> int | None:
+        """The estimate for a stretch, found once for stretches of equal shapes."""
+        case = *self.shape(stretch), free
+        if case not in self.costs:
+            bands = plan_bands(self.operations, stretch, self.images, free, self.chip)
+            self.costs[case] = bands.cycles if bands else None
+        return self.costs[case]
+
+    def shape(self, stretch: Stretch) -> tuple[Hashable, ...]:
+        """What the estimate of a stretch depends on."""
+        numbers: dict[str, int] = {}
+        shapes: list[Hashable] = []
+        for operation in self.operations[stretch.first : stretch.end]:
+            names = (operation.x.name, operation.residual.image if operation.residual else "", operation.y.name)
+            shapes.append(
+                (
+                    operation.unit,
+                    operation.each_word_alone,
+                    operation.residual is None,
+                    operation.table is None,
+                    (operation.x.height, operation.x.width, operation.x.channels),
+                    (operation.y.height, operation.y.width, operation.y.channels),
+                    operation.sliding,
+                    operation.cut,
+                    tuple(
+                        (numbers.setdefault(name, len(numbers)), name in stretch.resident, name in stretch.stored)
+                        for name in names
+                    ),
+                )
+            )
+        return tuple(shapes)
+
+    def staged(self, index: int, resident: frozenset[str]) -> Staged:
+        """What of an operation passes through staging banks."""
+        operation = self.operations[index]
+        return Staged(
+            operation.x.name not in resident,
+            operation.residual is not None and operation.residual.image not in resident,
+            operation.y.name not in resident,
+        )
+
+    def block_cycles(self, index: int, resident: frozenset[str], free: int) -> int | None:
+        """The estimate for an operation by blocks with `free` banks in one piece."""
+        staged = self.staged(index, resident)
+        case = ("blocks", *self.shape(Stretch(index, index + 1, resident, frozenset())), staged, free)
+        if case not in self.costs:
+            blocks = self.blocks(index, staged, [(0, free)], free)
+            self.costs[case] = blocks.cycles if blocks else None
+        return self.costs[case]
+
+    def blocks(self, index: int, staged: Staged, runs: list[tuple[int, int]], top: int) -> Blocks | None:
+        """The best cut with several sizes of the ring. runs: free banks; the last run ends at bank `top`."""
+        best: Blocks | None = None
+        most = runs[-1][1]
+        for ring in sorted({max(1, most * part // 8) for part in range(1, 9)}):
+            below = [(first, min(count, top - ring - first)) for first, count in runs if first < top - ring]
+            try:
+                blocks = cut(self.operations[index], self.chip, ring, staged, below)
+            except (TooLarge, RingTooSmall):
+                continue
+            if best is None or blocks.cycles < best.cycles:
+                best = blocks
+            if blocks.weights is None:
+                break
+        return best
+
+    def place(self, legs: Sequence[_Leg]) -> Plan:
+        """The walk with addresses; raises _Fragmented."""
+        homes: dict[str, int] = {}
+        held: dict[str, tuple[int, int]] = {}
+        phases: list[Bands | Single] = []
+        for leg in legs:
+            stretch = leg.stretch
+            for name in sorted(stretch.resident - set(held), key=lambda name: (-self.banks_of(name), name)):
+                needed = self.banks_of(name)
+                fitting = [run for run in self.runs(held) if run[1] >= needed]
+                if not fitting:
+                    raise _Fragmented(name)
+                # The lowest: what is highest bounds the ring of weights.
+                homes[name] = fitting[0][0]
+                held[name] = fitting[0][0], needed
+            phase = self.single(stretch, held) if leg.single else self.bands(stretch, held)
+            if phase is None:
+                if not held:
+                    raise _Fragmented(self.operations[stretch.first].y.name)
+                raise _Fragmented(max(held, key=lambda name: held[name]))
+            phases.append(phase)
+            held = {name: place for name, place in held.items() if self.last[name] >= stretch.end}
+        cycles = sum(phase.blocks.cycles if isinstance(phase, Single) else phase.cycles for phase in phases)
+        return Plan(homes, tuple(phases), cycles)
+
+    def runs(self, held: Mapping[str, tuple[int, int]]) -> list[tuple[int, int]]:
+        """Runs of free banks: (first, count)."""
+        place, found = 0, []
+        for first, count in (*sorted(held.values()), (self.chip.scratchpad_banks, 0)):
+            if first > place:
+                found.append((place, first - place))
+            place = first + count
+        return found
+
+    def single(self, stretch: Stretch, held: Mapping[str, tuple[int, int]]) -> Single | None:
+        runs = self.runs(held)
+        if not runs or sum(runs[-1]) != self.chip.scratchpad_banks:
+            return None
+        staged = self.staged(stretch.first, stretch.resident)
+        blocks = self.blocks(stretch.first, staged, runs, self.chip.scratchpad_banks)
+        return Single(stretch.first, blocks) if blocks else None
+
+    def bands(self, stretch: Stretch, held: Mapping[str, tuple[int, int]]) -> Bands | None:
+        runs = self.runs(held)
+        if not runs or sum(runs[-1]) != self.chip.scratchpad_banks:
+            return None
+        for free in range(sum(count for _, count in runs), 1, -1):
+            bands = plan_bands(self.operations, stretch, self.images, free, self.chip)
+            if bands is None:
+                return None
+            if bands.ring_banks > runs[-1][1]:
+                continue
+            top = self.chip.scratchpad_banks - bands.ring_banks
+            below = [(first, min(count, top - first)) for first, count in runs if first < top]
+            names = list(bands.rows)
+            slots = pack([ring_banks(self.images[name], bands.rows[name], self.chip) for name in names], below)
+            if slots is not None:
+                return replace(bands, slots=dict(zip(names, slots, strict=True)))
+        return None

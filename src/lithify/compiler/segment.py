@@ -1,0 +1,359 @@
+"""Segment: one stretch of chip work becomes placements, constants and instructions in program order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lithify.chip import Chip
+from lithify.compiler.emit import emit_compute, emit_transfer, emit_weights, result_channel
+from lithify.compiler.image import DramImage, Image, image_shape
+from lithify.compiler.operation import Operation
+from lithify.compiler.plan import Plan, best_plan
+from lithify.compiler.ring import place_weights
+from lithify.compiler.rows import pack_rows
+from lithify.compiler.schedule import Action, Span, StepActions, order
+from lithify.compiler.steps import Buffer, Chunk, Step, make_steps
+from lithify.compiler.tokens import SerialStep, add_tokens, serial_flags
+from lithify.compiler.views import branches_first, strided_views, view_of
+from lithify.compiler.weights import group_result_words, pack_parameters, pack_sets
+from lithify.errors import LithifyError
+from lithify.isa import Instruction, Queue, instruction
+from lithify.isa.program import Base, Placement
+from lithify.reference.graph import Tensor
+
+ALIGNMENT = 128
+"""Offsets of everything in DRAM are multiples of this."""
+LIMIT = 1 << 32
+"""Offsets have 32 bits."""
+
+
+@dataclass
+class Memories:
+    """DRAM as it is filled while segments are compiled: bytes used behind each base, and the constants themselves."""
+
+    used: dict[Base, int] = field(default_factory=lambda: dict.fromkeys(Base, 0))
+    constants: list[bytes] = field(default_factory=list)
+
+    def reserve(self, base: Base, size: int, what: str) -> int:
+        """Offset of `size` new bytes."""
+        offset = self.used[base]
+        self.used[base] = offset + -(-size // ALIGNMENT) * ALIGNMENT
+        if self.used[base] > LIMIT:
+            raise LithifyError(
+                f"With {what} the network needs {self.used[base]} bytes of DRAM for {base.name.lower()}; "
+                f"a program addresses at most {LIMIT}; use a smaller network or input."
+            )
+        return offset
+
+    def add_constant(self, data: NDArray[np.uint8] | NDArray[np.int8], what: str) -> int:
+        """Offset of new constants."""
+        offset = self.reserve(Base.CONSTANTS, data.size, what)
+        self.constants.append(data.tobytes() + bytes(-data.size % ALIGNMENT))
+        return offset
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A chip segment. actions: in program order, END excepted. plan: how its memory is used."""
+
+    inputs: tuple[Placement, ...]
+    outputs: tuple[Placement, ...]
+    operations: tuple[Operation, ...]
+    steps: tuple[Step, ...]
+    actions: tuple[Action, ...]
+    plan: Plan
+
+
+def compile_segment(
+    operations: tuple[Operation, ...],
+    outside: Mapping[str, Tensor],
+    wanted: frozenset[str],
+    constants: Mapping[str, NDArray[np.int8]],
+    memories: Memories,
+    chip: Chip,
+) -> Compiled:
+    """outside: tensors that exist before the segment; wanted: those of its own that are used after it.
+
+    constants: int8 tensors among `outside` that the program carries.
+    """
+    operations, placements, dram = _inputs(operations, outside, constants, memories, chip)
+    before = {operation.layer: operation.sliding.strides for operation in operations}
+    operations, views = strided_views(branches_first(operations), chip)
+    images = {image.name: image for operation in operations for image in (operation.x, operation.y)}
+    for operation in operations:
+        residual = operation.residual
+        if residual is not None and residual.image not in images:
+            size = {"height": 1, "width": 1} if residual.broadcast else {}
+            images[residual.image] = replace(operation.y, name=residual.image, **size)
+    stored = wanted | frozenset(views.values())
+    plan = best_plan(operations, images, frozenset(dram) | frozenset(views), stored, views, chip)
+    made = {operation.y.name for operation in operations}
+    outputs = []
+    for name in sorted(made):
+        image = images[name]
+        if name in wanted:
+            pixel = image.pixel_words(chip.word_bytes) * chip.word_bytes
+            placement = Placement(name, Base.OUTPUTS, 0, image.height, image.width, image.channels, pixel)
+            placement = replace(placement, offset=memories.reserve(Base.OUTPUTS, placement.bytes, f"'{name}'"))
+            outputs.append(placement)
+            dram[name] = DramImage(Base.OUTPUTS, placement.offset, image.width * pixel, pixel, pixel)
+        elif name not in plan.homes or name in stored:
+            pixel = image.pixel_words(chip.word_bytes) * chip.word_bytes
+            offset = memories.reserve(Base.WORKSPACE, image.height * image.width * pixel, f"'{name}'")
+            dram[name] = DramImage(Base.WORKSPACE, offset, image.width * pixel, pixel, pixel)
+    for operation in operations:
+        if operation.x.name in views:
+            dram[operation.x.name] = view_of(dram[views[operation.x.name]], before[operation.layer])
+    steps = place_weights(make_steps(operations, plan, images, stored, chip), plan, chip)
+    actions = _actions(operations, steps, images, dram, memories, chip)
+    return Compiled(tuple(placements), tuple(outputs), operations, steps, add_tokens(order(actions, chip), chip), plan)
+
+
+def _inputs(
+    operations: tuple[Operation, ...],
+    outside: Mapping[str, Tensor],
+    constants: Mapping[str, NDArray[np.int8]],
+    memories: Memories,
+    chip: Chip,
+) -> tuple[tuple[Operation, ...], list[Placement], dict[str, DramImage]]:
+    """Placements of what the segment reads, and the operations with inputs of few channels turned into packed rows."""
+    changed: list[Operation] = []
+    placements: list[Placement] = []
+    dram: dict[str, DramImage] = {}
+    for operation in operations:
+        if operation.x.name in outside and operation.x.name not in constants:
+            packed = pack_rows(operation, outside[operation.x.name], chip)
+            if packed is not None:
+                operation, placement, lies = packed
+                offset = memories.reserve(Base.INPUTS, placement.bytes, f"'{placement.tensor}'")
+                placements.append(replace(placement, offset=offset))
+                dram[operation.x.name] = replace(lies, offset=offset)
+        changed.append(operation)
+    for name in dict.fromkeys(name for operation in changed for name in operation.reads):
+        if name not in outside:
+            continue
+        shape = image_shape(outside[name].shape)
+        assert shape is not None
+        image = Image(name, *shape)
+        pixel = image.pixel_words(chip.word_bytes) * chip.word_bytes
+        if name in constants:
+            data = constants[name]
+            pixels = data[0].transpose(1, 2, 0) if data.ndim == 4 else data.reshape(shape)
+            padded = np.zeros((*shape[:2], pixel), np.int8)
+            padded[:, :, : image.channels] = pixels
+            base, offset = Base.CONSTANTS, memories.add_constant(padded, f"'{name}'")
+        else:
+            fill = outside[name].zero_point
+            placement = Placement(name, Base.INPUTS, 0, *shape, pixel, fill=fill)
+            base, offset = Base.INPUTS, memories.reserve(Base.INPUTS, placement.bytes, f"'{name}'")
+            placements.append(replace(placement, offset=offset))
+        dram[name] = DramImage(base, offset, image.width * pixel, pixel, pixel)
+    return tuple(changed), placements, dram
+
+
+def _actions(
+    operations: tuple[Operation, ...],
+    steps: tuple[Step, ...],
+    images: Mapping[str, Image],
+    dram: Mapping[str, DramImage],
+    memories: Memories,
+    chip: Chip,
+) -> tuple[StepActions, ...]:
+    offsets = _constants(operations, steps, memories, chip)
+    lookups = _lookups(operations, steps)
+    flags = serial_flags(
+        tuple(
+            _serial_step(step, operations[step.operation], lookup, chip)
+            for step, lookup in zip(steps, lookups, strict=True)
+        )
+    )
+    made = []
+    newest = 0
+    for index, (step, serial, lookup) in enumerate(zip(steps, flags, lookups, strict=True)):
+        operation = operations[step.operation]
+        loads = []
+        runs = _runs(step.weights, offsets, chip)
+        # What lies where the weights before still are comes last, and by itself.
+        free = [part for run in runs for part in _apart(run, newest, chip)]
+        for address, words, offset in sorted(free, key=lambda run: bool(banks_of(run[0], run[1], chip) & newest)):
+            entry = emit_weights(address, words, offset, chip)
+            loads.append(Action(Queue.LOAD, entry, banks_of(address, words, chip), (), (), index))
+        if runs:
+            newest = 0
+            for address, words, _ in runs:
+                newest |= banks_of(address, words, chip)
+        loads += [_transfer("LOAD", buffer, images, dram, index, chip) for buffer in step.loads]
+        stores = tuple(_transfer("STORE", buffer, images, dram, index, chip) for buffer in step.stores)
+        compute = Action(
+            Queue.COMPUTE,
+            emit_compute(step, operation, serial, lookup, chip),
+            _all_banks(step, chip),
+            (),
+            (),
+            index,
+            _all_places(step),
+        )
+        made.append(StepActions(tuple(loads), compute, stores))
+    return tuple(made)
+
+
+def _lookups(operations: tuple[Operation, ...], steps: tuple[Step, ...]) -> tuple[int, ...]:
+    """The field `lookup` of every step: 1 where an operation's table is not the one that was loaded last."""
+    loaded, lookups = -1, []
+    for step in steps:
+        if operations[step.operation].table is None or step.keep:
+            lookups.append(0)
+            continue
+        lookups.append(2 if loaded == step.operation else 1)
+        loaded = step.operation
+    return tuple(lookups)
+
+
+def _runs(
+    chunks: tuple[Chunk, ...], offsets: Mapping[tuple[int, int, int], int], chip: Chip
+) -> list[tuple[int, int, int]]:
+    """(address, words, offset) of the transfers for some chunks: those that touch in both memories are one."""
+    runs: list[tuple[int, int, int]] = []
+    for chunk in chunks:
+        offset = offsets[chunk.key]
+        if runs:
+            address, words, begin = runs[-1]
+            if address + words == chunk.address and begin + words * chip.word_bytes == offset:
+                runs[-1] = address, words + chunk.words, begin
+                continue
+        runs.append((chunk.address, chunk.words, offset))
+    return runs
+
+
+def _apart(run: tuple[int, int, int], busy: int, chip: Chip) -> list[tuple[int, int, int]]:
+    """A transfer cut where it enters or leaves the banks `busy`."""
+    address, words, offset = run
+    parts: list[tuple[int, int, int]] = []
+    place = address
+    while place < address + words:
+        inside = busy >> place // chip.bank_words & 1
+        end = place
+        while end < address + words and busy >> end // chip.bank_words & 1 == inside:
+            end = min((end // chip.bank_words + 1) * chip.bank_words, address + words)
+        parts.append((place, end - place, offset + (place - address) * chip.word_bytes))
+        place = end
+    return parts
+
+
+def _constants(
+    operations: tuple[Operation, ...], steps: tuple[Step, ...], memories: Memories, chip: Chip
+) -> dict[tuple[int, int, int], int]:
+    """Adds every chunk of weights to the constants once, in the order of loading; offsets by chunk."""
+    offsets: dict[tuple[int, int, int], int] = {}
+    parts = {step.chunk.key: step for step in steps if step.chunk is not None}
+    packed: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
+    for step in steps:
+        data: list[NDArray[np.uint8]] = []
+        fresh: list[Chunk] = []
+        for chunk in step.weights:
+            if chunk.key in offsets or any(chunk.key == other.key for other in fresh):
+                continue
+            if chunk.operation not in packed:
+                operation = operations[chunk.operation]
+                # Operations come one after the other; what lies behind is not needed again.
+                packed = {key: entry for key, entry in packed.items() if key >= chunk.operation - 1}
+                packed[chunk.operation] = pack_parameters(operation, chip), pack_sets(operation, chip)
+            fresh.append(chunk)
+            words = _chunk_words(chunk, parts[chunk.key], operations[chunk.operation].table, *packed[chunk.operation])
+            data.append(words)
+        if fresh:
+            together = np.concatenate(data)
+            offset = memories.add_constant(together, f"layer '{operations[step.operation].layer}'")
+            for chunk in fresh:
+                offsets[chunk.key] = offset
+                offset += chunk.words * chip.word_bytes
+    return offsets
+
+
+def _chunk_words(
+    chunk: Chunk, step: Step, table: NDArray[np.int8] | None, parameters: NDArray[np.uint8], sets: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """[words, word bytes] of a chunk that `step` uses."""
+    part = step.part
+    assert part is not None
+    chosen = sets[chunk.first : chunk.end, slice(*part.y), slice(*part.x), slice(*part.chunks)]
+    words = chosen.reshape(chunk.end - chunk.first, -1, chosen.shape[-1])
+    if not step.keep:
+        words = np.concatenate([parameters[chunk.first : chunk.end], words], axis=1)
+    flat = words.reshape(-1, words.shape[-1])
+    if table is not None and not step.keep:
+        flat = np.concatenate([table.view(np.uint8).reshape(-1, flat.shape[-1]), flat])
+    assert flat.shape[0] == chunk.words
+    return flat
+
+
+def banks_of(address: int, words: int, chip: Chip) -> int:
+    """Bit mask of the banks of a stretch of the scratchpad."""
+    first, last = address // chip.bank_words, (address + words - 1) // chip.bank_words
+    return (1 << last + 1) - (1 << first)
+
+
+def _buffer_banks(buffer: Buffer | None, chip: Chip) -> int:
+    mask = 0
+    for address, words in buffer.places if buffer else ():
+        mask |= banks_of(address, words, chip)
+    return mask
+
+
+def _all_banks(step: Step, chip: Chip) -> int:
+    weights = banks_of(step.chunk.address, step.chunk.words, chip) if step.chunk else 0
+    return (
+        weights
+        | _buffer_banks(step.input, chip)
+        | _buffer_banks(step.residual, chip)
+        | _buffer_banks(step.output, chip)
+    )
+
+
+def _all_places(step: Step) -> tuple[tuple[int, int], ...]:
+    weights = ((step.chunk.address, step.chunk.words),) if step.chunk else ()
+    buffers = [buffer for buffer in (step.input, step.residual, step.output) if buffer is not None]
+    return (*weights, *(place for buffer in buffers for place in buffer.places))
+
+
+def _serial_step(step: Step, operation: Operation, lookup: int, chip: Chip) -> SerialStep:
+    count = step.groups[1] - step.groups[0]
+    beats = step.out.positions * count * group_result_words(operation, chip) * chip.word_beats
+    return SerialStep(
+        _buffer_banks(step.input, chip),
+        0 if step.keep else _buffer_banks(step.residual, chip),
+        0 if step.keep else _buffer_banks(step.output, chip),
+        1 if step.keep else beats,
+        operation.unit == "stream" or lookup == 1,
+    )
+
+
+def _transfer(
+    name: str, buffer: Buffer, images: Mapping[str, Image], dram: Mapping[str, DramImage], step: int, chip: Chip
+) -> Action:
+    image, lies = images[buffer.image], dram[buffer.image]
+    words = image.pixel_words(chip.word_bytes)
+    entry = emit_transfer(name, buffer, lies, image.width, words, chip)
+    span = _span(entry)
+    banks = _buffer_banks(buffer, chip)
+    if name == "LOAD":
+        return Action(Queue.LOAD, entry, banks, (span,), (), step, buffer.places, True)
+    return Action(Queue.STORE, entry, banks, (), (span,), step, buffer.places)
+
+
+def _span(entry: Instruction) -> Span:
+    value = entry.integer
+    last = (value("planes") - 1) * value("plane_stride") + (value("rows") - 1) * value("row_stride")
+    return value("base"), value("offset"), value("offset") + last + value("row_bytes")
+
+
+END = instruction("END")
+
+
+def result_of(step: Step, operation: Operation, chip: Chip) -> tuple[int, int, int] | None:
+    """(y, x, channel) of the first element that a step writes; None if it keeps its sums."""
+    if step.keep:
+        return None
+    return step.out.y, step.out.x, result_channel(step, operation, chip)

@@ -1,0 +1,336 @@
+"""Steps: the compute instructions of a chip segment in order, with what each needs loaded before and stored after.
+
+Images have their scratchpad addresses here, chunks of weights get theirs in `ring.py`; nothing is encoded yet.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from lithify.chip import Chip
+from lithify.compiler.bands import Bands, row_words
+from lithify.compiler.blocks import Blocks, tiles
+from lithify.compiler.cost import best_tile
+from lithify.compiler.image import Image, Rectangle
+from lithify.compiler.operation import Operation
+from lithify.compiler.plan import Plan, Single
+from lithify.compiler.weights import Part, chunk_words, group_result_words, groups, whole_part
+
+
+@dataclass(frozen=True)
+class RowRing:
+    """Whole rows of an image of `height` rows: row y lies in place y % `rows` from `address` on.
+
+    words: of all places.
+    """
+
+    address: int
+    rows: int
+    height: int
+    words: int
+
+    @property
+    def wraps(self) -> bool:
+        """Whether it is too small for the image."""
+        return self.rows < self.height
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A rectangle of an image in the scratchpad, packed: rows of `rectangle.width` pixels of `pixel_words` words.
+
+    first_word: the first word of each pixel that it holds (it may hold a slice of the channels). address: in words.
+    ring: where its rows, which are whole ones, lie; then `address` is 0.
+    """
+
+    image: str
+    rectangle: Rectangle
+    first_word: int
+    pixel_words: int
+    address: int
+    ring: RowRing | None = None
+
+    @property
+    def words(self) -> int:
+        """Words it occupies."""
+        return self.rectangle.positions * self.pixel_words
+
+    @property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """Stretches of the scratchpad that it occupies: (address, words)."""
+        return tuple((piece.address, piece.words) for piece in self.pieces(self.rectangle.height))
+
+    def pieces(self, most: int) -> "tuple[Buffer, ...]":
+        """Buffers outside of rings that make it up: of at most `most` rows, none of them around a ring's end."""
+        if self.ring is None:
+            return (self,)
+        made, area = [], self.rectangle
+        y, end = area.y, area.y + area.height
+        while y < end:
+            place = y % self.ring.rows
+            count = min(end - y, self.ring.rows - place, most)
+            address = self.ring.address + place * area.width * self.pixel_words
+            made.append(replace(self, rectangle=replace(area, y=y, height=count), address=address, ring=None))
+            y += count
+        return tuple(made)
+
+    def address_of(self, y: int, x: int) -> int:
+        """Address of the pixel (y, x) of the image, which may lie outside."""
+        if self.ring is not None:
+            step = (y * self.rectangle.width + x) * self.pixel_words
+            return self.ring.address + (step % self.ring.words if self.ring.wraps else step)
+        return self.address + ((y - self.rectangle.y) * self.rectangle.width + x - self.rectangle.x) * self.pixel_words
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Weights of groups first to before `end` of an operation, one part of the reduction.
+
+    address: in the ring, in words; `ring.py` sets it.
+    """
+
+    operation: int
+    first: int
+    end: int
+    part: int
+    words: int
+    address: int = 0
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """What tells chunks apart."""
+        return self.operation, self.first, self.part
+
+
+@dataclass(frozen=True)
+class Step:
+    """One compute instruction.
+
+    operation: index in the segment. out: the results' rectangle. groups: first and end. part: None for stream.
+    weights, loads: chunks and buffers to load before. stores: buffers to store after.
+    """
+
+    operation: int
+    out: Rectangle
+    groups: tuple[int, int]
+    part: Part | None
+    tile: int
+    keep: bool
+    accumulate: bool
+    input: Buffer
+    residual: Buffer | None
+    output: Buffer
+    chunk: Chunk | None
+    weights: tuple[Chunk, ...]
+    loads: tuple[Buffer, ...]
+    stores: tuple[Buffer, ...]
+
+
+def make_steps(
+    operations: tuple[Operation, ...],
+    plan: Plan,
+    images: Mapping[str, Image],
+    sinks: frozenset[str],
+    chip: Chip,
+) -> tuple[Step, ...]:
+    """All steps of a segment. sinks: images that must lie in DRAM at its end."""
+    steps: list[Step] = []
+    for phase in plan.phases:
+        if isinstance(phase, Single):
+            steps += _single_steps(phase, operations[phase.operation], plan, images, sinks, chip)
+        else:
+            steps += _band_steps(phase, operations, plan, images, chip)
+    return tuple(steps)
+
+
+def _single_steps(
+    phase: Single, operation: Operation, plan: Plan, images: Mapping[str, Image], sinks: frozenset[str], chip: Chip
+) -> list[Step]:
+    homes = {
+        name: Buffer(
+            name,
+            images[name].whole,
+            0,
+            images[name].pixel_words(chip.word_bytes),
+            plan.homes[name] * chip.bank_words,
+        )
+        for name in (*operation.reads, operation.y.name)
+        if name in plan.homes
+    }
+    made = list(_operation_steps(phase.operation, operation, phase.blocks, homes, chip))
+    if operation.y.name in sinks and operation.y.name in homes:
+        # The region, not the whole image: other operations make the rest of it.
+        home, region = homes[operation.y.name], operation.region
+        rows = region.pieces(1, region.width) if region.width < home.rectangle.width else (region,)
+        parts = tuple(
+            Buffer(home.image, piece, 0, home.pixel_words, home.address_of(piece.y, piece.x)) for piece in rows
+        )
+        made[-1] = replace(made[-1], stores=(*made[-1].stores, *parts))
+    return made
+
+
+def _band_steps(
+    bands: Bands, operations: tuple[Operation, ...], plan: Plan, images: Mapping[str, Image], chip: Chip
+) -> Iterator[Step]:
+    """Turn by turn, each an instruction for every chunk of weights."""
+
+    def rows(name: str, first: int, end: int) -> Buffer:
+        image = images[name]
+        each = row_words(image, chip)
+        bank = plan.homes[name] if name in plan.homes else bands.slots[name]
+        held = image.height if name in plan.homes else bands.rows[name]
+        ring = RowRing(bank * chip.bank_words, held, image.height, held * each)
+        return Buffer(
+            name, Rectangle(first, 0, end - first, image.width), 0, image.pixel_words(chip.word_bytes), 0, ring
+        )
+
+    for turn in bands.turns:
+        operation = operations[turn.operation]
+        out = Rectangle(turn.first, 0, turn.end - turn.first, operation.y.width)
+        read = operation.input_of(out)
+        source = rows(operation.x.name, read.y, read.y + read.height)
+        residual = rows(operation.residual.image, turn.first, turn.end) if operation.residual else None
+        result = rows(operation.y.name, turn.first, turn.end)
+        loads = tuple(piece for name, first, end in turn.loads for piece in rows(name, first, end).pieces(end - first))
+        stores = tuple(
+            piece for name, first, end in turn.stores for piece in rows(name, first, end).pieces(end - first)
+        )
+        tile = best_tile(operation, chip, out)
+        count, size = groups(operation, chip), bands.chunk_groups[turn.operation - bands.stretch.first]
+        part = None if operation.parameters is None else whole_part(operation, chip)
+        for first in range(0, count, size):
+            end = min(first + size, count)
+            chunk = None
+            if part is not None:
+                words = chunk_words(operation, chip, part, end - first, True)
+                chunk = Chunk(turn.operation, first, end, 0, words)
+            yield Step(
+                operation=turn.operation,
+                out=out,
+                groups=(first, end),
+                part=part,
+                tile=tile,
+                keep=False,
+                accumulate=False,
+                input=source,
+                residual=residual,
+                output=result,
+                chunk=chunk,
+                weights=(),
+                loads=loads if first == 0 else (),
+                stores=stores if end == count else (),
+            )
+
+
+def _operation_steps(
+    index: int, operation: Operation, blocks: Blocks, homes: Mapping[str, Buffer], chip: Chip
+) -> Iterator[Step]:
+    """Slices outside, blocks inside; each visit's first step loads, its last stores."""
+    staging = _Staging(operation, blocks, homes, chip)
+    pieces = operation.region.pieces(blocks.rows, blocks.columns)
+    count = groups(operation, chip)
+    for first in range(0, count, blocks.slice_groups):
+        slice_ = first, min(first + blocks.slice_groups, count)
+        for piece in pieces:
+            staging.visit += 1
+            result = staging.result(operation.y.name, blocks.outputs, piece, slice_)
+            residual, loads = None, []
+            if operation.residual is not None:
+                where = Rectangle(0, 0, 1, 1) if operation.residual.broadcast else piece
+                residual = staging.result(operation.residual.image, blocks.residuals, where, slice_)
+                loads += [residual] * bool(blocks.residuals)
+            steps = list(_visit(index, operation, blocks, piece, slice_, staging, residual, result, chip))
+            steps[0] = replace(steps[0], loads=(*loads, *steps[0].loads))
+            steps[-1] = replace(steps[-1], stores=(result,) * bool(blocks.outputs))
+            yield from steps
+
+
+class _Staging:
+    """Hands out staging copies in turn, and knows which inputs they still hold."""
+
+    def __init__(self, operation: Operation, blocks: Blocks, homes: Mapping[str, Buffer], chip: Chip) -> None:
+        self.operation, self.blocks, self.homes, self.chip = operation, blocks, homes, chip
+        self.visit = -1
+        self.turn = -1
+        self.held: dict[int, Buffer] = {}
+
+    def input(self, piece: Rectangle, slice_: tuple[int, int], part: Part | None) -> tuple[Buffer, tuple[Buffer, ...]]:
+        """The inputs of a visit, or of one part of its reduction, and what must be loaded for them."""
+        operation, slots = self.operation, self.blocks.inputs
+        if operation.x.name in self.homes:
+            return self.homes[operation.x.name], ()
+        first, end = 0, operation.x.pixel_words(self.chip.word_bytes)
+        if operation.each_word_alone:
+            first, end = slice_
+        elif part is not None:
+            first, end = part.chunks
+        rectangle = operation.input_of(piece, part.y, part.x) if part else operation.input_of(piece)
+        wanted = Buffer(operation.x.name, rectangle, first, end - first, 0)
+        for slot, buffer in self.held.items():
+            if replace(buffer, address=0) == wanted:
+                self.turn = slot
+                return buffer, ()
+        self.turn = (self.turn + 1) % len(slots)
+        buffer = replace(wanted, address=slots[self.turn] * self.chip.bank_words)
+        self.held[self.turn] = buffer
+        return buffer, (buffer,)
+
+    def result(self, image: str, slots: tuple[int, ...], piece: Rectangle, slice_: tuple[int, int]) -> Buffer:
+        """Where the results of a visit, or the values added to them, lie: the image itself or a staging copy."""
+        if image in self.homes:
+            return self.homes[image]
+        each = group_result_words(self.operation, self.chip)
+        end = min(slice_[1] * each, self.operation.y.pixel_words(self.chip.word_bytes))
+        first = slice_[0] * each
+        return Buffer(image, piece, first, end - first, slots[self.visit % len(slots)] * self.chip.bank_words)
+
+
+def _visit(
+    index: int,
+    operation: Operation,
+    blocks: Blocks,
+    piece: Rectangle,
+    slice_: tuple[int, int],
+    staging: _Staging,
+    residual: Buffer | None,
+    result: Buffer,
+    chip: Chip,
+) -> Iterator[Step]:
+    """The instructions of one visit: one for each chunk of weights, or each tile, group and part of the reduction."""
+    weights = blocks.weights
+    if weights is None or len(weights.parts) == 1:
+        source, loads = staging.input(piece, slice_, None)
+        tile = best_tile(operation, chip, piece)
+        size = weights.chunk_groups if weights else slice_[1] - slice_[0]
+        for first in range(slice_[0], slice_[1], size):
+            chosen = first, min(first + size, slice_[1])
+            step = Step(index, piece, chosen, None, tile, False, False, source, residual, result, None, (), loads, ())
+            if weights:
+                words = chunk_words(operation, chip, weights.parts[0], chosen[1] - first, True)
+                step = replace(step, part=weights.parts[0], chunk=Chunk(index, *chosen, 0, words))
+            yield step
+            loads = ()
+        return
+    for small in tiles(piece, chip):
+        for group in range(*slice_):
+            for number, part in enumerate(weights.parts):
+                # Inputs that are staged whole are loaded once, by the first instruction of the visit.
+                one = (group, group + 1) if blocks.split_inputs else slice_
+                source, loads = staging.input(piece, one, part if blocks.split_inputs else None)
+                last = number == len(weights.parts) - 1
+                words = chunk_words(operation, chip, part, 1, last)
+                yield Step(
+                    operation=index,
+                    out=small,
+                    groups=(group, group + 1),
+                    part=part,
+                    tile=small.positions,
+                    keep=not last,
+                    accumulate=number > 0,
+                    input=source,
+                    residual=residual,
+                    output=result,
+                    chunk=Chunk(index, group, group + 1, number, words),
+                    weights=(),
+                    loads=loads,
+                    stores=(),
+                )
