@@ -1,0 +1,192 @@
+"""Cycles of a program, and what each layer spends them on: from the timing simulator."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lithify.chip import Chip
+from lithify.chip.pipeline import DRAM_LATENCY
+from lithify.isa.encoding import Instruction
+from lithify.isa.layout import dram_layout
+from lithify.isa.operations import Queue
+from lithify.isa.program import ChipSegment, Layer, Program
+from lithify.isa.sequence import all_instructions, first_instruction, instruction_layers, segment_instructions
+from lithify.sim.cost import ARRAY, DRAIN, POST, RESULTS, SPENT, TRANSFERS, WEIGHTS, LayerCost
+from lithify.sim.timing import Timing
+from lithify.sim.timing import simulate as simulate_segment
+from lithify.sim.timing.compute import ComputeTiming, Issue
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The timing of one inference. segments: one per chip segment, in the order of execution; layers: in the program's
+    order.
+
+    dram_bytes: bytes of all bus beats, instructions included.
+    """
+
+    program: str
+    chip: Chip
+    macs: int
+    cycles: int
+    dram_bytes: int
+    segments: tuple[Timing, ...]
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def milliseconds(self) -> float:
+        """At the clock of the chip's description."""
+        return self.cycles / self.chip.clock_hz * 1000
+
+    @property
+    def mac_utilisation(self) -> float:
+        """Multiply-accumulates that the model asks of the chip, over those that its array could do in these cycles."""
+        return self.macs / (self.cycles * self.chip.multipliers) if self.cycles else 0.0
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Every retirement: `queue` (4: END), `cycle` within its segment, `segment`."""
+        numbers = [np.full(len(timing.queue), index, np.int32) for index, timing in enumerate(self.segments)]
+        empty = np.empty(0, np.int64)
+        return {
+            "queue": np.concatenate([empty, *(timing.queue for timing in self.segments)]),
+            "cycle": np.concatenate([empty, *(timing.cycle for timing in self.segments)]),
+            "segment": np.concatenate([empty, *numbers]),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The totals and the layers as JSON values."""
+        return {
+            "program": self.program,
+            "chip": self.chip.name,
+            "cycles": self.cycles,
+            "latency_ms": self.milliseconds,
+            "mac_utilisation": self.mac_utilisation,
+            "dram_bytes": self.dram_bytes,
+            "layers": [asdict(layer) for layer in self.layers],
+        }
+
+
+def simulate(program: Program) -> Simulation:
+    """The cycles of one inference, segment by segment, and their share among the layers."""
+    return costs(program, run_segments(program))
+
+
+@dataclass(frozen=True)
+class SegmentRun:
+    """A chip segment in time. first: index of its first instruction in the program's list; issues: what became of each
+    compute instruction, in order.
+    """
+
+    first: int
+    instructions: tuple[Instruction, ...]
+    timing: Timing
+    issues: tuple[Issue, ...]
+
+    def indices(self, queue: Queue) -> list[int]:
+        """The instructions of a queue, in order, as indices of the program's list."""
+        return [self.first + at for at, entry in enumerate(self.instructions) if entry.operation.queue is queue]
+
+
+def run_segments(
+    program: Program, chip: Chip | None = None, latency: int = DRAM_LATENCY, ran: Callable[[int], None] | None = None
+) -> tuple[SegmentRun, ...]:
+    """The chip segments in the order of execution.
+
+    chip: in place of the program's, a chip on which its instructions mean the same (other bandwidth, lanes or queues).
+    ran: is told, after each segment, how many are done.
+    """
+    runs = []
+    for segment in (segment for segment in program.segments if isinstance(segment, ChipSegment)):
+        bases = {int(base): address for base, address in dram_layout(program, segment).bases.items()}
+        instructions = segment_instructions(program, segment)
+        unit = _Recorder(chip or program.chip)
+        timing = simulate_segment(chip or program.chip, instructions, segment.size, bases, unit, latency=latency)
+        runs.append(SegmentRun(first_instruction(program, segment), instructions, timing, tuple(unit.issues)))
+        if ran:
+            ran(len(runs))
+    return tuple(runs)
+
+
+def costs(program: Program, runs: Sequence[SegmentRun], chip: Chip | None = None) -> Simulation:
+    """What `run_segments` found, shared among the layers. chip: the one it was run for, as there."""
+    chip = chip or program.chip
+    timings = tuple(run.timing for run in runs)
+    spent: dict[int, Counter[str]] = {}
+    for run in runs:
+        spent.update(spent_cycles(run))
+    numbers: dict[str, list[int]] = {}
+    for index, name in instruction_layers(program).items():
+        numbers.setdefault(name, []).append(index)
+    layers = tuple(_cost(program, chip, layer, numbers.get(layer.name, []), spent) for layer in program.layers)
+    cycles = sum(timing.cycles for timing in timings)
+    beats = sum(timing.read_beats + timing.write_beats for timing in timings)
+    macs = sum(layer.macs for layer in program.layers)
+    return Simulation(program.name, chip, macs, cycles, beats * chip.bus_bytes, timings, layers)
+
+
+class _Recorder(ComputeTiming):
+    """The compute unit, remembering what became of each instruction."""
+
+    def __init__(self, chip: Chip) -> None:
+        super().__init__(chip)
+        self.issues: list[Issue] = []
+
+    def issue(self, instruction: Instruction, cycle: int) -> Issue:
+        """As the compute unit's."""
+        issue = super().issue(instruction, cycle)
+        self.issues.append(issue)
+        return issue
+
+
+def spent_cycles(run: SegmentRun) -> dict[int, Counter[str]]:
+    """For each compute instruction, by its index in the program, what its cycles go to: see SPENT."""
+    indices = run.indices(Queue.COMPUTE)
+    parts: dict[int, Counter[str]] = {}
+    end = -1
+    for index, issue in zip(indices, run.issues, strict=True):
+        begin, last = issue.feed
+        waits = issue.waits
+        fed = last - begin + 1 - waits.weights - waits.accumulators
+        parts[index] = Counter(
+            {
+                ARRAY: fed,
+                WEIGHTS: waits.weights,
+                POST: waits.accumulators + waits.post,
+                RESULTS: waits.serial,
+                TRANSFERS: begin - 1 - end - waits.post - waits.serial,
+            }
+        )
+        end = last
+    if indices:
+        parts[indices[-1]][DRAIN] = run.timing.cycles - 1 - end
+    return parts
+
+
+def _cost(
+    program: Program, chip: Chip, layer: Layer, numbers: Sequence[int], spent: Mapping[int, Counter[str]]
+) -> LayerCost:
+    """numbers: the instructions that work for the layer."""
+    total: Counter[str] = sum((spent[index] for index in numbers if index in spent), Counter())
+    cycles = total.total()
+    instructions = all_instructions(program)
+    moved = sum(moved_bytes(chip, instructions[index]) for index in numbers)
+    utilisation = layer.macs / (cycles * chip.multipliers) if cycles else 0.0
+    limit = max(SPENT, key=lambda name: total[name])
+    return LayerCost(
+        layer.name, layer.operator, layer.macs, cycles, utilisation, moved, {name: total[name] for name in SPENT}, limit
+    )
+
+
+def moved_bytes(chip: Chip, instruction: Instruction) -> int:
+    """Bytes of the bus beats of a LOAD or STORE; bases begin at multiples of the bus's width."""
+    value = instruction.integer
+    if instruction.operation.queue not in (Queue.LOAD, Queue.STORE):
+        return 0
+    plane = np.arange(value("planes"), dtype=np.int64)[:, None] * value("plane_stride")
+    first = value("offset") + plane + np.arange(value("rows"), dtype=np.int64)[None, :] * value("row_stride")
+    beats = (first + value("row_bytes") - 1) // chip.bus_bytes - first // chip.bus_bytes + 1
+    return int(beats.sum()) * chip.bus_bytes
