@@ -1,0 +1,70 @@
+"""Pieces of float32 arithmetic: normalise, round to nearest even, round to an integer, clamp.
+
+A positive float is a mantissa of 24 bits, the first of them 1, and a biased exponent: mantissa * 2 ** (exponent - 150).
+"""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+
+MANTISSA_BITS = 24
+EXPONENT_BITS = 9
+"""Exponents are not clamped to float32's range: what would be infinite here is a large number, and is clipped alike."""
+
+BIAS = 127
+INTEGER_BITS = 10
+"""An int8 zero point added to 512 or more is clipped, so a larger integer need not be told from 1023."""
+
+
+def normalized(m: Module, value: Value, fill: Any, name: str) -> tuple[Value, Value]:
+    """``value`` shifted left until its first bit is 1, ``fill`` bits entering, and by how many places.
+
+    A value of zeros ends after the largest shift, (the power of two above its length) - 1 or its length - 1.
+    """
+    bits = len(value)
+    places = []
+    for level in reversed(range((bits - 1).bit_length())):
+        amount = 1 << level
+        empty = ~value[bits - amount :].any()
+        shifted = Signal(bits, name=f"{name}_{amount}")
+        m.d.comb += shifted.eq(Mux(empty, Cat(Value.cast(fill).replicate(amount), value[: bits - amount]), value))
+        value = shifted
+        places.insert(0, empty)
+    return value, Cat(places)
+
+
+def rounded(value: Value, sticky: Any = 0) -> Value:
+    """The first 24 bits of ``value``, rounded to nearest even: 25 bits, as rounding up may carry.
+
+    ``sticky``: a one somewhere below the value's last bit.
+    """
+    rest = len(value) - MANTISSA_BITS
+    kept, half = value[rest:], value[rest - 1]
+    below = value[: rest - 1].any() | sticky if rest > 1 else sticky
+    return (kept + (half & (below | kept[0])))[: MANTISSA_BITS + 1]
+
+
+def aligned(m: Module, mantissa: Value, exponent: Value, zero: Any, name: str) -> Value:
+    """Integer part, half bit and sticky bit of a float whose 25-bit mantissa may be 2 ** 24: 12 bits, sticky first.
+
+    Exact up to 511; above it the integer part is 1023. Below a half it is zero.
+    """
+    first = BIAS - 1  # the exponent of 0.5
+    limit = BIAS + INTEGER_BITS - 1
+    place = (exponent + (16 - first % 16))[:4]
+    wide = Signal(MANTISSA_BITS + INTEGER_BITS, name=f"{name}_wide")
+    m.d.comb += wide.eq(mantissa << place)
+    large, small = exponent >= limit, exponent < first
+    parts = Cat(wide[: MANTISSA_BITS - 1].any(), wide[MANTISSA_BITS - 1 :])
+    return Mux(zero | small, 0, Mux(large, Const(((1 << INTEGER_BITS) - 1) << 2, INTEGER_BITS + 2), parts))
+
+
+def clamped(m: Module, parts: Value, negative: Any, zero_point: Value, low: Value, high: Value, name: str) -> Value:
+    """clip(rint(float) + zero_point, low, high) from what ``aligned`` gave: halves go to the even integer."""
+    sticky, half, integer = parts[0], parts[1], parts[2:]
+    up = half & (sticky | integer[0])
+    # -(integer + up) = ~integer + 1 - up: one adder with a carry.
+    total = Signal(signed(INTEGER_BITS + 2), name=f"{name}_total")
+    flipped = Cat(integer ^ negative.replicate(INTEGER_BITS), negative, negative).as_signed()
+    m.d.comb += total.eq(flipped + zero_point + (up ^ negative))
+    return Mux(total < low, low, Mux(total > high, high, total[:8]))[:8]

@@ -1,0 +1,101 @@
+"""The compute unit: its blocks and the wires between them."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+
+from lithify.chip import Chip
+from lithify.chip.pipeline import compute_pipeline
+from lithify.isa import BY_NAME
+from lithify.rtl.compute.array import Array
+from lithify.rtl.compute.drain import Drain
+from lithify.rtl.compute.feeder import Feeder
+from lithify.rtl.compute.post import PostProcessing
+from lithify.rtl.compute.stages import delayed
+from lithify.rtl.compute.weights import WeightSequencer
+from lithify.rtl.ports import ComputePorts, activation_ports
+
+UNRETIRED_BITS = 3
+"""At most four instructions are in the unit: in W, in F or P's waiting place, and two in post-processing."""
+
+
+class ComputeUnit(wiring.Component):
+    """Runs CONV, DEPTHWISE and STREAM (docs/architecture.md, sections 4 and 5). Ports: ``rtl/ports.py``."""
+
+    module_name = "lithify_compute"
+
+    def __init__(self, chip: Chip) -> None:
+        self.chip = chip
+        super().__init__(ComputePorts(chip))
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        chip, pipeline = self.chip, compute_pipeline(self.chip)
+        m.submodules.weights = weights = WeightSequencer(chip)
+        m.submodules.feeder = feeder = Feeder(chip)
+        m.submodules.array = array = Array(chip)
+        m.submodules.drain = drain = Drain(chip)
+        m.submodules.post = post = PostProcessing(chip)
+        wiring.connect(m, wiring.flipped(self.instruction), weights.instruction)
+        wiring.connect(m, post.residual, wiring.flipped(self.residual))
+        wiring.connect(m, post.results, wiring.flipped(self.results))
+        wiring.connect(m, post.retirement, wiring.flipped(self.retirement))
+        m.d.comb += self.array_active.eq(array.active)
+
+        unretired, alone = Signal(UNRETIRED_BITS), Signal()
+        start = self.instruction.valid & self.instruction.ready
+        m.d.sync += unretired.eq(unretired + start - post.retirement.retire)
+        m.d.comb += alone.eq(weights.fields.serial | (weights.fields.opcode == BY_NAME["STREAM"].opcode))
+
+        # W to F and P.
+        m.d.comb += [
+            self.weights.enable.eq(weights.enable),
+            self.weights.address.eq(weights.address),
+            weights.swap.eq(feeder.swap),
+            weights.take.eq(feeder.take),
+            weights.release.eq(drain.release_buffer),
+            weights.alone.eq(unretired == 1),
+            feeder.held.eq(weights.held),
+            feeder.offer.eq(weights.offer),
+            feeder.fields.eq(weights.fields),
+            feeder.may_take.eq(drain.room & (~alone | (unretired == 1))),
+            feeder.set_ready.eq(weights.set_ready),
+            feeder.release.eq(drain.release_accumulator),
+            drain.offer.eq(feeder.take),
+            drain.fields.eq(weights.fields),
+        ]
+        for number, name in enumerate(activation_ports(chip)):
+            port = getattr(self, name)
+            m.d.comb += [
+                port.enable.eq(feeder.enable[number]),
+                port.address.eq(feeder.addresses[number]),
+                array.words[number].eq(port.data),
+            ]
+        # Words to the array, sums to post-processing.
+        tile_done = delayed(m, feeder.tile_done, pipeline.accumulate - 1, "tile_done", reset=True)
+        stream = delayed(m, feeder.step.ends_stream, pipeline.stream, "stream", reset=True)
+        walk = stream[pipeline.walk] if chip.has("multiply") else 0
+        m.d.comb += [
+            array.step.eq(feeder.step),
+            array.weight.eq(self.weights.data),
+            array.load_set.eq(weights.load_set),
+            array.column.eq(weights.column),
+            array.read_index.eq(drain.beat.index),
+            drain.tile_ready.eq(tile_done[-1]),
+            drain.stream.eq(stream[-1]),
+            drain.walk.eq(walk),
+            drain.retired.eq(post.retirement.retire),
+            post.beat.eq(drain.beat),
+            post.constants_0.eq(drain.constants_0),
+            post.constants_1.eq(drain.constants_1),
+            post.sums.eq(array.sums),
+            post.maximum.eq(array.maximum),
+            post.step.eq(drain.step),
+            post.load_table.eq(weights.load_table),
+            post.load.eq(weights.load_parameters),
+            post.buffer.eq(weights.buffer),
+            post.number.eq(weights.number),
+            post.word.eq(self.weights.data),
+        ]
+        return m

@@ -1,0 +1,145 @@
+"""From the Verilog of a chip to a shared library that simulates it, cached by content."""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from lithify.errors import LithifyError
+from lithify.rtl.simulation.backends import Backend, SimulatorName, backend
+from lithify.rtl.simulation.cache import cached, digest
+from lithify.rtl.simulation.toolchain import Compiler, CompilerName, call, find_compiler
+
+Progress = Callable[[str], None]
+
+SOURCES = ("harness.cpp", "memory_model.h", "port.h")
+COMPILE_FLAGS = ("-std=c++20", "-fPIC", "-DVL_TIME_CONTEXT", "-w")
+FAST, SLOW = "-O3", "-O1"
+"""Verilator names files after what they hold: what is slow runs once, at the start."""
+
+LIBRARY = "simulation.dll" if sys.platform == "win32" else "simulation.so"
+PORTS = ("clk", "rst", "m_axi_wdata", "s_axi_wdata", "irq", "retire", "result_data")
+"""Some ports without which a module is not a chip."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """A simulator ready to be opened.
+
+    ``verilog_sha256`` is the hash of the Verilog it was made from; the times are in seconds and 0 when the cache had
+    it. ``runtime_seconds`` is what was spent once for this machine (the compiler's C++ library, Verilator's own code).
+    """
+
+    library: Path
+    simulator: SimulatorName
+    verilog_sha256: str
+    cached: bool
+    runtime_seconds: float
+    build_seconds: float
+
+
+def verilog_sha256(files: Mapping[str, str]) -> str:
+    """The hash that names a design: over the names and texts of its Verilog files, in the order of the names."""
+    return digest(part for name in sorted(files) for part in (name, files[name]))
+
+
+def build(
+    files: Mapping[str, str],
+    top: str,
+    *,
+    compiler: CompilerName = "zig",
+    simulator: SimulatorName | None = None,
+    progress: Progress | None = None,
+) -> Build:
+    """Build the simulator of module ``top`` of the Verilog in ``files`` (file name to text), or find it in the cache.
+
+    Raises LithifyError where a tool is missing or fails, with the tool's own words.
+    """
+    say = progress or (lambda text: None)
+    cxx, tool = find_compiler(compiler), backend(simulator)
+    source = {name: resources.files(__package__).joinpath(name).read_text() for name in (*SOURCES, tool.model)}
+    source["dut.h"] = adapter(files[f"{top}.v"], tool)
+    verilog = verilog_sha256(files)
+    key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags])
+    fresh = False
+    runtime_seconds = 0.0
+
+    def make(folder: Path) -> None:
+        nonlocal fresh, runtime_seconds
+        fresh = True
+        start = time.perf_counter()
+        runtime = _runtime(cxx, tool, say)
+        runtime_seconds = time.perf_counter() - start
+        say(f"translating the chip's Verilog to C++ ({tool.name})")
+        for name, text in (*files.items(), *source.items()):
+            (folder / name).write_text(text)
+        units = [*tool.translate(folder, sorted(files), top), folder / "harness.cpp"]
+        say(f"compiling the chip's simulator ({len(units)} files)")
+        objects = _compile(cxx, tool, units, folder)
+        _link(cxx, [*objects, *sorted(runtime.glob("*.o"))], folder)
+        for path in objects:
+            path.unlink()
+
+    start = time.perf_counter()
+    entry = cached("simulator", key, make)
+    seconds = time.perf_counter() - start - runtime_seconds
+    return Build(entry / LIBRARY, tool.name, verilog, not fresh, runtime_seconds, seconds if fresh else 0.0)
+
+
+def _identity(cxx: Compiler, tool: Backend) -> tuple[str, ...]:
+    """What compiled code depends on, its source apart."""
+    return (*COMPILE_FLAGS, FAST, SLOW, sys.platform, cxx.name, cxx.version, tool.name, tool.version)
+
+
+def _runtime(cxx: Compiler, tool: Backend, say: Progress) -> Path:
+    """The simulator's own C++ code, compiled once for each compiler and version."""
+
+    def make(folder: Path) -> None:
+        say("first build on this machine: compiling the C++ library and the simulator's runtime (about a minute, once)")
+        probe = folder / "probe.cpp"
+        probe.write_text("#include <string>\nstd::string probe(int value) { return std::to_string(value); }\n")
+        objects = _compile(cxx, tool, [*tool.runtime, probe], folder)
+        # zig builds its C++ library when it first links: do it here, where it is announced and counted apart.
+        _link(cxx, objects, folder)
+        (folder / "probe.o").unlink()
+
+    return cached("runtime", digest(_identity(cxx, tool)), make)
+
+
+def _compile(cxx: Compiler, tool: Backend, units: Sequence[Path], folder: Path) -> list[Path]:
+    """Compile C++ files to objects in ``folder``, a few at a time."""
+    paths = [word for path in (folder, folder / "cpp", *tool.include) for word in ("-I", str(path))]
+
+    def one(unit: Path) -> Path:
+        target = folder / f"{unit.stem}.o"
+        level = SLOW if unit.stem.endswith("__Slow") else FAST
+        command = [*cxx.command, *COMPILE_FLAGS, level, *paths, "-c", str(unit), "-o", str(target)]
+        call(command, folder, f"Compiling {unit.name}")
+        return target
+
+    with ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
+        return list(pool.map(one, units))
+
+
+def _link(cxx: Compiler, objects: Sequence[Path], folder: Path) -> None:
+    call([*cxx.command, "-shared", "-o", LIBRARY, *map(str, objects)], folder, "Linking the simulator")
+
+
+def adapter(top: str, tool: Backend) -> str:
+    """The C++ header that names each port of the module in the Verilog text ``top``."""
+    found = re.findall(r"^  (?:input|output) (?:\[(\d+):0\] )?(\w+);$", top, re.MULTILINE)
+    ports = {name: int(high or 0) + 1 for high, name in found}
+    if missing := [name for name in PORTS if name not in ports]:
+        raise LithifyError(f"The Verilog is not that of a chip: its top module has no port '{missing[0]}'.")
+    lines = [f'#pragma once\n#include "{tool.model}"\n', "struct Dut {"]
+    lines.append(f"    static constexpr uint64_t bus_bytes = {ports['m_axi_wdata'] // 8};")
+    lines.append(f"    static constexpr uint64_t word_bytes = {ports['result_data'] // 8};")
+    lines.append("    Model model;\n    void fall() { model.fall(); }\n    void rise() { model.rise(); }")
+    for name, bits in ports.items():
+        lines.append(f"    Port<{bits}> {name}() {{ return {{PORT({tool.port(name)})}}; }}")
+    return "\n".join([*lines, "};", ""])

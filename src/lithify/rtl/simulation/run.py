@@ -1,0 +1,83 @@
+"""One program on a simulated chip: from the doorbell to the interrupt, and what the chip counted."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lithify.errors import LithifyError
+from lithify.isa.registers import BY_NAME
+from lithify.rtl.simulation.session import Session
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a program did on the chip.
+
+    cycles, read_beats, write_beats, array_cycles: the chip's own counters. queue, cycle: the retirements in order; the
+    queue of each (4: END) and its cycle, where 0 is the first cycle that ``cycles`` counts.
+    """
+
+    cycles: int
+    read_beats: int
+    write_beats: int
+    array_cycles: int
+    queue: npt.NDArray[np.uint32]
+    cycle: npt.NDArray[np.int64]
+
+
+def run(
+    session: Session,
+    program: int,
+    program_bytes: int,
+    bases: Mapping[int, int],
+    *,
+    cycle_limit: int = 1 << 40,
+    progress: Callable[[int], None] | None = None,
+) -> Run:
+    """Run the program that lies at DRAM address ``program`` to its end.
+
+    ``bases`` gives the base registers that are used. Addresses and sizes are multiples of 128. Raises LithifyError when
+    the chip reports an error or has not finished after ``cycle_limit`` cycles.
+    """
+
+    def pair(name: str, value: int) -> None:
+        write(f"{name}_LOW", value & 0xFFFFFFFF)
+        write(f"{name}_HIGH", value >> 32)
+
+    def write(name: str, value: int) -> int:
+        return session.write(BY_NAME[name].offset, value)
+
+    def read(name: str) -> int:
+        return session.read(BY_NAME[name].offset)
+
+    for value in (program, program_bytes, *bases.values()):
+        if value % 128:
+            raise LithifyError(f"The address or size {value:#x} is not a multiple of 128 bytes.")
+    pair("PROGRAM", program)
+    write("PROGRAM_BYTES", program_bytes)
+    for index, base in bases.items():
+        pair(f"BASE{index}", base)
+    write("INTERRUPT_ENABLE", 1)
+    earlier = session.trace()[0].size
+    doorbell = write("CONTROL", 1)
+    session.run(cycle_limit=cycle_limit, progress=progress)
+    error = read("ERROR")
+    queue, cycle = session.trace()
+    counters = [read(f"{name}_LOW") | read(f"{name}_HIGH") << 32 for name in _COUNTERS]
+    write("CONTROL", 2)
+    if error:
+        causes = [text for bit, text in enumerate(_CAUSES) if error >> bit & 1]
+        raise LithifyError(f"The simulated chip reports an error: {'; '.join(causes)}.")
+    cycles, read_beats, write_beats, array_cycles = counters
+    retired = cycle[earlier:].astype(np.int64) - (doorbell + 1)
+    return Run(cycles, read_beats, write_beats, array_cycles, queue[earlier:], retired)
+
+
+_COUNTERS = ("CYCLES", "READ_BEATS", "WRITE_BEATS", "ARRAY_CYCLES")
+_CAUSES = (
+    "two units met in one bank of the scratchpad in the same cycle",
+    "an opcode of the program is unknown",
+    "the memory answered with an error",
+)

@@ -1,0 +1,1 @@
+"""LOAD and STORE: strided copies between DRAM and the scratchpad."""
