@@ -1,0 +1,87 @@
+"""A process kit: where its files are and what its memory macros are called."""
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lithify.errors import LithifyError
+
+
+class Macro(BaseModel):
+    """A single-port memory of `words` words of `bits` bits, written in whole words."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    words: int
+    bits: int
+
+
+class Corner(BaseModel):
+    """Liberty files of one corner, relative to the kit's folder; `macros` names a macro's file, if there is one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    cells: str
+    macros: str | None = None
+
+
+class MacroPins(BaseModel):
+    """Names of a macro's pins; `ones` and `zeros` are tied."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    clock: str
+    enable: str
+    write: str
+    read: str
+    address: str
+    data_in: str
+    data_out: str
+    ones: tuple[str, ...]
+    zeros: tuple[str, ...]
+
+
+class Kit(BaseModel):
+    """A kit as its TOML file describes it. `folder` is where the user has it; `marker` is a file that must be there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    folder: Path
+    marker: str
+    driving_cell: str
+    tie_high: str
+    tie_low: str
+    nand2: str
+    corners: Mapping[str, Corner]
+    macros: Annotated[tuple[Macro, ...], Field(default=())]
+    macro_pins: MacroPins
+
+    def cells(self, corner: str) -> Path:
+        """The standard cells' liberty file of a corner."""
+        return self.folder / self.corner(corner).cells
+
+    def macro_library(self, corner: str, macro: str) -> Path | None:
+        """The liberty file of a macro in a corner, or None where the kit has none."""
+        pattern = self.corner(corner).macros
+        return None if pattern is None else self.folder / pattern.format(macro=macro)
+
+    def corner(self, name: str) -> Corner:
+        """A corner by name."""
+        if name not in self.corners:
+            raise LithifyError(
+                f"The kit '{self.name}' has no corner '{name}'; its corners are {', '.join(self.corners)}."
+            )
+        return self.corners[name]
+
+
+def load_kit(folder: Path) -> Kit:
+    """The kit whose files lie in `folder`; LithifyError if no kit that Lithify knows has its marker file there."""
+    names = []
+    for entry in sorted((resources.files("lithify.silicon") / "kits").iterdir(), key=lambda entry: entry.name):
+        table = tomllib.loads(entry.read_text(encoding="utf-8"))
+        names.append(f"{table['name']} ({table['marker']})")
+        if (folder / table["marker"]).is_file():
+            return Kit(folder=folder, **table)
+    raise LithifyError(f"No process kit in '{folder}': give the folder that holds the files of {' or '.join(names)}.")

@@ -1,0 +1,95 @@
+"""Scratchpad banks made of a kit's memory macros."""
+
+from dataclasses import dataclass
+
+from lithify.silicon.kit import Kit, Macro
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How macros fill a memory: `across` side by side for the width, `deep` above each other for the depth."""
+
+    macro: Macro
+    across: int
+    deep: int
+
+    @property
+    def count(self) -> int:
+        """Macros in all."""
+        return self.across * self.deep
+
+
+def tile(kit: Kit, words: int, bits: int) -> Tiling | None:
+    """The tiling with the fewest wasted bits, then the fewest macros; None where the kit has no macro that fits at all.
+
+    Macros deeper than the memory waste their upper words; a memory deeper than the deepest macro stacks them.
+    """
+    tilings = [Tiling(macro, -(-bits // macro.bits), -(-words // macro.words)) for macro in kit.macros]
+    return min(tilings, key=lambda t: (t.count * t.macro.words * t.macro.bits, t.count), default=None)
+
+
+def bank_verilog(kit: Kit, module: str, words: int, bits: int, tiling: Tiling) -> str:
+    """A module with the ports of the scratchpad's bank leaf, built of macros in place of an inferred memory.
+
+    Ports: clk, enable, write_enable, address, write_data, read_data (valid in the cycle after the address).
+    """
+    pins, macro = kit.macro_pins, tiling.macro
+    address_bits = max(1, (words - 1).bit_length())
+    macro_address_bits = (macro.words - 1).bit_length()
+    lines = [
+        "`default_nettype none",
+        f"module {module}(input wire clk, input wire rst, input wire enable, input wire write_enable,",
+        f"    input wire [{address_bits - 1}:0] address, input wire [{bits - 1}:0] write_data,",
+        f"    output wire [{bits - 1}:0] read_data);",
+        f"  localparam WIDTH = {tiling.across * macro.bits};",
+        f"  wire [WIDTH-1:0] data_in = {{{{(WIDTH-{bits}){{1'b0}}}}, write_data}};"
+        if tiling.across * macro.bits > bits
+        else "  wire [WIDTH-1:0] data_in = write_data;",
+        f"  wire [{max(address_bits, macro_address_bits) - 1}:0] full_address = address;",
+    ]
+    outputs = []
+    for level in range(tiling.deep):
+        lines.append(f"  wire [WIDTH-1:0] out_{level};")
+        select = "1'b1" if tiling.deep == 1 else f"full_address[{address_bits - 1}:{macro_address_bits}] == {level}"
+        lines.append(f"  wire select_{level} = enable && ({select});")
+        for column in range(tiling.across):
+            part = f"[{(column + 1) * macro.bits - 1}:{column * macro.bits}]"
+            wires = [
+                f".{pins.clock}(clk)",
+                f".{pins.enable}(select_{level})",
+                f".{pins.write}(write_enable)",
+                f".{pins.read}(!write_enable)",
+                f".{pins.address}(full_address[{macro_address_bits - 1}:0])",
+                f".{pins.data_in}(data_in{part})",
+                f".{pins.data_out}(out_{level}{part})",
+                *(f".{pin}({_tied(pin, macro, macro_address_bits, '1')})" for pin in pins.ones),
+                *(f".{pin}({_tied(pin, macro, macro_address_bits, '0')})" for pin in pins.zeros),
+            ]
+            lines.append(f"  {macro.name} macro_{level}_{column} ({', '.join(wires)});")
+        outputs.append(f"out_{level}")
+    if tiling.deep == 1:
+        lines.append(f"  assign read_data = out_0[{bits - 1}:0];")
+    else:
+        # The level read last holds the data; reads take one cycle, so the selection is remembered for one.
+        bits_of_level = address_bits - macro_address_bits
+        lines.append(f"  reg [{bits_of_level - 1}:0] level;")
+        lines.append(
+            f"  always @(posedge clk) if (enable) level <= full_address[{address_bits - 1}:{macro_address_bits}];"
+        )
+        choice = outputs[-1]
+        for index in reversed(range(tiling.deep - 1)):
+            choice = f"level == {index} ? out_{index} : {choice}"
+        lines.append(f"  wire [WIDTH-1:0] chosen = {choice};")
+        lines.append(f"  assign read_data = chosen[{bits - 1}:0];")
+    return "\n".join([*lines, "endmodule", ""])
+
+
+def _tied(pin: str, macro: Macro, address_bits: int, value: str) -> str:
+    """A constant as wide as the pin: mask and data pins are a word wide, address pins an address, all else one bit."""
+    if pin.endswith(("_BM", "_DIN")):
+        width = macro.bits
+    elif pin.endswith("_ADDR"):
+        width = address_bits
+    else:
+        width = 1
+    return f"{{{width}{{1'b{value}}}}}"
