@@ -1,0 +1,160 @@
+"""The whole line for one model: the visible list of its stages, and the folder that they fill."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import onnx_ir as ir
+
+import lithify
+from lithify import flow
+from lithify.accuracy import measure
+from lithify.chip import Chip, load_chip, write_chip
+from lithify.chip.gates import gate_count
+from lithify.chip.memories import onchip_bytes
+from lithify.folder import whole_folder, write_arrays, write_text, write_verilog
+from lithify.frontend import save
+from lithify.optimize import PASSES
+from lithify.profile import profile_program
+from lithify.profile.page import PAGE, write_page
+from lithify.program import PROGRAM, QUANTIZED, stack
+from lithify.progress import Progress, Silent, Stages
+from lithify.quantize.data import inputs_of, read
+from lithify.quantize.ranges import Method
+from lithify.report import FILE, Accuracy, Report
+from lithify.report.model import macs
+from lithify.report.terminal import as_text, layers_table, summary_table
+from lithify.runtime.chip import RtlDevice, verilog_of
+from lithify.runtime.host import host_milliseconds
+from lithify.sim.inference import costs, run_segments
+from lithify.verify import verify, verify_samples
+
+STAGES = 10
+
+
+def build(
+    model: str | Path,
+    output: str | Path | None = None,
+    *,
+    chip: str | Path | Chip = "edge",
+    data: str | Path | None = None,
+    shape: Mapping[str, Sequence[int]] | None = None,
+    method: Literal["auto"] | Method = "minmax",
+    keep_float: Sequence[str] = (),
+    rtl: flow.Rtl = "full",
+    inputs: int = 8,
+    strict: bool = False,
+    save_steps: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Report:
+    """The whole line: an ONNX file becomes a build folder with program, Verilog, inputs, outputs and report.
+
+    output: the folder, `build/<model>` without one; other files in it stay. data: .npz or .npy samples to calibrate and
+    judge with; None: random input drawn with `seed`, accuracy not measured. inputs: how many are verified, at least 8.
+    rtl: "full" runs all of them in RTL, "layers" the first, "none" nothing. method, keep_float: of the quantiser, see
+    `lithify.quantize`. save_steps: write the graph after every step to `steps/`.
+    Raises LithifyError for whatever a step refuses; the folder then stays as it was.
+    A difference found is no error: see `Report.agreed`.
+    """
+    source = Path(model)
+    target = Path(output) if output is not None else Path("build") / source.stem
+    stage = Stages(progress or Silent(), STAGES)
+    described = load_chip(chip)
+    with whole_folder(target, last=FILE) as folder:
+        with stage("load"):
+            steps = Steps(folder / "steps" if save_steps else None)
+            loaded = steps.keep("load", flow.load(source, shape))
+            samples = read(data, inputs_of(loaded)) if data is not None else None
+        with stage("optimise"):
+            optimized = loaded
+            for apply in PASSES:
+                optimized = steps.keep(apply.__name__, apply(optimized))
+        with stage("quantise"):
+            made = flow.quantize(optimized, data, method=method, keep_float=keep_float, seed=seed)
+            quantized = steps.keep("quantize", made)
+            save(quantized, folder / QUANTIZED)
+        with stage(f"compile for {described.name}"):
+            program = flow.compile(quantized, described, strict=strict)
+            program.save(folder / PROGRAM)
+            write_text(folder / "chip.toml", write_chip(described))
+        with stage("simulate the timing"):
+            runs = run_segments(program)
+            timing = costs(program, runs)
+        with stage("write the Verilog") as watch:
+            write_verilog(folder / "rtl", verilog_of(described))
+        with stage("build the simulator" if rtl != "none" else "build no simulator") as watch:
+            device = RtlDevice.of(described, watch.note) if rtl != "none" else None
+        with stage("measure the accuracy") as watch:
+            accuracy = measure(loaded, quantized, program, samples, watch)
+        with stage("verify") as watch:
+            assert program.graph is not None, "a program that was compiled has its graph"
+            chosen = verify_samples(program.model_inputs, data, inputs, seed)
+            proof = verify(program, program.graph, chosen, rtl=rtl, device=device, progress=watch)
+            write_arrays(folder / "inputs.npz", chosen.inputs)
+            views = {"reference": proof.reference, "functional": proof.functional, "rtl": proof.rtl}
+            for view, outputs in views.items():
+                arrays = {name: stack(rows) for name, rows in outputs.items() if rows}
+                if arrays:
+                    write_arrays(folder / f"outputs_{view}.npz", arrays)
+        report = Report(
+            model=source.stem,
+            chip=described.name,
+            clock_hz=described.clock_hz,
+            macs=macs(quantized),
+            macs_on_chip=timing.macs,
+            cycles=timing.cycles,
+            mac_utilisation=timing.mac_utilisation,
+            dram_bytes=timing.dram_bytes,
+            gates=gate_count(described),
+            onchip_bytes=onchip_bytes(described),
+            accuracy=accuracy,
+            verify=proof.summary,
+            host_nodes=program.host_nodes,
+            host_ms=host_milliseconds(program, chosen[0]),
+            host_reasons=program.reasons,
+            layers=timing.layers,
+            obtained=obtained(accuracy, rtl),
+            lithify=lithify.__version__,
+        )
+        with stage("profile"):
+            write_page(folder / PAGE, profile_program(program, runs=runs), report)
+        write_text(folder / FILE, report.to_text())
+        write_text(folder / "report.txt", as_text(summary_table(report), layers_table(report.layers, report.cycles)))
+    return report
+
+
+@dataclass
+class Steps:
+    """Writes the graph after each step, numbered, into a folder; without a folder, nothing."""
+
+    folder: Path | None
+    count: int = 0
+
+    def keep(self, name: str, graph: ir.Model) -> ir.Model:
+        """Writes the graph that step `name` gave, and gives it back."""
+        self.count += 1
+        if self.folder is not None:
+            save(graph, self.folder / f"{self.count:02}_{name}.onnx")
+        return graph
+
+
+def obtained(accuracy: Accuracy, rtl: flow.Rtl) -> dict[str, str]:
+    """How each number of the report was got: simulated, in RTL, modelled or measured."""
+    exact = {
+        "full": "timing simulator = RTL",
+        "layers": "timing simulator = RTL",
+        "none": "timing simulator; RTL not run",
+    }
+    judged = f"{accuracy.samples} samples; ONNX Runtime, chip: functional simulator"
+    if accuracy.chip_samples < accuracy.samples:
+        judged += f" on {accuracy.chip_samples} of them"
+    return {
+        "accuracy": judged if accuracy.samples else "not measured",
+        "cycles": exact[rtl],
+        "dram_bytes": "simulated: every beat of the bus",
+        "gates": "modelled: NAND2 equivalents, scratchpad apart",
+        "onchip_bytes": "every memory of the RTL",
+        "host_ms": "measured on this machine",
+    }

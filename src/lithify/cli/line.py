@@ -1,0 +1,281 @@
+"""The commands of the line: from the model to the program, and to its outputs, cycles and proof."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from lithify.cli import options
+from lithify.cli.screen import Watch, emit
+from lithify.progress import Stages
+
+MODEL = click.argument("model", type=options.PATH)
+PROGRAM = click.argument("program", type=options.PATH)
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+Rtl = Literal["full", "layers", "none"]
+Device = Literal["functional", "rtl"]
+Method = Literal["minmax", "percentile", "entropy", "mse", "auto"]
+
+
+@click.command(short_help="Model to verified chip: the whole line.")
+@MODEL
+@options.data
+@options.chip
+@options.folder("The folder to fill.  [default: build/MODEL]")
+@options.rtl
+@options.inputs
+@options.shape
+@options.method
+@options.keep_float
+@options.strict
+@click.option("--save-steps", is_flag=True, help="Also write the ONNX graph after every step to FOLDER/steps.")
+@options.seed
+@options.as_json
+def build(
+    model: Path,
+    data: Path | None,
+    chip: str | None,
+    output: Path | None,
+    rtl: Rtl,
+    inputs: int,
+    shape: Shapes,
+    method: Method,
+    keep_float: tuple[str, ...],
+    strict: bool,
+    save_steps: bool,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Take MODEL (.onnx) through the whole line: program, Verilog, outputs, cycles, and the proof that they agree."""
+    import lithify
+
+    with Watch() as progress:
+        result = lithify.build(
+            model,
+            output,
+            chip=chip or "edge",
+            data=data,
+            shape=options.shapes(shape),
+            method=method,
+            keep_float=keep_float,
+            rtl=rtl,
+            inputs=inputs,
+            strict=strict,
+            save_steps=save_steps,
+            seed=seed,
+            progress=progress,
+        )
+    if as_json:
+        emit(result.to_json())
+    else:
+        from lithify.report.terminal import show, summary_table
+
+        show(summary_table(result))
+        for sentence in (result.verify.first_difference, result.verify.first_retirement):
+            if sentence:
+                click.echo(sentence)
+    return 0 if result.agreed else 1
+
+
+@click.command(short_help="Read a model and show what it holds.")
+@MODEL
+@options.shape
+@options.as_json
+def load(model: Path, shape: Shapes, as_json: bool) -> None:
+    """Read MODEL (.onnx), check it, and show what it holds."""
+    import lithify
+    from lithify.report.model import describe
+
+    found = describe(lithify.load(model, shape=options.shapes(shape)))
+    if as_json:
+        emit(found.to_json())
+    else:
+        from lithify.report.terminal import model_table, show
+
+        show(model_table(found))
+
+
+@click.command(short_help="Fold, drop and fuse; ONNX to ONNX.")
+@MODEL
+@options.output(required=True, what="The optimised model (.onnx).")
+@options.shape
+@options.as_json
+def optimize(model: Path, output: Path, shape: Shapes, as_json: bool) -> None:
+    """Fold constants, drop dead code and fuse operators; ONNX to ONNX."""
+    import lithify
+
+    before = lithify.load(model, shape=options.shapes(shape))
+    after = lithify.optimize(before)
+    _save(after, output, as_json, f"{len(list(before.graph))} nodes became {len(list(after.graph))}")
+
+
+@click.command(short_help="Make a model int8; ONNX to ONNX.")
+@MODEL
+@options.data
+@options.output(required=True, what="The quantised model (.onnx, QDQ form).")
+@options.shape
+@options.method
+@options.keep_float
+@options.seed
+@options.as_json
+def quantize(
+    model: Path,
+    data: Path | None,
+    output: Path,
+    shape: Shapes,
+    method: Method,
+    keep_float: tuple[str, ...],
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Make the model int8: ranges from calibration data, weights per output channel."""
+    import lithify
+    from lithify.quantize import is_quantized
+
+    loaded = lithify.optimize(lithify.load(model, shape=options.shapes(shape)))
+    made = lithify.quantize(loaded, calibration=data, method=method, keep_float=keep_float, seed=seed)
+    how = "calibrated with " + (str(data) if data else f"random input (seed {seed})")
+    _save(made, output, as_json, "quantised already; its bits are kept" if is_quantized(loaded) else how)
+
+
+@click.command(short_help="Compile a quantised model for a chip.")
+@MODEL
+@options.chip
+@options.output(required=True, what="The program (.lith).")
+@options.shape
+@options.strict
+@options.as_json
+def compile(model: Path, chip: str | None, output: Path, shape: Shapes, strict: bool, as_json: bool) -> None:
+    """Compile a quantised MODEL (.onnx, QDQ form) to a program for a chip."""
+    import lithify
+
+    made = lithify.compile(lithify.load(model, shape=options.shapes(shape)), chip=chip or "edge", strict=strict)
+    made.save(output)
+    facts = {
+        "program": str(output),
+        "chip": made.chip.name,
+        "instruction_bytes": len(made.instructions),
+        "constant_bytes": len(made.constants),
+        "layers": len(made.layers),
+        "host_nodes": list(made.host_nodes),
+    }
+    if as_json:
+        emit(facts)
+    else:
+        host = ", ".join(made.host_nodes) or "nothing"
+        click.echo(
+            f"{output}: {len(made.layers)} layers for {made.chip.name}, {len(made.instructions):,} bytes of "
+            f"instructions, {len(made.constants):,} bytes of constants; on the host: {host}"
+        )
+
+
+@click.command(short_help="Run a program on inputs.")
+@PROGRAM
+@click.argument("inputs", type=options.PATH, nargs=-1, required=True)
+@options.output(what="Write the outputs to an .npz file.")
+@click.option(
+    "--device",
+    type=click.Choice(["functional", "rtl"]),
+    default="functional",
+    help="What executes the program.  [default: functional]",
+)
+@options.as_json
+def run(program: Path, inputs: tuple[Path, ...], output: Path | None, device: Device, as_json: bool) -> None:
+    """Run a compiled program on INPUTS: one .npy file for each input of the network, or an .npz that names them."""
+    from lithify.cli.samples import read_files
+    from lithify.program import Program
+
+    loaded = Program.load(program)
+    found = loaded.run_samples(read_files(inputs, loaded.model_inputs), device=device)
+    outputs = dict(zip(loaded.outputs, found, strict=True))
+    if output is not None:
+        from lithify.folder import write_arrays
+
+        write_arrays(output, outputs)
+    if as_json:
+        emit({name: array.tolist() for name, array in outputs.items()} if output is None else {"outputs": str(output)})
+    else:
+        from lithify.report.terminal import arrays_text
+
+        click.echo(arrays_text(outputs))
+
+
+@click.command(short_help="Count a program's cycles, exactly.")
+@PROGRAM
+@options.chip
+@options.output(what="Write every retirement (queue, cycle) to an .npz file.")
+@options.as_json
+def simulate(program: Path, chip: str | None, output: Path | None, as_json: bool) -> None:
+    """Count the cycles of a compiled program, exactly."""
+    from lithify.program import Program
+
+    loaded = Program.load(program, chip=chip)
+    found = loaded.simulate()
+    if output is not None:
+        from lithify.folder import write_arrays
+
+        write_arrays(output, found.arrays())
+    if as_json:
+        emit(found.to_json())
+    else:
+        from lithify.report.terminal import layers_table, show, simulation_table
+
+        show(simulation_table(found), layers_table(found.layers, found.cycles))
+
+
+@click.command(short_help="Prove reference = functional = RTL.")
+@click.argument("target", type=options.PATH)
+@click.option(
+    "--model", type=options.PATH, default=None, help="The quantised model, where it does not lie beside TARGET."
+)
+@options.chip
+@options.data
+@options.rtl
+@options.inputs
+@options.seed
+@options.as_json
+def verify(
+    target: Path,
+    model: Path | None,
+    chip: str | None,
+    data: Path | None,
+    rtl: Rtl,
+    inputs: int,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Prove reference = functional = RTL and timing = RTL for TARGET: a build folder or a program (.lith).
+
+    Exit status 1 and the first difference (layer, tensor, index, both values, instruction) where they do not agree.
+    """
+    from lithify.program import Program
+
+    with Watch() as progress:
+        program = Program.load(target, chip=chip, model=model)
+        with Stages(progress, 1)("verify"):
+            result = program.verify(data, rtl=rtl, count=inputs, seed=seed, progress=progress)
+    if as_json:
+        emit(result.to_json())
+    else:
+        from lithify.report.terminal import show, verification_table
+
+        show(verification_table(result.summary))
+        for difference in result.differences:
+            click.echo(difference.sentence)
+        if result.summary.first_retirement:
+            click.echo(result.summary.first_retirement)
+    return 0 if result.agreed else 1
+
+
+def _save(model: Any, output: Path, as_json: bool, text: str) -> None:
+    from lithify.frontend import save
+    from lithify.report.model import describe
+
+    save(model, output)
+    if as_json:
+        emit({"model": str(output), **describe(model).to_json()})
+    else:
+        click.echo(f"{output}: {text}")
+
+
+COMMANDS = (build, load, optimize, quantize, compile, run, simulate, verify)

@@ -1,0 +1,162 @@
+"""The commands that measure: where the cycles of a program go, and what the standard networks take."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lithify.cli import options
+from lithify.cli.screen import Watch, emit
+from lithify.progress import Stages
+
+if TYPE_CHECKING:
+    from lithify.program import Program
+    from lithify.progress import Progress
+    from lithify.runtime import DeviceResult
+
+
+@click.command(short_help="Show where the cycles go, and what would help.")
+@click.argument("target", type=options.PATH)
+@options.chip
+@options.data
+@options.shape
+@click.option(
+    "--html",
+    type=options.PATH,
+    default=None,
+    metavar="FILE",
+    callback=options.writable,
+    help="Write the page: one file that opens without a network.",
+)
+@click.option(
+    "--trace",
+    type=options.PATH,
+    default=None,
+    metavar="FILE",
+    callback=options.writable,
+    help="Write the timeline in Chrome's trace format (.json), which https://ui.perfetto.dev opens.",
+)
+@click.option("--rtl", is_flag=True, help="Also run one input in RTL, and put its retirements into the timeline.")
+@options.seed
+@options.as_json
+def profile(
+    target: Path,
+    chip: str | None,
+    data: Path | None,
+    shape: tuple[tuple[str, tuple[int, ...]], ...],
+    html: Path | None,
+    trace: Path | None,
+    rtl: bool,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Show where the cycles of TARGET go: a program (.lith), a build folder, or a model (.onnx), which is compiled
+    first.
+
+    By layer and unit: what the array waits for, what limits each layer, what moves between DRAM and the chip, how full
+    the scratchpad is; and what would help, found by simulating the program's timing again on a chip that differs.
+    """
+    if rtl and trace is None:
+        raise click.UsageError("--rtl adds to the timeline; give --trace FILE too.")
+    with Watch() as progress:
+        program = _program(target, chip, data, dict(shape), seed, progress)
+        from lithify.profile import profile_program
+        from lithify.profile.timeline import chrome_trace, write_trace
+        from lithify.sim.inference import run_segments
+
+        runs = run_segments(program)
+        found = profile_program(program, progress, runs)
+        if trace is not None:
+            results = _in_rtl(program, seed, progress) if rtl else []
+            write_trace(trace, chrome_trace(program, runs, results))
+        if html is not None:
+            from lithify.profile.page import write_page
+
+            write_page(html, found)
+    if as_json:
+        emit(found.to_json())
+    else:
+        from lithify.profile.terminal import profile_tables
+        from lithify.report.terminal import show
+
+        show(*profile_tables(found))
+
+
+@click.command(short_help="Measure the standard networks on chips.")
+@click.argument("networks", nargs=-1, metavar="[NETWORK]...")
+@click.option(
+    "--chip",
+    "chips",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="A preset or a chip description (.toml); may be given several times.  [default: edge]",
+)
+@options.output(what="Write the rows to a JSON file.")
+@options.seed
+@options.as_json
+def bench(networks: tuple[str, ...], chips: tuple[str, ...], output: Path | None, seed: int, as_json: bool) -> None:
+    """Build standard networks from code (seeded weights, no download) and measure each on each chip: cycles, traffic,
+    energy, and the processor seconds that compiling and simulating take.
+
+    Without NETWORK: the MLPerf Tiny shapes, ResNet, MobileNet, EfficientNet and a detector.
+    """
+    import json
+
+    import lithify
+
+    with Watch() as progress:
+        rows = lithify.bench(
+            networks,
+            chips or ("edge",),
+            seed=seed,
+            progress=progress,
+            found=lambda row: progress.note(f"{row.network} on {row.chip}: {row.cycles:,} cycles"),
+        )
+    table = [row.to_json() for row in rows]
+    if output is not None:
+        from lithify.folder import write_text
+
+        write_text(output, json.dumps(table, indent=2) + "\n")
+    if as_json:
+        emit(table)
+    else:
+        from lithify.bench import bench_table
+        from lithify.report.terminal import show
+
+        show(bench_table(rows))
+
+
+def _program(
+    target: Path,
+    chip: str | None,
+    data: Path | None,
+    shape: dict[str, tuple[int, ...]],
+    seed: int,
+    progress: "Progress",
+) -> "Program":
+    """The program of a file or folder; a model is taken through the line first."""
+    import lithify
+    from lithify.program import Program
+
+    if target.suffix != ".onnx":
+        return Program.load(target, chip=chip)
+    stage = Stages(progress, 2)
+    with stage("optimise and quantise"):
+        model = lithify.quantize(lithify.optimize(lithify.load(target, shape=shape)), data, seed=seed)
+    with stage(f"compile for {chip or 'edge'}"):
+        return lithify.compile(model, chip or "edge")
+
+
+def _in_rtl(program: "Program", seed: int, progress: "Progress") -> "list[DeviceResult]":
+    """One random input in RTL: what the chip told of each segment."""
+    from lithify.quantize import seeded
+    from lithify.runtime import run
+    from lithify.runtime.chip import RtlDevice
+
+    with Stages(progress, 1)("run in RTL"):
+        device = RtlDevice.of(program.chip, progress.note)
+        outcome = run(program, seeded(program.model_inputs, 1, seed)[0], device)
+    return [entry.result for entry in outcome.segments]
+
+
+COMMANDS = (profile, bench)

@@ -1,0 +1,97 @@
+"""Options that several commands share, and how their text is read."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+PATH = click.Path(path_type=Path)
+
+
+class Shape(click.ParamType[tuple[str, tuple[int, ...]]]):
+    """`name=1,3,32,32`: the shape to compile an input for, batch included."""
+
+    name = "NAME=1,3,32,32"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
+        if isinstance(value, tuple):
+            return value
+        name, sign, sizes = str(value).rpartition("=")
+        parts = sizes.replace("x", ",").split(",")
+        if not sign or not name or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+            self.fail(
+                f"'{value}' is no shape: write the input's name, '=' and its sizes, as in input=1,3,32,32.", param, ctx
+            )
+        return name, tuple(int(part) for part in parts)
+
+
+def shapes(given: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
+    """The mapping that `lithify.load` takes."""
+    return dict(given)
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+chip = click.option(
+    "--chip", default=None, metavar="NAME|FILE", help="A preset or a chip description (.toml).  [default: edge]"
+)
+data = click.option(
+    "--data",
+    type=PATH,
+    default=None,
+    metavar="FILE",
+    help="Samples (.npz or .npy) to calibrate and judge with; without it: seeded random input, accuracy not measured.",
+)
+shape = click.option(
+    "--shape", "shape", type=Shape(), multiple=True, help="Shape of an input whose sizes the model leaves open."
+)
+strict = click.option(
+    "--strict", is_flag=True, help="Refuse a network that needs the host for more than a final Softmax."
+)
+method = click.option(
+    "--method",
+    type=click.Choice(["minmax", "percentile", "entropy", "mse", "auto"]),
+    default="minmax",
+    help="How calibration finds ranges; auto takes what comes closest to the float model.  [default: minmax]",
+)
+keep_float = click.option(
+    "--keep-float", multiple=True, metavar="LAYER", help="A layer that stays float, on the host; may be repeated."
+)
+seed = click.option("--seed", type=click.IntRange(0), default=0, help="Seed of random input.  [default: 0]")
+rtl = click.option(
+    "--rtl",
+    type=click.Choice(["full", "layers", "none"]),
+    default="full",
+    help="What runs in RTL: all inputs, one input through all layers, or nothing.  [default: full]",
+)
+inputs = click.option(
+    "--inputs",
+    type=click.IntRange(8),
+    default=8,
+    help="Inputs to verify with, extremes included; at least 8.  [default: 8]",
+)
+
+
+def output(required: bool = False, what: str = "Where to write.") -> Decorator:
+    """-o, --output: a file, which must be possible to make."""
+    return click.option(
+        "-o", "--output", type=PATH, required=required, default=None, metavar="PATH", help=what, callback=writable
+    )
+
+
+def folder(what: str) -> Decorator:
+    """-o, --output: a folder."""
+    return click.option("-o", "--output", type=PATH, default=None, metavar="FOLDER", help=what)
+
+
+def writable(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Refuses, before any work, a file that cannot be made."""
+    if value is not None:
+        from lithify.folder import check_writable
+
+        check_writable(value)
+    return value

@@ -1,0 +1,29 @@
+"""The files that `lithify run` is given, as samples."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lithify.errors import LithifyError
+from lithify.quantize.data import Input, Samples, read
+
+
+def read_files(files: Sequence[Path], inputs: Sequence[Input]) -> Samples:
+    """One file with an array for each input (.npz), or one file for each input of the network, in its order.
+
+    Raises LithifyError for another number of files, and for files that do not fit.
+    """
+    if len(files) == 1 and (len(inputs) == 1 or files[0].suffix == ".npz"):
+        return read(files[0], inputs)
+    if len(files) != len(inputs):
+        names = ", ".join(item.name for item in inputs)
+        raise LithifyError(
+            f"The network takes {len(inputs)} inputs ({names}), but {len(files)} files were given; "
+            "give one for each, or one .npz file that names them."
+        )
+    found = {item.name: read(file, [item]).inputs[item.name] for file, item in zip(files, inputs, strict=True)}
+    counts = sorted({len(array) for array in found.values()})
+    if len(counts) > 1:
+        raise LithifyError(
+            f"The files hold {' and '.join(map(str, counts))} samples; give as many for every input of the network."
+        )
+    return Samples(found)

@@ -1,0 +1,213 @@
+"""The line, step by step: what `lithify.load`, `lithify.quantize`, `lithify.compile` and the other words do.
+
+Each step takes what the one before gave: load -> optimize -> quantize -> compile -> run, simulate, verify. `build.py`
+takes them all. The imports stand inside the steps, so that a step loads what it needs and nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+    from numpy.typing import NDArray
+
+    from lithify.chip import Chip
+    from lithify.doctor import Finding
+    from lithify.profile import Profile
+    from lithify.program import Device, Program
+    from lithify.progress import Progress
+    from lithify.quantize.data import Source
+    from lithify.quantize.ranges import Method
+    from lithify.report import Report
+    from lithify.sim.inference import Simulation
+    from lithify.verify import Verification
+
+Rtl = Literal["full", "layers", "none"]
+
+CALIBRATION_SAMPLES = 8
+"""Random inputs that calibrate a network without data."""
+
+
+def load(path: str | Path, shape: Mapping[str, Sequence[int]] | None = None) -> "ir.Model":
+    """The ONNX model of a file, checked, with every tensor's shape fixed.
+
+    shape: for inputs whose sizes the model leaves open, the shape to compile for, batch included, by input name.
+    Raises LithifyError for a file that is missing or no ONNX model, a type or operator domain that is not supported,
+    and an open shape.
+    """
+    from lithify import frontend
+
+    return frontend.load(path, shape)
+
+
+def optimize(model: "ir.Model") -> "ir.Model":
+    """The model with constants folded, dead code gone and operators fused; its meaning stays."""
+    from lithify.optimize import optimize as optimized
+
+    return optimized(model)
+
+
+def quantize(
+    model: "ir.Model",
+    calibration: "Source | None" = None,
+    *,
+    method: "Literal['auto'] | Method" = "minmax",
+    keep_float: Sequence[str] = (),
+    seed: int = 0,
+) -> "ir.Model":
+    """The model in int8, in QDQ form. A model that is quantised already keeps its bits.
+
+    calibration: samples: an .npz or .npy file, an array, a list of arrays, or a list of mappings from input name to
+    array.
+        None: random input, drawn with `seed`.
+    method: how a tensor's range follows from its values on the samples; "auto" tries all and takes the closest to the
+    float model. keep_float: names of nodes that stay float; they run on the host.
+    Raises LithifyError for samples of the wrong shape, with NaN, or none at all.
+    """
+    from lithify.quantize import inputs_of, seeded
+    from lithify.quantize import quantize as quantized
+
+    if calibration is None:
+        random = seeded(inputs_of(model), CALIBRATION_SAMPLES, seed)
+        calibration = [random[index] for index in range(len(random))]
+    return quantized(model, calibration, method=method, keep_float=keep_float)
+
+
+def compile(model: "ir.Model", chip: "str | Path | Chip" = "edge", *, strict: bool = False) -> "Program":
+    """The program of a quantised model for a chip.
+
+    chip: a preset's name, a chip description (.toml) or a `Chip`. strict: refuse a network that needs the host for more
+    than a final Softmax; the error lists the operators.
+    Raises LithifyError for a model that is not quantised, and for a chip that is too small for a single tile of a
+    layer.
+    """
+    from lithify.chip import load_chip
+    from lithify.compiler.compile import compile_with_reasons
+    from lithify.errors import LithifyError
+    from lithify.program import from_compiled
+    from lithify.quantize import is_quantized, read
+    from lithify.quantize.placement import place
+
+    target = load_chip(chip)
+    if not is_quantized(model) and place(model):
+        raise LithifyError(
+            "The model is not quantised, and the chip computes in int8; quantise it first "
+            "(lithify.quantize, or `lithify quantize`)."
+        )
+    graph = read(model)
+    found = compile_with_reasons(graph, target)
+    program = from_compiled(found.program, graph, found.reasons)
+    if strict:
+        refuse_host(program)
+    return program
+
+
+def refuse_host(program: "Program") -> None:
+    """Raises LithifyError naming the operators that run on the host, but for a Softmax that makes an output."""
+    from lithify.errors import LithifyError
+    from lithify.isa.program import HostSegment
+
+    names = [
+        operator
+        for segment in program.segments
+        if isinstance(segment, HostSegment)
+        and not (segment.operators == ("Softmax",) and set(segment.outputs) <= set(program.outputs))
+        for operator in segment.operators
+    ]
+    if names:
+        reasons = "".join(f" ({node}: {reason})" for node, reason in program.reasons.items())
+        raise LithifyError(
+            f"These operators would run on the host: {', '.join(dict.fromkeys(names))}{reasons}; --strict allows "
+            "nothing there but a final Softmax. Leave --strict out, or change the network or the chip."
+        )
+
+
+def run(
+    program: "Program | str | Path", *inputs: "NDArray[Any]", device: "Device" = "functional"
+) -> "list[NDArray[Any]]":
+    """The outputs of a program (or of a .lith file) for one input after the other, in the model's order; see
+    `Program.run`.
+    """
+    return _program(program).run(*inputs, device=device)
+
+
+def simulate(program: "Program | str | Path") -> "Simulation":
+    """The cycles of one inference, exactly those of the RTL; see `Program.simulate`."""
+    return _program(program).simulate()
+
+
+def verify(
+    program: "Program | str | Path",
+    inputs: "Source | None" = None,
+    *,
+    rtl: Rtl = "full",
+    count: int = 8,
+    seed: int = 0,
+    progress: "Progress | None" = None,
+) -> "Verification":
+    """The proof that reference, functional simulator and RTL agree; see `Program.verify`.
+
+    program: as `compile` gives it, a build folder, or a .lith file with `quantized.onnx` beside it.
+    """
+    return _program(program).verify(inputs, rtl=rtl, count=count, seed=seed, progress=progress)
+
+
+def rtl(chip: "str | Path | Chip" = "edge", output: str | Path | None = None) -> dict[str, str]:
+    """The Verilog of a chip: file name -> text, the top module first. output: a folder to write the files to
+    as well.
+    """
+    from lithify.chip import load_chip
+    from lithify.folder import check_writable, write_verilog
+    from lithify.rtl.verilog import TOP_FILE, verilog
+
+    described = load_chip(chip)
+    if output is not None:
+        check_writable(Path(output) / TOP_FILE)
+    files = verilog(described)
+    if output is not None:
+        write_verilog(Path(output), files)
+    return dict(files)
+
+
+def profile(program: "Program | str | Path", *, progress: "Progress | None" = None) -> "Profile":
+    """Where the cycles of one inference go, layer by layer and unit by unit, what limits each layer, and what would
+    help. In a notebook the result shows itself as a page.
+
+    program: as `compile` gives it, a build folder, or a .lith file.
+    """
+    from lithify.profile import profile_program
+
+    return profile_program(_program(program), progress)
+
+
+def report(folder: str | Path) -> "Report":
+    """What a finished build measured: the contents of its report.json."""
+    from lithify.report import load_report
+
+    return load_report(Path(folder))
+
+
+def chips() -> "tuple[Chip, ...]":
+    """The chips that come with Lithify."""
+    from lithify.chip import load_chip, preset_names
+
+    return tuple(load_chip(name) for name in preset_names())
+
+
+def disassemble(program: "Program | str | Path") -> str:
+    """The listing of a program's instructions."""
+    return _program(program).disassemble()
+
+
+def doctor() -> "tuple[Finding, ...]":
+    """What this machine offers: processors, accelerators, frameworks, simulators, synthesis tools, kits."""
+    from lithify.doctor import doctor as look
+
+    return look()
+
+
+def _program(source: "Program | str | Path") -> "Program":
+    from lithify.program import Program
+
+    return source if isinstance(source, Program) else Program.load(source)

@@ -1,0 +1,234 @@
+"""A compiled network as its user holds it: run it, count its cycles, prove it, save it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lithify.chip import Chip, load_chip
+from lithify.errors import LithifyError
+from lithify.isa import program as isa_program
+from lithify.isa.file import load_program, save
+from lithify.progress import Progress, Silent
+from lithify.quantize.data import Input, Samples, Source, read
+from lithify.reference.graph import Graph, Tensor
+from lithify.runtime import Device as RunsSegments
+from lithify.runtime import FunctionalDevice, run
+
+if TYPE_CHECKING:
+    from lithify.sim.inference import Simulation
+    from lithify.verify import Verification
+
+PROGRAM = "program.lith"
+QUANTIZED = "quantized.onnx"
+"""Names of the two files in a build folder that `verify` needs."""
+
+Device = Literal["functional", "rtl"]
+"""What executes a program: the functional simulator or the chip's Verilog, simulated."""
+
+
+@dataclass(frozen=True)
+class Program(isa_program.Program):
+    """A compiled network for one chip; what it holds is said in `lithify.isa.program`.
+
+    graph: the quantised graph it was compiled from, which `verify` judges by; None where only the .lith file is there.
+    reasons: for nodes that are quantised and yet run on the host, why, by name; empty for a program that was loaded.
+    """
+
+    graph: Graph | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(
+        cls, source: str | Path, *, chip: str | Path | Chip | None = None, model: str | Path | None = None
+    ) -> Self:
+        """The program of a .lith file or a build folder.
+
+        chip: the chip it is wanted for, None for the one it was compiled for. model: the quantised model it was
+        compiled from; without it, `quantized.onnx` beside the program, where there is one.
+        Raises LithifyError for a missing, damaged, foreign or newer file, and for a program of another chip.
+        """
+        path = Path(source)
+        if path.is_dir():
+            path = path / PROGRAM
+        compiled = load_program(path)
+        if chip is not None and (wanted := load_chip(chip)) != compiled.chip:
+            raise LithifyError(
+                f"The program '{path}' is for {_chip_text(compiled.chip, wanted)}; "
+                f"compile the network again with --chip {chip if isinstance(chip, str | Path) else chip.name}."
+            )
+        beside = Path(model) if model is not None else path.with_name(QUANTIZED)
+        graph = None
+        if model is not None or beside.is_file():
+            graph = _graph(beside)
+            wanted_inputs = [compiled.tensors[name] for name in compiled.inputs]
+            found = [graph.tensors[name] for name in graph.inputs]
+            if [(t.name, t.shape) for t in wanted_inputs] != [(t.name, t.shape) for t in found]:
+                raise LithifyError(
+                    f"'{beside}' is not the model that the program '{path}' was compiled from: its inputs are "
+                    f"{_inputs_text(found)}, the program's {_inputs_text(wanted_inputs)}; "
+                    "give the right one with --model."
+                )
+        return cls(**_fields(compiled), graph=graph)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the .lith file. It runs without the model and without the compiler."""
+        target = Path(path)
+        if not target.parent.is_dir():
+            try:
+                target.parent.mkdir(parents=True)
+            except OSError as error:
+                raise LithifyError(
+                    f"Cannot write the program '{path}': {error.strerror}; "
+                    "give a file name in a folder you may write to."
+                ) from error
+        save(self, target)
+
+    @property
+    def model_inputs(self) -> tuple[Input, ...]:
+        """What the network takes, in its order."""
+        return tuple(_input(self.tensors[name]) for name in self.inputs)
+
+    @property
+    def host_nodes(self) -> tuple[str, ...]:
+        """Operators that run on the host, by ONNX name, one for each node of each host segment."""
+        return tuple(
+            operator
+            for segment in self.segments
+            if isinstance(segment, isa_program.HostSegment)
+            for operator in segment.operators
+        )
+
+    def run(self, *inputs: NDArray[Any], device: Device = "functional") -> list[NDArray[Any]]:
+        """The outputs, in the model's order.
+
+        inputs: one array for each input of the network, in its order: one sample, or several stacked along a new first
+        axis (or along the batch axis where that is 1); then the outputs are stacked along the batch axis too.
+        Raises LithifyError for arrays that do not fit.
+        """
+        if len(inputs) != len(self.inputs):
+            raise LithifyError(
+                f"The network takes {len(self.inputs)} inputs ({', '.join(self.inputs)}), but {len(inputs)} were given."
+            )
+        found = {
+            item.name: read(np.asarray(array), [item]).inputs[item.name]
+            for item, array in zip(self.model_inputs, inputs, strict=True)
+        }
+        counts = {len(array) for array in found.values()}
+        if len(counts) > 1:
+            raise LithifyError(
+                f"The inputs hold {' and '.join(map(str, sorted(counts)))} samples; give as many for every input."
+            )
+        return self.run_samples(Samples(found), device=device)
+
+    def run_samples(
+        self, samples: Samples, *, device: Device = "functional", progress: Progress | None = None
+    ) -> list[NDArray[Any]]:
+        """The outputs for every sample, stacked along the batch axis ([N * batch, ...])."""
+        machine = _device(self.chip, device, progress or Silent())
+        outputs = []
+        for index in range(len(samples)):
+            outputs.append(run(self, samples[index], machine).outputs)
+            if progress:
+                progress.update(index + 1, len(samples), "samples")
+        return [stack(arrays) for arrays in zip(*outputs, strict=True)]
+
+    def simulate(self) -> "Simulation":
+        """The cycles of one inference, from the timing simulator, which is exactly the RTL's count, and what each layer
+        costs.
+        """
+        from lithify.sim.inference import simulate
+
+        return simulate(self)
+
+    def verify(
+        self,
+        inputs: Source | None = None,
+        *,
+        rtl: Literal["full", "layers", "none"] = "full",
+        count: int = 8,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> "Verification":
+        """Compares reference, functional simulator and RTL on every intermediate and output tensor, and timing
+        simulator and RTL on every cycle.
+
+        inputs: samples, in any form that `lithify.quantize` takes; None: random ones. Of them as many as fit are taken,
+        and saturating inputs made from them fill up to `count`. rtl: "full" all inputs in RTL; "layers" the first, with
+        all its layers; "none" no RTL.
+        A difference is no error: see `agreed` and `differences` of the result.
+        Raises LithifyError where the program has no graph to be judged by.
+        """
+        from lithify.verify import verify, verify_samples
+
+        if self.graph is None:
+            raise LithifyError(
+                f"The program '{self.name}' came without the quantised model it was compiled from; "
+                "give that model (--model, or `Program.load(path, model=...)`)."
+            )
+        samples = verify_samples(self.model_inputs, inputs, count, seed)
+        return verify(self, self.graph, samples, rtl=rtl, progress=progress)
+
+    def disassemble(self) -> str:
+        """The listing of all instructions."""
+        from lithify.isa.listing import listing
+
+        return listing(self)
+
+
+def from_compiled(
+    compiled: isa_program.Program, graph: Graph | None = None, reasons: Mapping[str, str] | None = None
+) -> Program:
+    """The program that the compiler made, with the graph it was made from."""
+    return Program(**_fields(compiled), graph=graph, reasons=reasons or {})
+
+
+def stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Outputs of several samples as one array: along the first axis where it is a batch of 1, else along a new one."""
+    if len(arrays) == 1:
+        return arrays[0]
+    first = arrays[0]
+    return np.concatenate(arrays) if first.ndim and first.shape[0] == 1 else np.stack(arrays)
+
+
+def _device(chip: Chip, device: Device, progress: Progress) -> RunsSegments:
+    if device == "functional":
+        return FunctionalDevice(record=False)
+    if device == "rtl":
+        from lithify.runtime.chip import RtlDevice
+
+        return RtlDevice.of(chip, progress.note)
+    raise LithifyError(f"Unknown device '{device}'; the devices are 'functional' and 'rtl'.")
+
+
+def _fields(compiled: isa_program.Program) -> Mapping[str, Any]:
+    return {field.name: getattr(compiled, field.name) for field in fields(isa_program.Program)}
+
+
+def _graph(path: Path) -> Graph:
+    from lithify.frontend import load
+    from lithify.quantize import read as read_graph
+
+    return read_graph(load(path))
+
+
+def _input(tensor: isa_program.TensorInfo) -> Input:
+    return Input(tensor.name, tensor.shape, tensor.dtype)
+
+
+def _inputs_text(tensors: Sequence[isa_program.TensorInfo | Tensor]) -> str:
+    return ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in tensors)
+
+
+def _chip_text(own: Chip, wanted: Chip) -> str:
+    """How the chip of a program and the one wanted differ: by name, else by the first key."""
+    if own.name != wanted.name:
+        return f"the chip '{own.name}', not for '{wanted.name}'"
+    for key, value in own.model_dump(by_alias=True).items():
+        other = wanted.model_dump(by_alias=True)[key]
+        if value != other:
+            return f"a chip '{own.name}' whose {key} is {value}, not for one whose {key} is {other}"
+    return f"another chip '{own.name}'"

@@ -1,0 +1,83 @@
+"""The chip itself as a device: its Verilog, simulated, driven through its registers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lithify.chip import Chip
+from lithify.errors import LithifyError
+from lithify.isa.layout import dram_layout
+from lithify.isa.program import Base, ChipSegment, Program
+from lithify.isa.stream import ResultStream
+from lithify.rtl.simulation import Session, build
+from lithify.rtl.simulation.run import run
+from lithify.rtl.verilog import verilog
+from lithify.runtime.device import DeviceResult
+
+
+@dataclass(frozen=True)
+class RtlDevice:
+    """A built simulator of a chip.
+
+    verilog_sha256: of the Verilog it was made from; build_seconds: 0 where the cache had it. watch: hears the cycle
+    about once a million cycles, and may stop the run by raising.
+    """
+
+    chip: Chip
+    library: Path
+    verilog_sha256: str
+    build_seconds: float = 0.0
+    first_seconds: float = 0.0
+    name: str = "rtl"
+    watch: Callable[[int], None] | None = None
+
+    @classmethod
+    def of(cls, chip: Chip, note: Callable[[str], None] | None = None) -> Self:
+        """Writes the chip's Verilog and builds its simulator, or finds it in the cache; `note` hears what
+        takes long.
+        """
+        files = verilog_of(chip)
+        made = build(files, next(iter(files)).removesuffix(".v"), progress=note)
+        return cls(chip, made.library, made.verilog_sha256, made.build_seconds, made.runtime_seconds)
+
+    def run_segment(
+        self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]]
+    ) -> DeviceResult:
+        """Runs the segment from doorbell to interrupt; `dram` holds afterwards what the chip stored."""
+        if program.chip != self.chip:
+            raise LithifyError(
+                f"The program '{program.name}' is for the chip '{program.chip.name}', but this is '{self.chip.name}'; "
+                "compile the network again for it."
+            )
+        layout = dram_layout(program, segment)
+        image = np.zeros(layout.size, np.uint8)
+        image[layout.program : layout.program + segment.size] = np.frombuffer(
+            program.instructions, np.uint8, segment.size, segment.start
+        )
+        for base, memory in dram.items():
+            image[layout.bases[base] : layout.bases[base] + memory.size] = memory
+        registers = {int(base): address for base, address in layout.bases.items()}
+        with Session(self.library, image, bytes_per_cycle=self.chip.dram_bytes_per_cycle) as session:
+            session.record()
+            done = run(session, layout.program, segment.size, registers, progress=self.watch)
+            addresses, words = session.results()
+        for base, memory in dram.items():
+            memory[:] = image[layout.bases[base] : layout.bases[base] + memory.size]
+        counters = {
+            "READ_BEATS": done.read_beats,
+            "WRITE_BEATS": done.write_beats,
+            "ARRAY_CYCLES": done.array_cycles,
+        }
+        stream = ResultStream(addresses.astype(np.int32), words.view(np.int8))
+        return DeviceResult(stream, done.cycles, counters, done.queue, done.cycle)
+
+
+@lru_cache(maxsize=8)
+def verilog_of(chip: Chip) -> Mapping[str, str]:
+    """The chip's Verilog, file name -> text, the top module first; made once in a process."""
+    return verilog(chip)

@@ -1,0 +1,99 @@
+"""Logical tensors (the layout of ONNX) to and from the DRAM of a chip."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lithify.errors import LithifyError
+from lithify.isa.program import Base, Placement, Program
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def image_shape(shape: Sequence[int]) -> tuple[int, int, int]:
+    """Height, width and channels of a tensor as the chip sees it.
+
+    (1, C, H, W) -> (H, W, C); (..., M, K) -> (1, all but the last, K); (K,) -> (1, 1, K); () -> (1, 1, 1).
+    """
+    if len(shape) == 4:
+        if shape[0] != 1:
+            raise LithifyError(f"A tensor of shape {tuple(shape)} has {shape[0]} images; the chip takes one at a time.")
+        return shape[2], shape[3], shape[1]
+    return 1, math.prod(shape[:-1]), shape[-1] if shape else 1
+
+
+def to_image(data: NDArray[Scalar]) -> NDArray[Scalar]:
+    """The same elements as [height, width, channels]."""
+    if data.ndim == 4:
+        image_shape(data.shape)
+        image: NDArray[Scalar] = data[0].transpose(1, 2, 0)
+        return image
+    return data.reshape(image_shape(data.shape))
+
+
+def from_image(image: NDArray[Scalar], shape: Sequence[int]) -> NDArray[Scalar]:
+    """[height, width, channels] back to a tensor of `shape`, contiguous."""
+    if len(shape) == 4:
+        return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+    return np.ascontiguousarray(image).reshape(tuple(shape))
+
+
+def pack(data: NDArray[np.int8], placement: Placement, memory: NDArray[np.uint8]) -> None:
+    """Writes a tensor, its borders and its fill into `memory`, the bytes behind the placement's base."""
+    whole = _window(placement, memory)
+    whole[:] = placement.fill
+    _inner(placement, whole)[:] = to_image(data)
+
+
+def unpack(placement: Placement, shape: Sequence[int], memory: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Reads the tensor of `shape` that lies in `memory`."""
+    image = _inner(placement, _window(placement, memory))
+    return from_image(image, shape).astype(np.int8, copy=True)
+
+
+def dram_of_program(program: Program, seed: int = 0) -> dict[Base, NDArray[np.uint8]]:
+    """The DRAM of a run, one array a base: the constants, and a seeded pattern wherever nothing has been written yet.
+
+    A program that reads what nothing wrote gives wrong results then, not accidental zeros.
+    """
+    generator = np.random.default_rng(seed)
+    memory = {}
+    for base in Base:
+        size = max(program.base_bytes.get(base, 0), len(program.constants) if base is Base.CONSTANTS else 0)
+        memory[base] = np.frombuffer(generator.bytes(size), dtype=np.uint8).copy()
+    memory[Base.CONSTANTS][: len(program.constants)] = np.frombuffer(program.constants, dtype=np.uint8)
+    return memory
+
+
+def check_placement(program: Program, placement: Placement, memory: Mapping[Base, NDArray[np.uint8]]) -> None:
+    """Raises LithifyError if a placement does not fit its tensor or its memory."""
+    shape = program.tensors[placement.tensor].shape
+    if image_shape(shape) != (placement.height, placement.width, placement.channels):
+        raise LithifyError(
+            f"The program '{program.name}' places '{placement.tensor}' of shape {shape} as an image of "
+            f"{placement.height} x {placement.width} x {placement.channels}; compile the network again."
+        )
+    if placement.channels > placement.pixel_bytes or placement.offset + placement.bytes > memory[placement.base].size:
+        raise LithifyError(
+            f"The program '{program.name}' places '{placement.tensor}' beyond its memory; compile the network again."
+        )
+
+
+def _window(placement: Placement, memory: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """All pixels, borders included: a view [height, width, pixel bytes]."""
+    block = memory[placement.offset : placement.offset + placement.bytes].view(np.int8)
+    return block.reshape(
+        placement.top + placement.height + placement.bottom,
+        placement.left + placement.width + placement.right,
+        placement.pixel_bytes,
+    )
+
+
+def _inner(placement: Placement, whole: NDArray[np.int8]) -> NDArray[np.int8]:
+    """The bytes of `_window` that are the tensor: a view [height, width, channels]."""
+    rows = slice(placement.top, placement.top + placement.height)
+    columns = slice(placement.left, placement.left + placement.width)
+    return whole[rows, columns, : placement.channels]

@@ -1,0 +1,81 @@
+"""The example networks: small, accurate, and the same bits in ONNX Runtime and by the definitions."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.quantize.judge import by_reference, session
+
+from lithify.frontend import load
+from lithify.optimize import optimize
+from lithify.quantize import inputs_of, quantize, read, read_data
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DATA = EXAMPLES / "digits.npz"
+NETWORKS = ("cnn", "resnet8", "mobilenet")
+LEAST_ACCURACY = 0.97
+
+
+def test_all_files_together_are_small() -> None:
+    assert sum(path.stat().st_size for path in EXAMPLES.iterdir() if path.is_file()) < 2_000_000
+
+
+def test_calibration_images_are_not_test_images() -> None:
+    arrays = np.load(DATA)
+    for size in ("28", "32"):
+        test = {image.tobytes() for image in arrays[f"images_{size}"]}
+        assert len(test) > 350
+        assert not any(image.tobytes() in test for image in arrays[f"calibration_{size}"])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_accuracy_and_bits(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    model = load(EXAMPLES / f"digits_{name}.onnx")
+    quantized = quantize(optimize(model), DATA)
+    graph = read(quantized)
+    data = read_data(DATA, inputs_of(model))
+    assert data.labels is not None and len(data) == len(data.labels) == 360
+    assert {node.operator for node in graph.nodes} <= {
+        "Quantize", "Conv", "MaxPool", "Add", "GlobalAveragePool", "Reshape", "Gemm", "Dequantize", "Host",
+    }  # fmt: skip
+    assert [node.attributes["operators"] for node in graph.nodes if node.operator == "Host"] == [("Softmax",)]
+    float_session, int8_session = session(model), session(quantized)
+    right = {"float": 0, "int8": 0}
+    different = 0
+    for index, label in enumerate(data.labels):
+        (ours,) = by_reference(graph, data[index])
+        (theirs,) = int8_session.run(None, data[index])
+        (real,) = float_session.run(None, data[index])
+        right["float"] += int(real.argmax() == label)
+        right["int8"] += int(ours.argmax() == label)
+        different += int((ours != theirs).sum())
+    with capsys.disabled():
+        rates = ", ".join(f"{kind} {count / len(data):.4f}" for kind, count in right.items())
+        print(f"\n{name}: {rates}; {different} of {10 * len(data)} outputs differ from ONNX Runtime")
+    assert right["float"] >= LEAST_ACCURACY * len(data)
+    assert right["int8"] >= LEAST_ACCURACY * len(data)
+    # Residual additions may differ from ONNX Runtime by a step in a few of a million outputs (the numbers contract).
+    assert different <= (36 if name == "resnet8" else 0)
+
+
+@pytest.mark.slow
+def test_training_again_gives_an_accurate_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    spec = importlib.util.spec_from_file_location("train", EXAMPLES / "train.py")
+    assert spec is not None and spec.loader is not None
+    train = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "train", train)
+    spec.loader.exec_module(train)
+    monkeypatch.setattr(train, "HERE", tmp_path)
+    train.main(["cnn"])
+    for name, array in np.load(DATA).items():
+        assert np.array_equal(array, np.load(tmp_path / "digits.npz")[name])
+    model = load(tmp_path / "digits_cnn.onnx")
+    data = read_data(DATA, inputs_of(model))
+    made = session(model)
+    assert data.labels is not None
+    right = sum(made.run(None, data[index])[0].argmax() == label for index, label in enumerate(data.labels))
+    assert right >= LEAST_ACCURACY * len(data)
