@@ -99,9 +99,7 @@ def test_wrong_text() -> None:
     keys = "colors, resize, crop, scale, mean, std, layout"
     assert _refusal(from_mapping, {"size": 3}) == f"The preprocessing has no key 'size'; its keys are {keys}."
     assert _refusal(from_json, "[1]") == f"The preprocessing is [1]; give the keys {keys}."
-    assert _refusal(from_json, "{") == (
-        "The preprocessing is not valid JSON. Write it with Preprocessing.to_json."
-    )
+    assert _refusal(from_json, "{") == ("The preprocessing is not valid JSON. Write it with Preprocessing.to_json.")
 
 
 def test_wrong_pictures(tmp_path: Path) -> None:

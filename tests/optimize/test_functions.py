@@ -87,9 +87,7 @@ def test_opaque_nodes_are_not_part_of_one() -> None:
 
 def test_a_chain_longer_than_the_stack() -> None:
     body = "\n".join(f"v{index + 1} = Abs(v{index})" for index in range(3000))
-    model = ir.serde.deserialize_model(
-        proto(f"g (float[1] v0) => (float[1] v3000) {{ {body} }}")
-    )
+    model = ir.serde.deserialize_model(proto(f"g (float[1] v0) => (float[1] v3000) {{ {body} }}"))
     for node in model.graph:
         node.outputs[0].shape, node.outputs[0].type = ir.Shape([1]), ir.TensorType(ir.DataType.FLOAT)
     assert len(Sources().of(model.graph.outputs[0])) == 3000

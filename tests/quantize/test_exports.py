@@ -69,4 +69,3 @@ def test_what_only_moves_needs_no_pair_of_its_own(name: str) -> None:
 def _head(name: str) -> str:
     shapes = {"flatten": "1, 48", "two": "1, 48", "most of all": "1, 3"}
     return f"(float[{shapes.get(name, 'a, b, c, d')}] y)"
-

@@ -204,9 +204,7 @@ def test_unknown_names_and_methods() -> None:
     )
     with pytest.raises(LithifyError) as caught:
         quantize(model, _samples(model), "kl")  # type: ignore[arg-type]
-    assert str(caught.value) == (
-        "There is no calibration method 'kl'. Choose auto, minmax, percentile, entropy, mse."
-    )
+    assert str(caught.value) == ("There is no calibration method 'kl'. Choose auto, minmax, percentile, entropy, mse.")
 
 
 def test_report() -> None:

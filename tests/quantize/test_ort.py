@@ -69,9 +69,7 @@ def _written(folder: Path, form: QuantFormat, activations: QuantType, weights: Q
         (QuantType.QUInt8, QuantType.QUInt8, False),
     ],
 )
-def test_formats(
-    tmp_path: Path, form: QuantFormat, activations: QuantType, weights: QuantType, channels: bool
-) -> None:
+def test_formats(tmp_path: Path, form: QuantFormat, activations: QuantType, weights: QuantType, channels: bool) -> None:
     model = load(_written(tmp_path, form, activations, weights, channels))
     assert is_quantized(model)
     graph = read(model)
@@ -102,10 +100,14 @@ FORMS = {
         "a = QLinearConv(q, s, z, wq, sw, zw, t, u)\n y = com.microsoft.QLinearAdd(a, t, u, a, t, u, s, z)",
         ["Conv", "Lookup"],
     ),
-    "mul": ("a = Transpose<perm = [0, 1, 3, 2]>(q)\n y = com.microsoft.QLinearMul(q, s, z, a, s, z, t, u)",
-            ["Transpose", "Mul"]),
-    "add": ("a = MaxPool<kernel_shape = [1, 1]>(q)\n y = com.microsoft.QLinearAdd(q, s, z, a, s, z, t, u)",
-            ["MaxPool", "Add"]),
+    "mul": (
+        "a = Transpose<perm = [0, 1, 3, 2]>(q)\n y = com.microsoft.QLinearMul(q, s, z, a, s, z, t, u)",
+        ["Transpose", "Mul"],
+    ),
+    "add": (
+        "a = MaxPool<kernel_shape = [1, 1]>(q)\n y = com.microsoft.QLinearAdd(q, s, z, a, s, z, t, u)",
+        ["MaxPool", "Add"],
+    ),
     "average": (
         "y = com.microsoft.QLinearAveragePool<kernel_shape = [2, 3], count_include_pad = 1>(q, s, z, t, u)",
         ["AveragePool"],

@@ -29,9 +29,7 @@ LEVELS = {
 }
 
 
-def run(
-    graph: Graph, x: dict[str, Array], level: str, kernel: str | None = None, form: Form | None = None
-) -> Array:
+def run(graph: Graph, x: dict[str, Array], level: str, kernel: str | None = None, form: Form | None = None) -> Array:
     """The first output of ONNX Runtime for a graph of one node, see `run_all`."""
     return run_all(graph, x, level, kernel, form)[0]
 

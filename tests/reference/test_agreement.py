@@ -232,5 +232,3 @@ def check_halves(graph: Graph, exact: Real, result: Array, tolerance: Real) -> N
     zero_point = graph.tensors["y"].zero_point
     error = np.abs(np.clip(exact, -128 - zero_point, 127 - zero_point) + zero_point - result)
     assert np.all(error <= 0.5 + tolerance), f"{(error - tolerance).max()} off: {graph.nodes[0]}"
-
-

@@ -67,9 +67,7 @@ def test_tables_are_those_of_onnx_runtime(tally: Tally, name: str, pace: str) ->
     every = {"x": np.arange(-128, 128).astype(np.int8)}
     for kind in ("any", "power of two"):
         for random in random_layers.layers(sum(map(ord, name)), TABLES[pace]):
-            parameters = {
-                key: float(np.float32(random.uniform(*PARAMETERS[key]))) for key in FUNCTIONS[name].defaults
-            }
+            parameters = {key: float(np.float32(random.uniform(*PARAMETERS[key]))) for key in FUNCTIONS[name].defaults}
             x = Tensor("x", (256,), "int8", random_layers.scale(random, kind), random_layers.zero_point(random))
             steps = np.arange(-128, 128) - x.zero_point
             values = apply(name, steps.astype(np.float32) * x.scale, **parameters)

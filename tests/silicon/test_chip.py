@@ -15,7 +15,7 @@ from lithify.silicon.synthesis import Memory, Synthesis, synthesize
 
 pytestmark = pytest.mark.slow
 
-# Under what was recorded (98 MHz, the accumulators' loop), so that the test fails on a lost pipeline stage and not on a gate.
+# Under what was recorded (98 MHz, the accumulators' loop): the test fails on a lost pipeline stage, not on a gate.
 CLOCK_FLOOR_HZ = 90e6
 
 

@@ -89,8 +89,6 @@ def _same_shapes(node: ir.Node) -> bool:
     return all(shape_of(value) == shape for value in variables(node))
 
 
-
-
 def between(source: ir.Value, output: ir.Value) -> Function:
     """The function from one of the `sources` of `output`."""
     nodes: dict[ir.Node, None] = {}
@@ -172,5 +170,3 @@ def _apply(node: ir.Node, values: Mapping[ir.Value, Values]) -> Values:
     defaults = {**functions.FUNCTIONS[name].defaults, **_DEFAULTS.get(node.op_type, {})}
     given = {key: node.attributes.get_float(key, defaults[key]) for key in _PARAMETERS.get(node.op_type, ())}
     return functions.apply(name, x, **given)
-
-

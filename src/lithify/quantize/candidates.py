@@ -41,11 +41,7 @@ def _constant_or_absent(node: ir.Node, index: int) -> bool:
 
 def _conv(node: ir.Node) -> bool:
     weights = constant(node.inputs[1])
-    return (
-        weights is not None
-        and _constant_or_absent(node, 2)
-        and window(node, weights.shape[2:]) is not None
-    )
+    return weights is not None and _constant_or_absent(node, 2) and window(node, weights.shape[2:]) is not None
 
 
 def _gemm(node: ir.Node) -> bool:

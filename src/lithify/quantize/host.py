@@ -30,8 +30,7 @@ def reads(node: ir.Node) -> tuple[ir.Value, ...]:
 def only_constants(node: ir.Node) -> bool:
     """Whether the node computes from constants alone, so that every user may have its own copy of it."""
     return all(
-        value.const_value is not None
-        or ((maker := value.producer()) is not None and only_constants(maker))
+        value.const_value is not None or ((maker := value.producer()) is not None and only_constants(maker))
         for value in reads(node)
         if not value.is_graph_input()
     ) and not any(value.is_graph_input() for value in reads(node))

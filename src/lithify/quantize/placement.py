@@ -144,5 +144,3 @@ def _touching(strong: Iterable[Work], weak: list[Work]) -> list[Work]:
         touched.update(value for work in more for value in (*work.inputs, *work.outputs))
         waiting = [work for work in waiting if work not in more]
     return active
-
-

@@ -84,9 +84,7 @@ def quantize(
     Operators without an int8 definition stay float (see `candidates`).
     Raises LithifyError for data that does not fit the model, an unknown method and an unknown node.
     """
-    return quantize_with_choice(
-        model, calibration, method, bias_correction, equalize, keep_float, input_ranges
-    ).model
+    return quantize_with_choice(model, calibration, method, bias_correction, equalize, keep_float, input_ranges).model
 
 
 def quantize_with_choice(

@@ -137,9 +137,7 @@ def matmul_with_bias(node: ir.Node, target: Target) -> Unit | None:
     return None
 
 
-def _linear(
-    node: ir.Node, source: ir.Value, transposed: bool, bias: ir.Value | None, target: Target
-) -> Unit | None:
+def _linear(node: ir.Node, source: ir.Value, transposed: bool, bias: ir.Value | None, target: Target) -> Unit | None:
     """A Gemm over the last dimension; an input of other than two dimensions is reshaped around it."""
     weights = qdq.weights(node.inputs[1], 0 if transposed else 1)
     if weights is None or weights[0].ndim != 2 or source.shape is None or len(source.shape) < 2:

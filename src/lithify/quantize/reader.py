@@ -64,9 +64,9 @@ def read(model: ir.Model) -> Graph:
     kept = {value for step in steps.values() for value in step.inputs} | set(model.graph.outputs)
     for group in groups:
         nodes = host.with_constant_makers(group)
-        outside = {
-            value for step in steps.values() if step.anchor not in group for value in step.inputs
-        } | set(model.graph.outputs)
+        outside = {value for step in steps.values() if step.anchor not in group for value in step.inputs} | set(
+            model.graph.outputs
+        )
         inputs, outputs = host.boundary(nodes, kept & outside)
         tensors.update((str(value.name), tensor_of(value)) for value in (*inputs, *outputs))
         name = str(group[-1].name)

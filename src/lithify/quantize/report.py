@@ -87,9 +87,7 @@ def _pair(down: ir.Node, made: Mapping[str, ir.Node]) -> tuple[str, ir.Node, ir.
     return (name, down, up) if up is not None and name in made else None
 
 
-def _squares(
-    real: NDArray[np.float32], ours: NDArray[np.float32], own: qdq.Parameters | None
-) -> NDArray[np.float64]:
+def _squares(real: NDArray[np.float32], ours: NDArray[np.float32], own: qdq.Parameters | None) -> NDArray[np.float64]:
     """Sum of squares, of squared errors, of squared errors of rounding alone, and the share of clipped values."""
     exact = real.astype(np.float64)
     signal, noise = float((exact**2).sum()), float(((exact - ours) ** 2).sum())

@@ -301,4 +301,3 @@ _RULES: Mapping[str, Callable[[ir.Node, Target], Unit | None]] = {
     "Split": lambda node, target: _piece(node, 0, target),
 }
 """ONNX operator -> the rule that reads it."""
-

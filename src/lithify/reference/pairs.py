@@ -55,6 +55,4 @@ def mul(node: Node, operands: tuple[Operand | None, ...], outputs: tuple[Tensor,
     assert a is not None and b is not None
     product = centred(a.data, a.tensor.zero_point) * centred(b.data, b.tensor.zero_point)
     multiplier = product_multiplier(a.tensor, b.tensor, outputs[0])
-    return (
-        requantize(product, multiplier, outputs[0], node.attributes["minimum"], node.attributes["maximum"]),
-    )
+    return (requantize(product, multiplier, outputs[0], node.attributes["minimum"], node.attributes["maximum"]),)

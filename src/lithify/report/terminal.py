@@ -46,9 +46,7 @@ def as_text(*parts: RenderableType, width: int = WIDTH) -> str:
 
 def new_table(title: str, *columns: str, right: Sequence[str] = (), header: bool = True) -> Table:
     """A table in the house's look. right: columns whose text stands at the right."""
-    table = Table(
-        title=title, title_justify="left", box=box.ASCII2 if plain() else box.SIMPLE_HEAD, show_header=header
-    )
+    table = Table(title=title, title_justify="left", box=box.ASCII2 if plain() else box.SIMPLE_HEAD, show_header=header)
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table

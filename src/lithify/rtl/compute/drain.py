@@ -45,7 +45,7 @@ def constant_names(chip: Chip) -> tuple[str, ...]:
 
 def places(chip: Chip) -> dict[str, tuple[str, ...]]:
     """The tensors of which post-processing addresses words, and the fields that say where each lies."""
-    return PLACES if chip.second_tensor else {"result": PLACES["result"]}
+    return dict(PLACES) if chip.second_tensor else {"result": PLACES["result"]}
 
 
 def beat_layout(chip: Chip) -> data.StructLayout:

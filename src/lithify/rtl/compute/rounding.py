@@ -22,7 +22,7 @@ def normalized(m: Module, value: Value, fill: Any, name: str) -> tuple[Value, Va
     A value of zeros ends after the largest shift, (the power of two above its length) - 1 or its length - 1.
     """
     bits = len(value)
-    places = []
+    places: list[Value] = []
     for level in reversed(range((bits - 1).bit_length())):
         amount = 1 << level
         empty = ~value[bits - amount :].any()
