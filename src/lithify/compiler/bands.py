@@ -7,7 +7,7 @@ computed twice and nothing is loaded twice. A single operation is a stretch of l
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lithify.chip import Chip
 from lithify.compiler.cost import dram_cycles, group_cycles
@@ -161,15 +161,18 @@ def needed_end(operation: Operation, name: str, rows: int) -> int:
     """Rows of the image `name` that the first `rows` rows of results need."""
     if name != operation.x.name:
         return rows
-    read = operation.input_of(Rectangle(0, 0, rows, 1))
-    return read.y + read.height
+    sliding = operation.sliding
+    last = (rows - 1) * sliding.strides[0] - sliding.pads[0] + (sliding.kernel[0] - 1) * sliding.dilations[0]
+    return max(1, min(operation.x.height, last + 1))
 
 
 def needed_first(operation: Operation, name: str, row: int) -> int:
     """The first row of the image `name` that results from `row` on need; beyond the image where there are none."""
     if row >= operation.y.height:
         return 1 << 16
-    return row if name != operation.x.name else operation.input_of(Rectangle(row, 0, 1, 1)).y
+    if name != operation.x.name:
+        return row
+    return min(max(row * operation.sliding.strides[0] - operation.sliding.pads[0], 0), operation.x.height - 1)
 
 
 def ring_rows(
@@ -239,44 +242,115 @@ def ring_banks(image: Image, rows: int, chip: Chip) -> int:
     return -(-rows * row_words(image, chip) // chip.bank_words)
 
 
-def plan_bands(
-    operations: Sequence[Operation], stretch: Stretch, images: Mapping[str, Image], free: int, chip: Chip
-) -> Bands | None:
-    """The cut that is estimated fastest with `free` banks; None if there is none. Its `slots` are not yet chosen."""
-    best: Bands | None = None
+@dataclass(frozen=True)
+class Work:
+    """The weights of an operation of a stretch.
+
+    turns: how often they are used; groups: 0 if there are none; words: of one group, with the table;
+    whole_words: of all groups, without.
+    """
+
+    turns: int
+    groups: int
+    words: int
+    whole_words: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A stretch in a number of bands, before the room for weights is known.
+
+    ahead: turns before whose rows stay, so that transfers run beside the computation; rows: of each ring; banks: of all
+    rings. compute: cycles; moved: bytes of images, the first loads (lead) and last stores (tail) among them; transfers:
+    how many. works: of each operation.
+    """
+
+    turns: tuple[Turn, ...]
+    ahead: int
+    rows: Mapping[str, int]
+    banks: int
+    compute: int
+    moved: int
+    lead: int
+    tail: int
+    transfers: int
+    works: tuple[Work, ...]
+
+
+def cuts(operations: Sequence[Operation], stretch: Stretch, images: Mapping[str, Image], chip: Chip) -> tuple[Cut, ...]:
+    """All ways to cut a stretch that are tried, whatever room there is."""
+    found = []
     height = operations[stretch.end - 1].y.height
     for count in sorted({-(-height // -(-height // n)) for n in (*range(1, 9), 10, 12, 14, 16, 19, 28, 38, 56, 112)}):
         if count > height:
             break
         turns = plan_turns(operations, stretch, images, count, chip)
+        tally = _tally(operations, stretch, images, turns, chip)
         for ahead in (2, 1, 0):
             rows = ring_rows(operations, stretch, images, turns, ahead, chip)
-            room = free - sum(ring_banks(images[name], many, chip) for name, many in rows.items())
-            if room < 1:
-                continue
-            bands = _with_weights(operations, stretch, images, turns, rows, room, ahead, chip)
+            banks = sum(ring_banks(images[name], many, chip) for name, many in rows.items())
+            if banks < chip.scratchpad_banks:
+                found.append(replace(tally, ahead=ahead, rows=rows, banks=banks))
+    return tuple(found)
+
+
+def _tally(
+    operations: Sequence[Operation],
+    stretch: Stretch,
+    images: Mapping[str, Image],
+    turns: tuple[Turn, ...],
+    chip: Chip,
+) -> Cut:
+    word = chip.word_bytes
+    moved = compute = transfers = tail = 0
+    often = dict.fromkeys(range(stretch.first, stretch.end), 0)
+    for turn in turns:
+        operation = operations[turn.operation]
+        area = Rectangle(0, 0, turn.end - turn.first, operation.y.width)
+        compute += groups(operation, chip) * group_cycles(operation, chip, area)
+        if len(turns) > 1:
+            compute += SERIAL_CYCLES
+        often[turn.operation] += 1
+        moved += sum(row_words(images[name], chip) * (end - first) * word for name, first, end in turn.loads)
+        tail = sum(row_words(images[name], chip) * (end - first) * word for name, first, end in turn.stores)
+        moved += tail
+        transfers += 2 * len(turn.loads) + 2 * len(turn.stores)
+    lead = sum(row_words(images[name], chip) * (end - first) * word for name, first, end in turns[0].loads)
+    works = []
+    for index, many in often.items():
+        operation = operations[index]
+        if operation.parameters is None:
+            works.append(Work(many, 0, 0, 0))
+            continue
+        part, count = whole_part(operation, chip), groups(operation, chip)
+        words = chunk_words(operation, chip, part, 1, True)
+        works.append(Work(many, count, words, weight_words(operation, chip, part, True) * count))
+    return Cut(turns, 0, {}, 0, compute, moved, lead, tail, transfers, tuple(works))
+
+
+def plan_bands(
+    operations: Sequence[Operation], stretch: Stretch, candidates: Sequence[Cut], free: int, chip: Chip
+) -> Bands | None:
+    """Of the cuts of a stretch the one that is estimated fastest with `free` banks; None if there is none.
+
+    Its `slots` are not yet chosen.
+    """
+    best: Bands | None = None
+    for cut in candidates:
+        if free - cut.banks >= 1:
+            bands = _with_weights(operations, stretch, cut, free - cut.banks, chip)
             if bands is not None and (best is None or bands.cycles < best.cycles):
                 best = bands
     return best
 
 
-def _with_weights(
-    operations: Sequence[Operation],
-    stretch: Stretch,
-    images: Mapping[str, Image],
-    turns: tuple[Turn, ...],
-    rows: Mapping[str, int],
-    room: int,
-    ahead: int,
-    chip: Chip,
-) -> Bands | None:
+def _with_weights(operations: Sequence[Operation], stretch: Stretch, cut: Cut, room: int, chip: Chip) -> Bands | None:
     chunk_groups, needed, waits = [], 0, 0
-    for index in range(stretch.first, stretch.end):
-        operation = operations[index]
-        if operation.parameters is None:
-            chunk_groups.append(groups(operation, chip))
+    for index, work in zip(range(stretch.first, stretch.end), cut.works, strict=True):
+        if not work.groups:
+            chunk_groups.append(groups(operations[index], chip))
             continue
-        each, count = chunk_words(operation, chip, whole_part(operation, chip), 1, True), groups(operation, chip)
+        each, count = work.words, work.groups
         size = -(-each // chip.bank_words)
         if size > room:
             return None
@@ -288,33 +362,21 @@ def _with_weights(
         chunk_groups.append(chunk)
         needed += -(-count // chunk) * -(-chunk * each // chip.bank_words)
     stay = needed <= room
-    word = chip.word_bytes
-    moved = compute = instructions = transfers = 0
-    lead = sum(row_words(images[name], chip) * (end - first) * word for name, first, end in turns[0].loads)
-    tail = 0
-    for turn in turns:
-        operation = operations[turn.operation]
-        area = Rectangle(0, 0, turn.end - turn.first, operation.y.width)
-        parts = -(-groups(operation, chip) // chunk_groups[turn.operation - stretch.first])
-        compute += groups(operation, chip) * group_cycles(operation, chip, area) + 4 * parts
-        if len(turns) > 1:
-            compute += SERIAL_CYCLES
-        instructions += parts
-        for name, first, end in turn.loads:
-            moved += row_words(images[name], chip) * (end - first) * word
-            transfers += 2
-        tail = sum(row_words(images[name], chip) * (end - first) * word for name, first, end in turn.stores)
-        moved += tail
-        transfers += 2 * len(turn.stores)
-        if operation.parameters is not None and (not stay or turn.first == 0):
-            moved += weight_words(operation, chip, whole_part(operation, chip), True) * groups(operation, chip) * word
-            transfers += parts
+    compute, moved, transfers, instructions = cut.compute, cut.moved, cut.transfers, 0
+    for work, chunk in zip(cut.works, chunk_groups, strict=True):
+        parts = -(-work.groups // chunk) if work.groups else 1
+        compute += 4 * parts * work.turns
+        instructions += parts * work.turns
+        fetched = 1 if stay else work.turns
+        moved += work.whole_words * chip.word_bytes * fetched
+        transfers += parts * fetched if work.groups else 0
     transferred = dram_cycles(chip, moved + instructions * COMPUTE_BYTES + transfers * TRANSFER_BYTES)
+    banded = len(cut.turns) > 1
     if not stay:
-        compute += dram_cycles(chip, waits) * len(turns) // (stretch.end - stretch.first)
-    edges = dram_cycles(chip, lead) // 2 + dram_cycles(chip, tail) // 2 + LEAD_CYCLES
+        compute += dram_cycles(chip, waits) * len(cut.turns) // (stretch.end - stretch.first)
+    edges = dram_cycles(chip, cut.lead) // 2 + dram_cycles(chip, cut.tail) // 2 + LEAD_CYCLES
     cycles = max(compute, transferred) + edges
-    if ahead < 2 and len(turns) > 1:
+    if cut.ahead < 2 and banded:
         # What is moved is moved beside half of the computation, or none.
-        cycles = max(compute + dram_cycles(chip, moved) // (2 if ahead else 1), transferred) + edges
-    return Bands(stretch, turns, rows, tuple(chunk_groups), room, stay, {}, cycles)
+        cycles = max(compute + dram_cycles(chip, moved) // (2 if cut.ahead else 1), transferred) + edges
+    return Bands(stretch, cut.turns, cut.rows, tuple(chunk_groups), room, stay, {}, cycles)

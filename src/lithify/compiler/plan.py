@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from lithify.chip import Chip
-from lithify.compiler.bands import Bands, Stretch, fits_bands, plan_bands, ring_banks
+from lithify.compiler.bands import Bands, Cut, Stretch, cuts, fits_bands, plan_bands, ring_banks
 from lithify.compiler.blocks import Blocks, RingTooSmall, Staged, TooLarge, cut, pack
 from lithify.compiler.image import Image
 from lithify.compiler.memory import best_plan as plan_by_blocks
@@ -106,6 +106,7 @@ class _Planner:
         self.wanted, self.chip = wanted, chip
         self.banned: set[str] = set()
         self.costs: dict[Hashable, int | None] = {}
+        self.cuts: dict[Hashable, tuple[Cut, ...]] = {}
         self.first: dict[str, int] = {}
         self.last: dict[str, int] = {}
         for index, operation in enumerate(operations):
@@ -181,9 +182,12 @@ class _Planner:
 
     def band_cycles(self, stretch: Stretch, free: int) -> int | None:
         """The estimate for a stretch, found once for stretches of equal shapes."""
-        case = *self.shape(stretch), free
+        shape = self.shape(stretch)
+        case = shape, free
         if case not in self.costs:
-            bands = plan_bands(self.operations, stretch, self.images, free, self.chip)
+            if shape not in self.cuts:
+                self.cuts[shape] = cuts(self.operations, stretch, self.images, self.chip)
+            bands = plan_bands(self.operations, stretch, self.cuts[shape], free, self.chip)
             self.costs[case] = bands.cycles if bands else None
         return self.costs[case]
 
@@ -291,8 +295,9 @@ class _Planner:
         runs = self.runs(held)
         if not runs or sum(runs[-1]) != self.chip.scratchpad_banks:
             return None
+        candidates = cuts(self.operations, stretch, self.images, self.chip)
         for free in range(sum(count for _, count in runs), 1, -1):
-            bands = plan_bands(self.operations, stretch, self.images, free, self.chip)
+            bands = plan_bands(self.operations, stretch, candidates, free, self.chip)
             if bands is None:
                 return None
             if bands.ring_banks > runs[-1][1]:
