@@ -10,6 +10,9 @@ from lithify.chip import Chip
 from lithify.errors import LithifyError
 from lithify.isa import Instruction, encode, instruction
 from lithify.sim.functional import run_segment
+from lithify.sim.functional.compute import Compute
+from lithify.sim.functional.prepare import prepared
+from lithify.sim.functional.sums import Conv
 
 INPUT_WORDS, WEIGHT_ADDRESS, RESIDUAL_ADDRESS, OUT_ADDRESS = 400, 400, 3000, 4000
 
@@ -295,6 +298,32 @@ def test_rings_equal_the_loops(name: str) -> None:
     for _ in range(25):
         entry = in_rings(generator, random_instruction(chip, generator, name))
         compare(chip, random_memory(chip, generator, entry), [entry])
+
+
+def test_activations_are_read_anew_once_something_was_written_there() -> None:
+    chip = small_chip(8, 16)
+    for seed in range(6):
+        generator = np.random.default_rng([seed, 17])
+        entry = random_instruction(chip, generator, "CONV")
+        overwrites = {"out_address": 20}
+        changes = [{}, {"zero_point": 5}, overwrites, overwrites, {"pad_value": 9}, {"pad_value": 10}]
+        same = {"in_address": 20, "start_y": 0, "start_x": 0, "pad_value": 9, "residual": 0, "broadcast": 0}
+        entries = [Instruction(entry.operation, {**entry.values, **same, **change}) for change in changes]
+        compare(chip, random_memory(chip, generator, entry), entries)
+        steps = prepared(chip, encode([*entries, instruction("END")]))
+        again = [step.source.again for step in steps if isinstance(step, Compute) and isinstance(step.source, Conv)]
+        # The third writes over what it read, so the fourth and the fifth read again what is there now.
+        assert again[:5] == [False, True, True, False, False]
+
+
+@pytest.mark.parametrize("name", ["CONV", "DEPTHWISE", "STREAM"])
+def test_where_results_meet_the_last_written_stays(name: str) -> None:
+    chip = small_chip(8, 16)
+    generator = np.random.default_rng([len(name), 29])
+    for _ in range(8):
+        entry = random_instruction(chip, generator, name)
+        meeting = Instruction(entry.operation, {**entry.values, "out_pixel_words": 1, "out_row_words": 1})
+        compare(chip, random_memory(chip, generator, entry), [meeting])
 
 
 @pytest.mark.parametrize("name", ["CONV", "DEPTHWISE"])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lithify.errors import LithifyError
-from lithify.isa.operations import BY_NAME, BY_OPCODE, GRANULE_BYTES, Field, Operation
+from lithify.isa.operations import BY_NAME, BY_OPCODE, GRANULE_BYTES, OPERATIONS, Field, Operation
 
 Value = int | float
 
@@ -78,6 +78,17 @@ def encode(instructions: Iterable[Instruction]) -> bytes:
     return b"".join(parts)
 
 
+_LAYOUTS = {
+    operation.opcode: tuple(
+        (field, operation.offsets[field.name], (1 << field.bits) - 1)
+        for field in operation.fields
+        if field.name != "opcode"
+    )
+    for operation in OPERATIONS
+}
+"""By opcode every field behind the opcode with its offset and its mask."""
+
+
 def decode(data: bytes) -> Iterator[Instruction]:
     """The instructions of a program up to and including END; LithifyError on bytes that are none."""
     position = 0
@@ -89,11 +100,8 @@ def decode(data: bytes) -> Iterator[Instruction]:
         if position + size > len(data):
             raise LithifyError(f"The program ends inside the {operation.name} instruction at byte {position}.")
         word = int.from_bytes(data[position : position + size], "little")
-        offsets = operation.offsets
         values = {
-            field.name: from_bits(field, word >> offsets[field.name] & ((1 << field.bits) - 1))
-            for field in operation.fields
-            if field.name != "opcode"
+            field.name: from_bits(field, word >> offset & mask) for field, offset, mask in _LAYOUTS[operation.opcode]
         }
         yield Instruction(operation, values)
         if operation.name == "END":

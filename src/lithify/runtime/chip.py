@@ -67,7 +67,13 @@ class RtlDevice:
             done = run(session, layout.program, segment.size, registers, progress=self.watch)
             addresses, words = session.results()
         for base, memory in dram.items():
-            memory[:] = image[layout.bases[base] : layout.bases[base] + memory.size]
+            left = image[layout.bases[base] : layout.bases[base] + memory.size]
+            if memory.flags.writeable:
+                memory[:] = left
+            elif not np.array_equal(memory, left):
+                raise LithifyError(
+                    f"The program '{program.name}' wrote over its {base.name.lower()}; compile it again."
+                )
         counters = {
             "READ_BEATS": done.read_beats,
             "WRITE_BEATS": done.write_beats,

@@ -12,6 +12,9 @@ from lithify.isa.program import Base, Placement, Program
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
+PATTERN_BYTES = 65_521
+"""Length of the pattern of memory that nothing has written: a prime, so that rows of tensors never repeat with it."""
+
 
 def image_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     """Height, width and channels of a tensor as the chip sees it.
@@ -55,16 +58,19 @@ def unpack(placement: Placement, shape: Sequence[int], memory: NDArray[np.uint8]
 
 
 def dram_of_program(program: Program, seed: int = 0) -> dict[Base, NDArray[np.uint8]]:
-    """The DRAM of a run, one array a base: the constants, and a seeded pattern wherever nothing has been written yet.
+    """The DRAM of a run, one array a base: the constants, which nothing may write, and a seeded pattern where nothing
+    has been written yet.
 
     A program that reads what nothing wrote gives wrong results then, not accidental zeros.
     """
-    generator = np.random.default_rng(seed)
+    pattern = np.frombuffer(np.random.default_rng(seed).bytes(PATTERN_BYTES), np.uint8)
+    constants = np.frombuffer(program.constants, dtype=np.uint8)  # read-only
     memory = {}
     for base in Base:
-        size = max(program.base_bytes.get(base, 0), len(program.constants) if base is Base.CONSTANTS else 0)
-        memory[base] = np.frombuffer(generator.bytes(size), dtype=np.uint8).copy()
-    memory[Base.CONSTANTS][: len(program.constants)] = np.frombuffer(program.constants, dtype=np.uint8)
+        known = constants if base is Base.CONSTANTS else constants[:0]
+        size = program.base_bytes.get(base, 0) - known.size
+        memory[base] = np.concatenate([known, np.resize(pattern, size)]) if size > 0 else known
+    memory[Base.CONSTANTS].flags.writeable = False
     return memory
 
 

@@ -1,4 +1,4 @@
-"""The scratchpad and the DRAM of a run, with every access checked."""
+"""The scratchpad and the DRAM of a run, and where in them an access lies."""
 
 from collections.abc import Mapping
 
@@ -10,43 +10,72 @@ from lithify.isa.addresses import Addresses
 from lithify.isa.checks import refuse
 from lithify.isa.encoding import Instruction
 
+Places = slice | NDArray[np.intp]
+"""Words of a memory, in order; a slice where they are consecutive, which is an access without an index."""
+
+Words = NDArray[np.void]
+"""Whole words, each one element: they are gathered and scattered many times faster than rows of bytes."""
+
 
 class Scratchpad:
     """Words of int8 bytes, filled with a seeded pattern: reading a word that nothing wrote shows as a wrong result.
 
-    words: [words + 1, word bytes]; the last row is no word of the chip but what a coordinate outside the input reads.
+    words: [words + 1] elements of word bytes; the last is no word of the chip but what a coordinate outside the input
+    reads. data: the same memory as bytes, [words + 1, word bytes].
     """
 
     def __init__(self, chip: Chip, seed: int) -> None:
-        self.chip = chip
         generator = np.random.default_rng(seed)
-        self.words: NDArray[np.int8] = (
-            np.frombuffer(generator.bytes((chip.words + 1) * chip.word_bytes), dtype=np.int8)
-            .reshape(chip.words + 1, chip.word_bytes)
-            .copy()
-        )
+        pattern = generator.bytes((chip.words + 1) * chip.word_bytes)
+        self.data: NDArray[np.int8] = np.frombuffer(pattern, dtype=np.int8).reshape(-1, chip.word_bytes).copy()
+        self.words = as_words(self.data, chip.word_bytes)
 
-    def check(self, index: int, instruction: Instruction, addresses: Addresses, role: str) -> None:
-        """Raises LithifyError if an address is beyond the scratchpad; role: what is done there, for the error."""
-        if addresses.size and int(addresses.max()) >= self.chip.words:
-            problem = f"{role} at scratchpad word {int(addresses.max())}"
-            raise refuse(index, instruction, problem, f"chip '{self.chip.name}' has {self.chip.words} words")
-
-    def block(self, index: int, instruction: Instruction, start: int, count: int, role: str) -> NDArray[np.int8]:
-        """`count` consecutive words from `start`: [count, word bytes]."""
-        if start + count > self.chip.words:
-            problem = f"{role} at scratchpad word {start + count - 1}"
-            raise refuse(index, instruction, problem, f"chip '{self.chip.name}' has {self.chip.words} words")
-        return self.words[start : start + count]
+    def read(self, places: Places) -> Words:
+        """The words at these places; a view where they are consecutive."""
+        return self.words[places] if isinstance(places, slice) else self.words.take(places)
 
 
-def dram_of(index: int, instruction: Instruction, dram: Mapping[int, NDArray[np.uint8]], end: int) -> NDArray[np.uint8]:
-    """The DRAM behind the instruction's base register, after checking that bytes up to `end` exist."""
-    base = instruction.integer("base")
-    if base not in dram:
+def as_words(data: NDArray[np.int8] | NDArray[np.uint8], word_bytes: int) -> Words:
+    """The bytes of a contiguous array as whole words: [words]; bytes of an unfinished last word are left out."""
+    flat = data.reshape(-1)
+    words: Words = flat[: flat.size // word_bytes * word_bytes].view(f"V{word_bytes}")
+    return words
+
+
+def places(addresses: Addresses | NDArray[np.int64]) -> Places:
+    """Word addresses, in their order."""
+    flat = addresses.reshape(-1).astype(np.intp)
+    if flat.size and flat[-1] - flat[0] == flat.size - 1 and (flat.size < 2 or bool((np.diff(flat) == 1).all())):
+        return slice(int(flat[0]), int(flat[-1]) + 1)
+    return flat
+
+
+def check_words(chip: Chip, index: int, instruction: Instruction, addresses: Addresses, role: str) -> None:
+    """Raises LithifyError if an address is beyond the scratchpad; role: what is done there, for the error."""
+    if addresses.size and int(addresses.max()) >= chip.words:
+        raise _beyond(chip, index, instruction, int(addresses.max()), role)
+
+
+def block(chip: Chip, index: int, instruction: Instruction, start: int, count: int, role: str) -> slice:
+    """`count` consecutive words from `start`, checked as by `check_words`."""
+    if start + count > chip.words:
+        raise _beyond(chip, index, instruction, start + count - 1, role)
+    return slice(start, start + count)
+
+
+def _beyond(chip: Chip, index: int, instruction: Instruction, word: int, role: str) -> Exception:
+    problem = f"{role} at scratchpad word {word}"
+    return refuse(index, instruction, problem, f"chip '{chip.name}' has {chip.words} words")
+
+
+def dram_of(
+    index: int, instruction: Instruction, dram: Mapping[int, NDArray[np.uint8]], base: int, end: int
+) -> NDArray[np.uint8]:
+    """The DRAM behind a base register, after checking that bytes up to `end` exist."""
+    memory = dram.get(base)
+    if memory is None:
         known = ", ".join(str(int(entry)) for entry in dram) or "none"
         raise refuse(index, instruction, f"uses base register {base}", f"only these are set: {known}")
-    memory = dram[base]
     if end > memory.size:
         problem = f"reaches byte {end - 1} from base register {base}"
         raise refuse(index, instruction, problem, f"there are {memory.size} bytes")

@@ -1,17 +1,17 @@
 """LOAD and STORE: rows of bytes between DRAM and scratchpad words (docs/architecture.md, section 3)."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from lithify.chip import Chip
 from lithify.isa.addresses import Addresses
 from lithify.isa.checks import refuse
 from lithify.isa.encoding import Instruction
-from lithify.sim.functional.memory import Scratchpad, dram_of
-
-Dram = Mapping[int, NDArray[np.uint8]]
+from lithify.sim.functional.memory import Places, as_words, check_words, dram_of, places
+from lithify.sim.functional.state import State
 
 
 def row_addresses(instruction: Instruction, word_bytes: int) -> Addresses:
@@ -31,38 +31,76 @@ def dram_end(instruction: Instruction) -> int:
     return value("offset") + rows + value("row_bytes")
 
 
-def load(index: int, instruction: Instruction, scratchpad: Scratchpad, dram: Dram) -> None:
-    """Copies rows from DRAM into whole scratchpad words, the last word's tail filled."""
-    value = instruction.integer
-    word_bytes = scratchpad.chip.word_bytes
-    memory = dram_of(index, instruction, dram, dram_end(instruction))
-    addresses = row_addresses(instruction, word_bytes)
-    scratchpad.check(index, instruction, addresses, "writes")
-    rows = as_strided(
-        memory.view(np.int8)[value("offset") :],
-        (value("planes"), value("rows"), value("row_bytes")),
-        (value("plane_stride"), value("row_stride"), 1),
-        writeable=False,
-    )
-    data = np.full((*addresses.shape[:2], addresses.shape[2] * word_bytes), value("fill"), dtype=np.int8)
-    data[:, :, : value("row_bytes")] = rows
-    # Where a program lets rows overlap the later one stays, as on the chip.
-    scratchpad.words[addresses.ravel()] = data.reshape(-1, word_bytes)
+@dataclass(frozen=True)
+class Load:
+    """Copies rows from DRAM into whole scratchpad words, the last word's tail filled.
+
+    end: of its bytes in DRAM. shape: planes, rows, bytes; strides: in DRAM. row: bytes of a row's words.
+    """
+
+    index: int
+    instruction: Instruction
+    base: int
+    offset: int
+    end: int
+    shape: tuple[int, int, int]
+    strides: tuple[int, int, int]
+    row: int
+    fill: int
+    target: Places
+
+    @classmethod
+    def of(cls, chip: Chip, index: int, instruction: Instruction, addresses: Addresses) -> Self:
+        """addresses: `row_addresses`."""
+        value = instruction.integer
+        check_words(chip, index, instruction, addresses, "writes")
+        shape = (value("planes"), value("rows"), value("row_bytes"))
+        strides = (value("plane_stride"), value("row_stride"), 1)
+        row = addresses.shape[2] * chip.word_bytes
+        end = dram_end(instruction)
+        fill, target = value("fill"), places(addresses)
+        return cls(index, instruction, value("base"), value("offset"), end, shape, strides, row, fill, target)
+
+    def run(self, state: State) -> None:
+        """See `Step`."""
+        memory = dram_of(self.index, self.instruction, state.dram, self.base, self.end)
+        # A view of DRAM: its rows may overlap.
+        rows: NDArray[np.int8] = np.ndarray(self.shape, np.int8, memory.data, self.offset, self.strides)
+        data = np.ascontiguousarray(rows)
+        if self.row != self.shape[2]:
+            data = np.full((*self.shape[:2], self.row), self.fill, dtype=np.int8)
+            data[:, :, : self.shape[2]] = rows
+        pad = state.scratchpad
+        # Where a program lets rows overlap the later one stays, as on the chip.
+        pad.words[self.target] = as_words(data, pad.words.itemsize)
 
 
-def store(index: int, instruction: Instruction, scratchpad: Scratchpad, dram: Dram) -> None:
-    """Copies rows of whole scratchpad words to DRAM."""
-    value = instruction.integer
-    word_bytes = scratchpad.chip.word_bytes
-    memory = dram_of(index, instruction, dram, dram_end(instruction))
-    if not memory.flags.writeable:
-        problem = f"writes behind base register {value('base')}"
-        raise refuse(index, instruction, problem, "that memory is read-only")
-    addresses = row_addresses(instruction, word_bytes)
-    scratchpad.check(index, instruction, addresses, "reads")
-    plane = np.arange(value("planes")) * (value("plane_stride") // word_bytes)
-    row = np.arange(value("rows")) * (value("row_stride") // word_bytes)
-    word = np.arange(addresses.shape[2])
-    target = value("offset") // word_bytes + plane[:, None, None] + row[None, :, None] + word
-    whole = memory[: memory.size // word_bytes * word_bytes].view(np.int8).reshape(-1, word_bytes)
-    whole[target.ravel()] = scratchpad.words[addresses.ravel()]
+@dataclass(frozen=True)
+class Store:
+    """Copies rows of whole scratchpad words to DRAM. target: words behind the base register."""
+
+    index: int
+    instruction: Instruction
+    base: int
+    end: int
+    source: Places
+    target: Places
+
+    @classmethod
+    def of(cls, chip: Chip, index: int, instruction: Instruction, addresses: Addresses) -> Self:
+        """addresses: `row_addresses`."""
+        value = instruction.integer
+        check_words(chip, index, instruction, addresses, "reads")
+        plane = np.arange(value("planes")) * (value("plane_stride") // chip.word_bytes)
+        row = np.arange(value("rows")) * (value("row_stride") // chip.word_bytes)
+        word = np.arange(addresses.shape[2])
+        target = value("offset") // chip.word_bytes + plane[:, None, None] + row[None, :, None] + word
+        return cls(index, instruction, value("base"), dram_end(instruction), places(addresses), places(target))
+
+    def run(self, state: State) -> None:
+        """See `Step`."""
+        memory = dram_of(self.index, self.instruction, state.dram, self.base, self.end)
+        if not memory.flags.writeable:
+            problem = f"writes behind base register {self.base}"
+            raise refuse(self.index, self.instruction, problem, "that memory is read-only")
+        as_words(memory, state.scratchpad.words.itemsize)[self.target] = state.scratchpad.read(self.source)
