@@ -39,6 +39,8 @@ ORDER = (
     "flow",
     "bench",
     "build",
+    "backend",
+    "conformance",
     "cli",
 )
 """Folders and files of the package in pipeline order: each may import itself and what stands before it."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lithify.bench import bench
     from lithify.build import build
+    from lithify.conformance import conformance
     from lithify.errors import LithifyError
     from lithify.flow import (
         chips,
@@ -45,6 +46,7 @@ __all__ = [
     "build",
     "chips",
     "compile",
+    "conformance",
     "disassemble",
     "doctor",
     "load",
@@ -63,6 +65,7 @@ _ELSEWHERE = {
     "Program": "lithify.program",
     "bench": "lithify.bench",
     "build": "lithify.build",
+    "conformance": "lithify.conformance",
 }
 """Files of the words that are not in `flow.py`."""
 

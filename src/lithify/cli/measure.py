@@ -126,6 +126,40 @@ def bench(networks: tuple[str, ...], chips: tuple[str, ...], output: Path | None
         show(bench_table(rows))
 
 
+@click.command(short_help="Run ONNX's own test suite on a chip.")
+@click.argument("tests", required=False, default="")
+@options.chip
+@options.output(what="Write the page of operators (Markdown).")
+@options.as_json
+def conformance(tests: str, chip: str | None, output: Path | None, as_json: bool) -> int:
+    """Run the backend tests of the installed `onnx` package, or those whose names contain TESTS, on a chip.
+
+    Each is taken through the whole line and comes out on the chip, on the host, refused with a sentence, or failed;
+    with any of the last the exit status is 1.
+    """
+    import lithify
+
+    with Watch() as progress:
+        found = lithify.conformance(tests, chip or "edge", progress=progress)
+    if output is not None:
+        from lithify.conformance.page import page
+        from lithify.folder import write_text
+
+        write_text(output, page(found))
+    if as_json:
+        emit(found.to_json())
+    else:
+        from lithify.conformance.judge import OUTCOMES
+
+        for title, ours in (("operators that the chip is to run", True), ("all tests", False)):
+            counts = ", ".join(f"{found.count(outcome, ours)} {outcome}" for outcome in OUTCOMES)
+            click.echo(f"{title}: {counts}")
+        for verdict in found.verdicts:
+            if verdict.outcome == "failed":
+                click.echo(f"{verdict.name}: {verdict.reason}")
+    return 1 if found.count("failed") else 0
+
+
 def _program(
     target: Path,
     chip: str | None,
@@ -159,4 +193,4 @@ def _in_rtl(program: "Program", seed: int, progress: "Progress") -> "list[Device
     return [entry.result for entry in outcome.segments]
 
 
-COMMANDS = (profile, bench)
+COMMANDS = (profile, bench, conformance)

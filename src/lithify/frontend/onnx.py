@@ -41,8 +41,25 @@ def load(path: str | Path, shape: Mapping[str, Sequence[int]] | None = None) -> 
     for a dynamic shape that `shape` does not fix.
     """
     path = Path(path)
-    proto = _convert(_read(path), path)
-    model = ir.serde.deserialize_model(proto)
+    return _fixed(_read(path), path, shape)
+
+
+def load_proto(
+    proto: onnx.ModelProto, shape: Mapping[str, Sequence[int]] | None = None, name: str = "model"
+) -> ir.Model:
+    """As `load`, of a model in memory; `name` stands for the path in errors."""
+    path = Path(name)
+    _check_versions(proto, path)
+    try:
+        onnx.checker.check_model(proto)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        raise _invalid(path, error) from error
+    return _fixed(proto, path, shape)
+
+
+def _fixed(proto: onnx.ModelProto, path: Path, shape: Mapping[str, Sequence[int]] | None) -> ir.Model:
+    """The checked model with its functions inlined, its constants lifted and its shapes fixed."""
+    model = ir.serde.deserialize_model(_convert(proto, path))
     InlinePass()(model)
     RemoveInitializersFromInputsPass()(model)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
@@ -50,6 +67,7 @@ def load(path: str | Path, shape: Mapping[str, Sequence[int]] | None = None) -> 
     model.metadata_props.clear()
     NameFixPass()(model)
     operators.check(model, path)
+    types.check_ports(model, path)
     fix_inputs(model, shape or {})
     infer(model, path)
     types.check(model, path)
@@ -90,10 +108,7 @@ def _read(path: Path) -> onnx.ModelProto:
         raise LithifyError(f"Cannot read '{path}': {error.strerror or error}.") from error
     except (DecodeError, ValueError) as error:
         raise _not_onnx(path) from error
-    if proto.ir_version == 0 or not proto.opset_import or not proto.graph.output:
-        raise _not_onnx(path)
-    if _opset(proto) > NEWEST_OPSET:
-        raise LithifyError(f"'{path}' uses ONNX operator set {_opset(proto)}; {_ALLOWED}")
+    _check_versions(proto, path)
     for tensor in onnx.external_data_helper._get_all_tensors(proto):
         if onnx.external_data_helper.uses_external_data(tensor):
             beside = path.parent / onnx.external_data_helper.ExternalDataInfo(tensor).location
@@ -105,10 +120,19 @@ def _read(path: Path) -> onnx.ModelProto:
         onnx.checker.check_model(str(path))
         onnx.external_data_helper.load_external_data_for_model(proto, str(path.parent))
     except (onnx.checker.ValidationError, ValueError, OSError) as error:
-        raise LithifyError(
-            f"'{path}' is not a valid ONNX model: {_first_line(error)}. Export it again or repair it."
-        ) from error
+        raise _invalid(path, error) from error
     return proto
+
+
+def _check_versions(proto: onnx.ModelProto, path: Path) -> None:
+    if proto.ir_version == 0 or not proto.opset_import or not proto.graph.output:
+        raise _not_onnx(path)
+    if _opset(proto) > NEWEST_OPSET:
+        raise LithifyError(f"'{path}' uses ONNX operator set {_opset(proto)}; {_ALLOWED}")
+
+
+def _invalid(path: Path, error: Exception) -> LithifyError:
+    return LithifyError(f"'{path}' is not a valid ONNX model: {_first_line(error)}. Export it again or repair it.")
 
 
 def _not_onnx(path: Path) -> LithifyError:
@@ -120,6 +144,10 @@ def _convert(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     opset = _opset(proto)
     if opset >= OLDEST_OPSET:
         return proto
+    if opset < 9 and any(node.op_type == "Scan" for node in proto.graph.node):
+        raise LithifyError(
+            f"'{path}' uses the operator Scan of ONNX operator set {opset}, whose batch later sets dropped; {_ALLOWED}"
+        )
     try:
         return onnx.version_converter.convert_version(proto, OLDEST_OPSET)
     except Exception as error:  # the converter raises whatever its C++ side met

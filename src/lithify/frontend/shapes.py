@@ -64,6 +64,11 @@ def infer(model: ir.Model, path: Path) -> None:
                 f"Output '{value.name}' of '{path}' has a shape that depends on the data or on an operator without "
                 f"shape inference; Lithify compiles fixed shapes. Change the model so that the shape is known."
             )
+        if 0 in value.shape.numpy():
+            raise LithifyError(
+                f"Output '{value.name}' of '{path}' has the shape {_text(value.shape)} and holds nothing; "
+                "remove it from the model, or give other shapes."
+            )
 
 
 def _light(model: ir.Model) -> onnx.ModelProto:

@@ -23,12 +23,18 @@ INSIDE = (
 """Types of the tensors between; what is not int8 or float32 there runs on the host."""
 
 
-def check(model: ir.Model, path: Path) -> None:
-    """Raises LithifyError for the first tensor of a type that Lithify does not take."""
+def check_ports(model: ir.Model, path: Path) -> None:
+    """Raises LithifyError for the first input or output of a type that Lithify does not take, and for no input."""
+    if not model.graph.inputs:
+        raise LithifyError(f"'{path}' has no input: its outputs are constants, and there is nothing to compile.")
     for value in model.graph.inputs:
         _check(f"Input '{value.name}'", value, PORTS, path)
     for value in model.graph.outputs:
         _check(f"Output '{value.name}'", value, PORTS, path)
+
+
+def check(model: ir.Model, path: Path) -> None:
+    """Raises LithifyError for the first tensor of a type that Lithify does not take."""
     for value in model.graph.initializers.values():
         _check(f"Constant '{value.name}'", value, INSIDE, path)
     for node in model.graph:

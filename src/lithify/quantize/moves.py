@@ -25,9 +25,10 @@ def moved(node: ir.Node) -> Move | None:
 
     The `value` of a Pad is left out: it depends on the scale of the tensor.
     """
-    rule = MOVES.get(node.op_type) if node.domain == "" else None
-    known = shape_of(node.inputs[0]) is not None and shape_of(node.outputs[0]) is not None
-    return rule(node) if rule is not None and known else None
+    rule = MOVES.get(node.op_type) if node.domain == "" and node.inputs else None
+    if rule is None or shape_of(node.inputs[0]) is None or shape_of(node.outputs[0]) is None:
+        return None
+    return rule(node)
 
 
 def _shape(node: ir.Node) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 Three kinds of work become int8. Arithmetic (convolutions, products, sums, poolings) always does. Functions of one
 variable (`optimize.functions`) become one look-up each. Movement (transposing, slicing, joining) costs nothing in
 int8, but alone is no reason to leave float: it and the functions become int8 where they touch arithmetic, be it
-through each other. Everything else stays float and runs on the host.
+through each other, or where the network does nothing else. Everything else stays float and runs on the host.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -56,7 +56,7 @@ def place(model: ir.Model, keep_float: Collection[str] = ()) -> tuple[Work, ...]
     for function in found:
         if function.nodes[-1] not in taken:
             weak.append(Work(function.nodes, (function.source,), (function.output,), False))
-    active = _touching(strong, weak)
+    active = _touching(strong, weak) if strong else weak
     order = {node: index for index, node in enumerate(nodes)}
     return tuple(sorted((*strong, *active), key=lambda work: order[work.nodes[-1]]))
 

@@ -18,7 +18,7 @@ from lithify.optimize.equalize import has_pairs
 from lithify.quantize import data, qoperator, ranges
 from lithify.quantize.bias_correction import correct
 from lithify.quantize.pairs import write
-from lithify.quantize.placement import place
+from lithify.quantize.placement import Work, place
 from lithify.quantize.ranges import METHODS, Method, Range
 from lithify.quantize.report import compare
 from lithify.quantize.running import watch
@@ -168,6 +168,7 @@ class _Way:
         if method not in self._ranges:
             names = [str(value.name) for value in values]
             self._ranges[method] = ranges.find(watch(model, names, self._samples), method) | self._given
+        works = _covered(model, works, self._ranges[method], self._kept)
         steps = scales(works, self._ranges[method])
         if corrected:
             correct(model, works, steps, self._samples)
@@ -175,6 +176,22 @@ class _Way:
         NameFixPass()(model)
         infer(model, Path(model.graph.name or "model"))
         return model
+
+
+def _covered(
+    model: ir.Model, works: tuple[Work, ...], found: Mapping[str, Range], keep_float: Collection[str]
+) -> tuple[Work, ...]:
+    """The work whose tensors all have a range. What meets infinities on the way, as masks do, stays float."""
+    kept = set(keep_float)
+    while endless := {
+        str(node.name)
+        for work in works
+        if any(str(value.name) not in found for value in (*work.inputs, *work.outputs))
+        for node in work.nodes
+    }:
+        kept |= endless
+        works = place(model, kept)
+    return works
 
 
 def _check_names(model: ir.Model, names: Collection[str]) -> None:

@@ -8,7 +8,7 @@ mse         that whose squared error, of rounding inside and of clipping outside
 
 import contextlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -44,14 +44,30 @@ class Range:
 
 
 def find(watched: Iterable[Mapping[str, NDArray[Any]]], method: Method) -> dict[str, Range]:
-    """The range of every tensor watched. watched: for each sample, name -> float32 values."""
+    """The range of every tensor watched; none for one that was ever empty, infinite or no number.
+
+    watched: for each sample, name -> float32 values.
+    """
+    endless: set[str] = set()
+    found = _find(_finite(watched, endless), method)
+    return {name: own for name, own in found.items() if name not in endless}
+
+
+def _finite(watched: Iterable[Mapping[str, NDArray[Any]]], endless: set[str]) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The samples without the tensors that no int8 tensor covers, whose names go to `endless`."""
+    for sample in watched:
+        endless.update(name for name, array in sample.items() if not array.size or not np.isfinite(array).all())
+        yield {name: array for name, array in sample.items() if name not in endless}
+
+
+def _find(watched: Iterable[Mapping[str, NDArray[Any]]], method: Method) -> dict[str, Range]:
     if method == "minmax":
         return _minmax(watched)
     bins = _ENTROPY_BINS if method == "entropy" else _BINS
     with contextlib.redirect_stdout(io.StringIO()):  # the library tells its progress
         collector = _collector("entropy" if method == "entropy" else "percentile", bins)
         for sample in watched:
-            collector.collect({name: array for name, array in sample.items() if array.size})
+            collector.collect(dict(sample))
         if not collector.histogram_dict:
             return {}
         if method == "mse":
@@ -71,9 +87,8 @@ def _minmax(watched: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, Range]:
     found: dict[str, Range] = {}
     for sample in watched:
         for name, array in sample.items():
-            if array.size:
-                own = _with_zero(float(array.min()), float(array.max()))
-                found[name] = found[name] | own if name in found else own
+            own = _with_zero(float(array.min()), float(array.max()))
+            found[name] = found[name] | own if name in found else own
     return found
 
 

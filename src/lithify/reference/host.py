@@ -45,7 +45,7 @@ def _session(model: bytes) -> Any:
     # One thread: float sums must not change their order with the machine's load.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as problem:

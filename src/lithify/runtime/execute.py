@@ -166,6 +166,13 @@ def _run_host(program: Program, segment: HostSegment, environment: Mapping[str, 
     from lithify.reference.host import run_model
 
     results = run_model(segment.model, {name: value_of(program, environment, name) for name in segment.inputs})
+    for name in (name for name in segment.outputs if name in results):
+        if results[name].shape != program.tensors[name].shape:
+            raise LithifyError(
+                f"Host segment '{segment.name}' gives '{name}' of shape {list(results[name].shape)}, where ONNX's "
+                f"shape inference says {list(program.tensors[name].shape)}; change the operators of that segment "
+                f"({', '.join(segment.operators)})."
+            )
     missing = [name for name in segment.outputs if name not in results]
     if missing:
         raise LithifyError(
