@@ -21,6 +21,8 @@ from lithify.frontend.shapes import fix_inputs, infer
 
 OLDEST_OPSET = 13
 """Per-channel DequantizeLinear begins here; older models are converted up to it."""
+OLDEST_IR = 7
+"""That of the oldest operator set; constants need not be inputs in it."""
 NEWEST_OPSET = 26
 NEWEST_IR = 13
 """What ONNX Runtime 1.31, the judge, still loads (measured)."""
@@ -60,6 +62,8 @@ def load_proto(
 def _fixed(proto: onnx.ModelProto, path: Path, shape: Mapping[str, Sequence[int]] | None) -> ir.Model:
     """The checked model with its functions inlined, its constants lifted and its shapes fixed."""
     model = ir.serde.deserialize_model(_convert(proto, path))
+    # Files of old IR versions list their weights among the inputs too, which is taken back below.
+    model.ir_version = max(model.ir_version, OLDEST_IR)
     InlinePass()(model)
     RemoveInitializersFromInputsPass()(model)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)

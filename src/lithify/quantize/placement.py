@@ -56,7 +56,9 @@ def place(model: ir.Model, keep_float: Collection[str] = ()) -> tuple[Work, ...]
     for function in found:
         if function.nodes[-1] not in taken:
             weak.append(Work(function.nodes, (function.source,), (function.output,), False))
-    active = _touching(strong, weak) if strong else weak
+    inside = {node for work in weak for node in work.nodes}
+    nothing_else = not strong and all(node in inside or host.only_constants(node) for node in nodes)
+    active = weak if nothing_else else _touching(strong, weak)
     order = {node: index for index, node in enumerate(nodes)}
     return tuple(sorted((*strong, *active), key=lambda work: order[work.nodes[-1]]))
 
