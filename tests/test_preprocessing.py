@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lithify.errors import LithifyError
-from lithify.preprocessing import Preprocessing, from_json, from_mapping, from_toml, pictures
+from lithify.preprocessing import INTERPOLATIONS, Preprocessing, from_json, from_mapping, from_toml, pictures
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -41,6 +41,22 @@ def test_the_steps_of_imagenet() -> None:
 def test_sizes(resize: Any, shape: tuple[int, int]) -> None:
     assert Preprocessing(resize=resize, scale=1.0).apply(_pixels(10, 15)).shape == (3, *shape)
     assert Preprocessing(resize=5).apply(_pixels(15, 10)).shape == (3, 7, 5)
+
+
+@pytest.mark.parametrize("name", INTERPOLATIONS)
+def test_interpolations(name: Any) -> None:
+    pixels = _pixels(20, 30)
+    made = Preprocessing(resize=(9, 11), interpolation=name, scale=1.0, layout="NHWC").apply(pixels)
+    assert np.array_equal(made, np.asarray(Image.fromarray(pixels).resize((11, 9), Image.Resampling[name.upper()])))
+
+
+def test_one_number_crops_both_sides_where_torchvision_does() -> None:
+    """torchvision rounds half a pixel to the even side: 57.5 to 58, 58.5 to 58."""
+    for size, first in ((339, 58), (341, 58)):
+        pixels = np.zeros((224, size, 3), np.uint8)
+        pixels[:, first] = 255
+        made = Preprocessing(crop=224, scale=1.0, layout="NHWC").apply(pixels)
+        assert made.shape == (224, 224, 3) and made[0, 0, 0] == 255
 
 
 def test_files_colors_and_layouts(tmp_path: Path) -> None:
@@ -83,7 +99,8 @@ def test_toml(tmp_path: Path) -> None:
             {"resize": [1, 2, 3]},
             "resize = (1, 2, 3); it must be a positive whole number for the shorter side, or height and width.",
         ),
-        ({"crop": 224}, "crop = 224; it must be height and width in pixels."),
+        ({"crop": [3]}, "crop = (3,); it must be a positive whole number for both sides, or height and width."),
+        ({"interpolation": "area"}, "interpolation = 'area'; it must be one of bilinear, bicubic, nearest, lanczos."),
         ({"layout": "CHW"}, "layout = 'CHW'; it must be NCHW or NHWC."),
         ({"scale": -1.0}, "scale = -1.0; it must be a number above 0."),
         ({"mean": [1, 2]}, "mean = (1, 2); it must be one number, or 3 for the 3 colors of RGB."),
@@ -96,7 +113,7 @@ def test_wrong_values(values: dict[str, Any], words: str) -> None:
 
 
 def test_wrong_text() -> None:
-    keys = "colors, resize, crop, scale, mean, std, layout"
+    keys = "colors, resize, interpolation, crop, scale, mean, std, layout"
     assert _refusal(from_mapping, {"size": 3}) == f"The preprocessing has no key 'size'; its keys are {keys}."
     assert _refusal(from_json, "[1]") == f"The preprocessing is [1]; give the keys {keys}."
     assert _refusal(from_json, "{") == ("The preprocessing is not valid JSON. Write it with Preprocessing.to_json.")

@@ -35,12 +35,14 @@ if TYPE_CHECKING:
         simulate,
         verify,
     )
+    from lithify.preprocessing import Preprocessing
     from lithify.program import Program
 
 __version__ = "0.1.0"
 
 __all__ = [
     "LithifyError",
+    "Preprocessing",
     "Program",
     "bench",
     "build",
@@ -62,6 +64,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "LithifyError": "lithify.errors",
+    "Preprocessing": "lithify.preprocessing",
     "Program": "lithify.program",
     "bench": "lithify.bench",
     "build": "lithify.build",

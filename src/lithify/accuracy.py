@@ -8,6 +8,7 @@ import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from lithify.frontend.onnx import NEWEST_IR
+from lithify.preprocessing import Chain
 from lithify.program import Program
 from lithify.progress import Progress
 from lithify.quantize.data import Samples
@@ -29,6 +30,7 @@ def measure(
     """The share of samples whose largest output is the label's, for all three forms.
 
     Nothing is measured without labels, or where the first output is no row of scores for each label.
+    samples: as the program takes them; what its preprocessing lets the chip normalise is normalised here for the model.
     The program is judged by the functional simulator, whose bits are the RTL's, on as many samples (the first) as
     CHIP_SECONDS allows.
     """
@@ -44,12 +46,19 @@ def measure(
     first = Samples({name: array[:count] for name, array in samples.inputs.items()})
     chip = program.run_samples(first, progress=progress)[0]
     return Accuracy(
-        float_model=_share(_run(model, samples), labels),
+        float_model=_share(_run(model, _for_float(samples, program.preprocessing)), labels),
         int8=_share(_run(quantized, samples), labels),
         chip=_share(chip, labels[: count * batch]),
         samples=len(samples),
         chip_samples=count,
     )
+
+
+def _for_float(samples: Samples, chain: Chain | None) -> Samples:
+    """The samples as the model takes them that nothing was moved into."""
+    if chain is None or samples.inputs[chain.input].dtype != np.uint8:
+        return samples
+    return Samples({**samples.inputs, chain.input: chain.stated.normalize(samples.inputs[chain.input])})
 
 
 def _share(scores: NDArray[Any], labels: NDArray[np.int64]) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import onnx_ir as ir
@@ -16,15 +17,18 @@ from lithify.chip.memories import onchip_bytes
 from lithify.folder import whole_folder, write_arrays, write_text, write_verilog
 from lithify.frontend import save
 from lithify.optimize import PASSES
+from lithify.preprocessing import Preprocessing
 from lithify.profile import profile_program
 from lithify.profile.page import PAGE, write_page
 from lithify.program import PROGRAM, QUANTIZED, stack
 from lithify.progress import Progress, Silent, Stages
+from lithify.quantize import chain_of
 from lithify.quantize.data import inputs_of, read
 from lithify.quantize.ranges import Method
 from lithify.report import FILE, Accuracy, Report
 from lithify.report.model import macs
-from lithify.report.terminal import as_text, layers_table, summary_table
+from lithify.report.quantization import pictures_of, quantized_of
+from lithify.report.terminal import as_text, layers_table, quantization_table, summary_table
 from lithify.runtime.chip import RtlDevice, verilog_of
 from lithify.runtime.host import host_milliseconds
 from lithify.sim.inference import costs, run_segments
@@ -41,7 +45,11 @@ def build(
     data: str | Path | None = None,
     shape: Mapping[str, Sequence[int]] | None = None,
     method: Literal["auto"] | Method = "minmax",
+    bias_correction: bool | None = None,
+    equalize: bool | None = None,
     keep_float: Sequence[str] = (),
+    input_ranges: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    preprocessing: Preprocessing | None = None,
     rtl: flow.Rtl = "full",
     inputs: int = 8,
     strict: bool = False,
@@ -51,10 +59,10 @@ def build(
 ) -> Report:
     """The whole line: an ONNX file becomes a build folder with program, Verilog, inputs, outputs and report.
 
-    output: the folder, `build/<model>` without one; other files in it stay. data: .npz or .npy samples to calibrate and
-    judge with; None: random input drawn with `seed`, accuracy not measured. inputs: how many are verified, at least 8.
-    rtl: "full" runs all of them in RTL, "layers" the first, "none" nothing. method, keep_float: of the quantiser, see
-    `lithify.quantize`. save_steps: write the graph after every step to `steps/`.
+    output: the folder, `build/<model>` without one; other files in it stay. data: .npz or .npy samples, or a folder
+    of pictures, to calibrate and judge with; None: random input drawn with `seed`, accuracy not measured. inputs: how
+    many are verified, at least 8. rtl: "full" runs all of them in RTL, "layers" the first, "none" nothing. method to
+    preprocessing: of the quantiser, see `lithify.quantize`. save_steps: write the graph after every step to `steps/`.
     Raises LithifyError for whatever a step refuses; the folder then stays as it was.
     A difference found is no error: see `Report.agreed`.
     """
@@ -66,14 +74,27 @@ def build(
         with stage("load"):
             steps = Steps(folder / "steps" if save_steps else None)
             loaded = steps.keep("load", flow.load(source, shape))
-            samples = read(data, inputs_of(loaded)) if data is not None else None
+            samples = None
+            if data is not None and preprocessing is None:  # data that does not fit is refused before any work
+                chain = chain_of(loaded)
+                samples = read(data, inputs_of(loaded), preprocessing=chain.host if chain is not None else None)
         with stage("optimise"):
             optimized = loaded
             for apply in PASSES:
                 optimized = steps.keep(apply.__name__, apply(optimized))
         with stage("quantise"):
-            made = flow.quantize(optimized, data, method=method, keep_float=keep_float, seed=seed)
-            quantized = steps.keep("quantize", made)
+            way = flow.quantize_with_choice(
+                optimized,
+                data,
+                method=method,
+                bias_correction=bias_correction,
+                equalize=equalize,
+                keep_float=keep_float,
+                input_ranges=input_ranges,
+                preprocessing=preprocessing,
+                seed=seed,
+            )
+            quantized = steps.keep("quantize", way.model)
             save(quantized, folder / QUANTIZED)
         with stage(f"compile for {described.name}"):
             program = flow.compile(quantized, described, strict=strict)
@@ -87,10 +108,12 @@ def build(
         with stage("build the simulator" if rtl != "none" else "build no simulator") as watch:
             device = RtlDevice.of(described, watch.note) if rtl != "none" else None
         with stage("measure the accuracy") as watch:
+            if data is not None and samples is None:
+                samples = read(data, program.model_inputs, preprocessing=program.pictures)
             accuracy = measure(loaded, quantized, program, samples, watch)
         with stage("verify") as watch:
             assert program.graph is not None, "a program that was compiled has its graph"
-            chosen = verify_samples(program.model_inputs, data, inputs, seed)
+            chosen = verify_samples(program.model_inputs, samples, inputs, seed)
             proof = verify(program, program.graph, chosen, rtl=rtl, device=device, progress=watch)
             write_arrays(folder / "inputs.npz", chosen.inputs)
             views = {"reference": proof.reference, "functional": proof.functional, "rtl": proof.rtl}
@@ -117,11 +140,16 @@ def build(
             layers=timing.layers,
             obtained=obtained(accuracy, rtl),
             lithify=lithify.__version__,
+            quantized=quantized_of(way),
+            pictures=pictures_of(program.preprocessing),
         )
         with stage("profile"):
             write_page(folder / PAGE, profile_program(program, runs=runs), report)
         write_text(folder / FILE, report.to_text())
-        write_text(folder / "report.txt", as_text(summary_table(report), layers_table(report.layers, report.cycles)))
+        tables = [summary_table(report), layers_table(report.layers, report.cycles)]
+        if report.quantized is not None:
+            tables.append(quantization_table(report.quantized))
+        write_text(folder / "report.txt", as_text(*tables))
     return report
 
 

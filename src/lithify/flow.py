@@ -6,6 +6,7 @@ takes them all. The imports stand inside the steps, so that a step loads what it
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
 
     from lithify.chip import Chip
     from lithify.doctor import Finding
+    from lithify.preprocessing import Preprocessing
     from lithify.profile import Profile
     from lithify.program import Device, Program
     from lithify.progress import Progress
+    from lithify.quantize import Quantization
     from lithify.quantize.data import Source
     from lithify.quantize.ranges import Method
     from lithify.report import Report
@@ -53,25 +56,59 @@ def quantize(
     calibration: "Source | None" = None,
     *,
     method: "Literal['auto'] | Method" = "minmax",
+    bias_correction: bool | None = None,
+    equalize: bool | None = None,
     keep_float: Sequence[str] = (),
+    input_ranges: "Mapping[str, tuple[float, float]]" = MappingProxyType({}),
+    preprocessing: "Preprocessing | None" = None,
     seed: int = 0,
 ) -> "ir.Model":
     """The model in int8, in QDQ form. A model that is quantised already keeps its bits.
 
-    calibration: samples: an .npz or .npy file, an array, a list of arrays, or a list of mappings from input name to
-    array.
-        None: random input, drawn with `seed`.
+    calibration: samples: an .npz or .npy file, a folder of pictures, an array, a list of arrays, or a list of mappings
+        from input name to array. None: random input, drawn with `seed`.
     method: how a tensor's range follows from its values on the samples; "auto" tries all and takes the closest to the
-    float model. keep_float: names of nodes that stay float; they run on the host.
-    Raises LithifyError for samples of the wrong shape, with NaN, or none at all.
+        float model.
+    bias_correction: take the mean error of rounded weights out of the biases. equalize: scale channels between layers
+        until their weights are of like size. None: no or, under "auto", what comes closest.
+    keep_float: names of nodes that stay float; they run on the host.
+    input_ranges: least and greatest value of inputs whose range is known, whatever the samples hold.
+    preprocessing: how a picture becomes the input. Its normalisation moves into the network where it can, which then
+        takes pixels as uint8; the model carries the rest, and so does the program compiled from it.
+    Raises LithifyError for samples of the wrong shape, with NaN, or none at all, and for unknown names.
     """
+    return quantize_with_choice(
+        model,
+        calibration,
+        method=method,
+        bias_correction=bias_correction,
+        equalize=equalize,
+        keep_float=keep_float,
+        input_ranges=input_ranges,
+        preprocessing=preprocessing,
+        seed=seed,
+    ).model
+
+
+def quantize_with_choice(
+    model: "ir.Model",
+    calibration: "Source | None" = None,
+    *,
+    method: "Literal['auto'] | Method" = "minmax",
+    bias_correction: bool | None = None,
+    equalize: bool | None = None,
+    keep_float: Sequence[str] = (),
+    input_ranges: "Mapping[str, tuple[float, float]]" = MappingProxyType({}),
+    preprocessing: "Preprocessing | None" = None,
+    seed: int = 0,
+) -> "Quantization":
+    """As `quantize`: the model, what was chosen and why, and the error of each layer."""
     from lithify.quantize import inputs_of, seeded
-    from lithify.quantize import quantize as quantized
+    from lithify.quantize import quantize_with_choice as quantized
 
     if calibration is None:
-        random = seeded(inputs_of(model), CALIBRATION_SAMPLES, seed)
-        calibration = [random[index] for index in range(len(random))]
-    return quantized(model, calibration, method=method, keep_float=keep_float)
+        calibration = seeded(inputs_of(model), CALIBRATION_SAMPLES, seed)
+    return quantized(model, calibration, method, bias_correction, equalize, keep_float, input_ranges, preprocessing)
 
 
 def compile(model: "ir.Model", chip: "str | Path | Chip" = "edge", *, strict: bool = False) -> "Program":
@@ -82,11 +119,13 @@ def compile(model: "ir.Model", chip: "str | Path | Chip" = "edge", *, strict: bo
     Raises LithifyError for a model that is not quantised, and for a chip that is too small for a single tile of a
     layer.
     """
+    from dataclasses import replace
+
     from lithify.chip import load_chip
     from lithify.compiler.compile import compile_with_reasons
     from lithify.errors import LithifyError
     from lithify.program import from_compiled
-    from lithify.quantize import is_quantized, read
+    from lithify.quantize import chain_of, is_quantized, read
     from lithify.quantize.placement import place
 
     target = load_chip(chip)
@@ -97,7 +136,7 @@ def compile(model: "ir.Model", chip: "str | Path | Chip" = "edge", *, strict: bo
         )
     graph = read(model)
     found = compile_with_reasons(graph, target)
-    program = from_compiled(found.program, graph, found.reasons)
+    program = from_compiled(replace(found.program, preprocessing=chain_of(model)), graph, found.reasons)
     if strict:
         refuse_host(program)
     return program
@@ -124,7 +163,7 @@ def refuse_host(program: "Program") -> None:
 
 
 def run(
-    program: "Program | str | Path", *inputs: "NDArray[Any]", device: "Device" = "functional"
+    program: "Program | str | Path", *inputs: "NDArray[Any] | str | Path", device: "Device" = "functional"
 ) -> "list[NDArray[Any]]":
     """The outputs of a program (or of a .lith file) for one input after the other, in the model's order; see
     `Program.run`.

@@ -12,6 +12,7 @@ from lithify.chip import Chip, load_chip
 from lithify.errors import LithifyError
 from lithify.isa import program as isa_program
 from lithify.isa.file import load_program, save
+from lithify.preprocessing import Preprocessing
 from lithify.progress import Progress, Silent
 from lithify.quantize.data import Input, Samples, Source, read
 from lithify.reference.graph import Graph, Tensor
@@ -102,20 +103,29 @@ class Program(isa_program.Program):
             for operator in segment.operators
         )
 
-    def run(self, *inputs: NDArray[Any], device: Device = "functional") -> list[NDArray[Any]]:
+    @property
+    def pictures(self) -> Preprocessing | None:
+        """What the host makes of a picture before the network takes it; None where no preprocessing was stated."""
+        return self.preprocessing.host if self.preprocessing is not None else None
+
+    def run(self, *inputs: NDArray[Any] | str | Path, device: Device = "functional") -> list[NDArray[Any]]:
         """The outputs, in the model's order.
 
-        inputs: one array for each input of the network, in its order: one sample, or several stacked along a new first
-        axis (or along the batch axis where that is 1); then the outputs are stacked along the batch axis too.
-        Raises LithifyError for arrays that do not fit.
+        inputs: one for each input of the network, in its order: an array that is one sample, or several stacked along
+        a new first axis (or along the batch axis where that is 1); then the outputs are stacked along the batch axis
+        too. Where the program carries a preprocessing, also the file of a picture, a folder of pictures, or pictures as
+        uint8 [H, W, C] or [N, H, W, C]. An array of the input's own shape is taken as it is.
+        Raises LithifyError for what does not fit.
         """
         if len(inputs) != len(self.inputs):
             raise LithifyError(
                 f"The network takes {len(self.inputs)} inputs ({', '.join(self.inputs)}), but {len(inputs)} were given."
             )
         found = {
-            item.name: read(np.asarray(array), [item]).inputs[item.name]
-            for item, array in zip(self.model_inputs, inputs, strict=True)
+            item.name: read(
+                given if isinstance(given, str | Path) else np.asarray(given), [item], preprocessing=self.pictures
+            ).inputs[item.name]
+            for item, given in zip(self.model_inputs, inputs, strict=True)
         }
         counts = {len(array) for array in found.values()}
         if len(counts) > 1:
@@ -169,7 +179,7 @@ class Program(isa_program.Program):
                 f"The program '{self.name}' came without the quantised model it was compiled from; "
                 "give that model (--model, or `Program.load(path, model=...)`)."
             )
-        samples = verify_samples(self.model_inputs, inputs, count, seed)
+        samples = verify_samples(self.model_inputs, inputs, count, seed, self.pictures)
         return verify(self, self.graph, samples, rtl=rtl, progress=progress)
 
     def disassemble(self) -> str:

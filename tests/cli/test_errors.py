@@ -83,7 +83,7 @@ def test_calibration_data_with_nan(run: Run, tmp_path: Path) -> None:
 def test_missing_data(run: Run, tmp_path: Path) -> None:
     data = tmp_path / "data.npz"
     assert refused(run("quantize", NETWORK, "--data", data, "-o", tmp_path / "q.onnx")) == (
-        f"There is no file '{data}'. Give an .npz or .npy file with samples."
+        f"There is no file '{data}'. Give an .npz or .npy file with samples, or a folder of pictures."
     )
 
 

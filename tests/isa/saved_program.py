@@ -17,6 +17,14 @@ from lithify.isa.program import (
     Result,
     TensorInfo,
 )
+from lithify.preprocessing import Chain, Preprocessing
+
+PREPROCESSING = Chain(
+    "x",
+    Preprocessing(resize=256, crop=(2, 3), mean=(0.485, 0.456, 0.406), std=(0.25,)),
+    Preprocessing(resize=256, crop=(2, 3), scale=1.0),
+    "The chip normalises, in the weights of 'conv'.",
+)
 
 
 def program() -> Program:
@@ -44,4 +52,5 @@ def program() -> Program:
         layers=(Layer("conv", "Conv", 0, 1, 1234),),
         aliases={"z": "x_int8"},
         fused=("w",),
+        preprocessing=PREPROCESSING,
     )

@@ -2,14 +2,16 @@
 
 import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from isa.saved_program import program
+from isa.saved_program import PREPROCESSING, program
 from lithify.errors import LithifyError
-from lithify.isa.file import ALIGNMENT, from_bytes, load_program, save, to_bytes
+from lithify.isa.file import ALIGNMENT, FORMAT_VERSION, from_bytes, load_program, save, to_bytes
+from lithify.isa.operations import ISA_VERSION
 
 
 def refused(data: bytes) -> str:
@@ -65,17 +67,16 @@ def test_a_foreign_file_is_refused(data: bytes) -> None:
     assert refused(data) == "The file 'net.lith' is no Lithify program; give a .lith file that Lithify compiled."
 
 
-@pytest.mark.parametrize(("offset", "what"), [(8, "the file format"), (12, "the instruction set")])
-def test_another_version_is_refused(offset: int, what: str) -> None:
+@pytest.mark.parametrize(
+    ("offset", "what", "known"), [(8, "the file format", FORMAT_VERSION), (12, "the instruction set", ISA_VERSION)]
+)
+def test_another_version_is_refused(offset: int, what: str, known: int) -> None:
     data = bytearray(to_bytes(program()))
-    struct.pack_into("<I", data, offset, 2)
-    assert refused(bytes(data)) == (
-        f"The program 'net.lith' has version 2 of {what}, but this Lithify knows version 1; install a newer Lithify."
-    )
-    struct.pack_into("<I", data, offset, 0)
-    assert refused(bytes(data)) == (
-        f"The program 'net.lith' has version 0 of {what}, but this Lithify knows version 1; compile the network again."
-    )
+    for given, advice in ((known + 1, "install a newer Lithify"), (known - 1, "compile the network again")):
+        struct.pack_into("<I", data, offset, given)
+        assert refused(bytes(data)) == (
+            f"The program 'net.lith' has version {given} of {what}, but this Lithify knows version {known}; {advice}."
+        )
 
 
 AGAIN = "copy it again from where it came, or compile the network again."
@@ -105,6 +106,7 @@ def test_a_truncated_file_is_refused() -> None:
         (program().constants, "its section 'constants' does not match its digest"),
         (b'"aliases"', "its section 'map' does not match its digest"),
         (b"\x00onnx\xff", "its section 'host_model_0' does not match its digest"),
+        (b'"stated"', "its section 'preprocessing' does not match its digest"),
     ],
 )
 def test_a_flipped_bit_is_refused_by_the_name_of_its_section(text: bytes, where: str) -> None:
@@ -155,3 +157,25 @@ def test_contents_that_do_not_fit_together_are_refused(monkeypatch: pytest.Monke
     data = to_bytes(program())
     monkeypatch.undo()
     assert refused(data) == f"The program 'net.lith' is damaged: its contents do not fit together; {AGAIN}"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("{", "its preprocessing is not readable"),
+        ('{"input": "x"}', "its preprocessing is not readable"),
+        (PREPROCESSING.to_json().replace('"RGB"', '"CMY"'), "its preprocessing is not readable"),
+        (
+            replace(PREPROCESSING, input="w").to_json(),
+            "its preprocessing is for an input 'w' that it does not have",
+        ),
+    ],
+)
+def test_a_preprocessing_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch, text: str, where: str) -> None:
+    monkeypatch.setattr("lithify.preprocessing.Chain.to_json", lambda chain: text)
+    assert refused(to_bytes(program())) == f"The program 'net.lith' is damaged: {where}; {AGAIN}"
+
+
+def test_a_program_without_preprocessing() -> None:
+    plain = replace(program(), preprocessing=None)
+    assert from_bytes(to_bytes(plain), "net.lith") == plain

@@ -11,9 +11,8 @@ from tests.frontend.models import floats, operators, typed
 from tests.quantize.judge import agree, by_runtime, kinds
 
 from lithify.errors import LithifyError
-from lithify.optimize import optimize
-from lithify.optimize.pixels import PIXELS, take_pixels
-from lithify.preprocessing import Preprocessing
+from lithify.optimize.pixels import take_pixels
+from lithify.preprocessing import Chain, Preprocessing
 from lithify.quantize import inputs_of, quantize, read_data
 
 WEIGHTS: dict[str, NDArray[Any]] = {
@@ -57,20 +56,24 @@ def test_where_it_goes(name: str) -> None:
     text = str(ir.serde.serialize_model(model))
     made = take_pixels(model, preprocessing)
     assert str(ir.serde.serialize_model(model)) == text
-    assert made.where == where and operators(made.model) == expected and made.input == "x"
-    assert made.preprocessing == Preprocessing(scale=1.0)
+    assert made.chain == Chain("x", preprocessing, Preprocessing(scale=1.0), where) and made.chain.folded
+    assert operators(made.model) == ["Cast", *expected]
+    assert made.model.graph.inputs[0].dtype == ir.DataType.UINT8
     pixels = np.random.default_rng(1).integers(0, 256, (9, 9, 3), np.uint8)
     (before,) = by_runtime(model, {"x": preprocessing.apply(pixels)[None]}, False)
-    (after,) = by_runtime(made.model, {"x": made.preprocessing.apply(pixels)[None]}, False)
+    (after,) = by_runtime(made.model, {"x": pixels.transpose(2, 0, 1)[None]}, False)
     assert np.abs(before - after).max() < 1e-4 * np.abs(before).max()  # float rounding
 
 
-def test_pixels_are_exact_integers() -> None:
-    made = take_pixels(_model("y = Conv(x, w, b)"), IMAGENET)
-    dark = [np.random.default_rng(seed).integers(30, 90, (1, 3, 9, 9)).astype(np.float32) for seed in range(4)]
-    graph = agree(quantize(optimize(made.model), dark, input_ranges={"x": PIXELS}))
+@pytest.mark.parametrize("name", CASES)
+def test_pixels_are_exact_integers(name: str) -> None:
+    """Whatever the samples hold: 256 values, 256 integers, and nothing of the host's ONNX Runtime."""
+    body, preprocessing, _, _ = CASES[name]
+    dark = [np.random.default_rng(seed).integers(30, 90, (1, 3, 9, 9), np.uint8) for seed in range(4)]
+    made = quantize(_model(body), dark, preprocessing=preprocessing)
+    graph = agree(made)
+    assert kinds(graph)[0] == "Signed" and "Host" not in kinds(graph)
     tensor = graph.tensors[graph.nodes[0].outputs[0]]
-    assert kinds(graph) == ["Quantize", "Conv", "Dequantize"]
     assert (tensor.scale, tensor.zero_point) == (np.float32(1), -128)
 
 
@@ -79,23 +82,30 @@ def test_channels_last() -> None:
     preprocessing = Preprocessing(mean=(0.5, 0.4, 0.3), layout="NHWC")
     model = _model("t = Transpose<perm = [0, 3, 1, 2]>(x)\n y = Conv(t, w, b)", head)
     made = take_pixels(model, preprocessing)
-    assert made.where == f"{FOLDED}'conv_1'."
+    assert made.chain.normalization == f"{FOLDED}'conv_1'."
     pixels = np.random.default_rng(1).integers(0, 256, (9, 9, 3), np.uint8)
     (before,) = by_runtime(model, {"x": preprocessing.apply(pixels)[None]}, False)
-    (after,) = by_runtime(made.model, {"x": made.preprocessing.apply(pixels)[None]}, False)
+    (after,) = by_runtime(made.model, {"x": pixels[None]}, False)
     assert np.abs(before - after).max() < 1e-4 * np.abs(before).max()
     other = _model("y = Relu(x)", head)
     kept = take_pixels(other, preprocessing)
-    assert (kept.model, kept.preprocessing, kept.input) == (other, preprocessing, None)
-    assert kept.where == "The host normalises: not all that reads 'x' takes it as an image of 3 channels."
+    assert kept.model is other and kept.chain.host == preprocessing and not kept.chain.folded
+    assert kept.chain.normalization == (
+        "The host normalises: not all that reads 'x' takes it as an image of 3 channels."
+    )
 
 
 def test_what_stays_on_the_host() -> None:
     model = _model("y = Conv(x, w, b)")
     plain = take_pixels(model, Preprocessing(scale=1.0))
-    assert plain.where == "The network takes pixels as they are: nothing to normalise." and plain.input is None
+    assert plain.chain.normalization == "The network takes pixels as they are: nothing to normalise."
+    assert operators(plain.model) == ["Cast", "Conv"] and not plain.chain.folded
+    again = take_pixels(plain.model, Preprocessing(scale=1.0))  # takes pixels as uint8 already
+    assert operators(again.model) == ["Cast", "Conv"]
     quantized = quantize(model, [floats(1, 1, 3, 9, 9)])
-    assert take_pixels(quantized, IMAGENET).where == "The host normalises: the network is quantised already."
+    kept = take_pixels(quantized, IMAGENET)
+    assert kept.model is quantized and kept.chain.host == IMAGENET
+    assert kept.chain.normalization == "The host normalises: the network is quantised already."
 
 
 def test_inputs_that_are_no_picture() -> None:
@@ -123,8 +133,8 @@ def test_a_folder_of_pictures(tmp_path: Path) -> None:
     for given, words in (
         (
             None,
-            f"'{tmp_path}' is a folder. For a folder of pictures say how they become the network's input: give a "
-            "preprocessing (resize, crop, mean, std, layout); else give an .npz or .npy file.",
+            f"'{tmp_path}' is a folder, and nothing says how pictures become the network's input. Give a preprocessing "
+            "(resize, crop, mean, std, layout) when the network is quantised, or give an .npz or .npy file.",
         ),
         (
             Preprocessing(),

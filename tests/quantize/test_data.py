@@ -97,7 +97,10 @@ def test_seeded_samples() -> None:
 
 
 def test_missing_file() -> None:
-    assert _refusal("no.npz") == "There is no file 'no.npz'. Give an .npz or .npy file with samples."
+    assert (
+        _refusal("no.npz")
+        == "There is no file 'no.npz'. Give an .npz or .npy file with samples, or a folder of pictures."
+    )
 
 
 @pytest.mark.parametrize("name", ["data.npz", "data.npy", "data.txt"])

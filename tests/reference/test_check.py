@@ -82,9 +82,10 @@ def test_attributes_are_completed() -> None:
 NODES = [
     (
         {"operator": "Convolve"},
-        "Node 'n' has the operator 'Convolve', which is unknown; known are: Quantize, Dequantize, Conv, ConvTranspose, "
-        "Gemm, Add, Sub, Mul, MaxPool, AveragePool, GlobalAveragePool, ReduceMean, ReduceSum, ReduceMax, ReduceMin, "
-        "Reshape, Transpose, Expand, Tile, Slice, Split, Concat, Pad, DepthToSpace, SpaceToDepth, ResizeNearest, "
+        "Node 'n' has the operator 'Convolve', which is unknown; known are: Quantize, Dequantize, Signed, Unsigned, "
+        "Conv, ConvTranspose, Gemm, Add, Sub, Mul, MaxPool, AveragePool, GlobalAveragePool, ReduceMean, ReduceSum, "
+        "ReduceMax, ReduceMin, Reshape, Transpose, Expand, Tile, Slice, Split, Concat, Pad, DepthToSpace, "
+        "SpaceToDepth, ResizeNearest, "
         "ResizeLinear, Clip, Lookup, Host.",
     ),
     (

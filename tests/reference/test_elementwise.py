@@ -1,4 +1,4 @@
-"""Quantize, Dequantize, Reshape, Clip, Lookup and Add against ONNX Runtime and small known cases."""
+"""Quantize, Dequantize, Signed, Unsigned, Reshape, Clip, Lookup and Add against ONNX Runtime and small known cases."""
 
 import numpy as np
 import onnxruntime
@@ -52,6 +52,15 @@ def test_not_a_number_quantizes_to_the_minimum() -> None:
     graph = random_layers.one_node("Quantize", [Tensor("x", x.shape, "float32")], (ONE, 5), {})
     assert set(run(graph, {"x": x})["y"].tolist()) == {-128}
     assert set(judge.run(graph, {"x": x}, "plain").tolist()) == {-128}
+
+
+def test_every_byte_becomes_signed_and_unsigned_again() -> None:
+    every = np.arange(256, dtype=np.uint8)
+    x, y = Tensor("x", (256,), "uint8"), Tensor("x", (256,), "int8", ONE, -128)
+    signed = run(random_layers.one_node("Signed", [x], (ONE, -128), {}), {"x": every})["y"]
+    assert signed.dtype == np.int8 and signed.tolist() == list(range(-128, 128))
+    again = run(random_layers.one_node("Unsigned", [y], (None, 0), {}), {"x": signed})["y"]
+    assert again.dtype == np.uint8 and np.array_equal(again, every)
 
 
 @pytest.mark.parametrize("kind", ["any", "power of two"])

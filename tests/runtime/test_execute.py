@@ -79,7 +79,8 @@ def test_programs_that_cannot_run_are_refused(compiled) -> None:
         (late, "The program 'hand' uses the tensor 'xq' before anything made it; compile the network again."),
         (
             unknown,
-            "Conversion 'quantize' has the operator 'Cast'; this Lithify knows: Quantize, Dequantize, Reshape.",
+            "Conversion 'quantize' has the operator 'Cast'; this Lithify knows: Quantize, Dequantize, "
+            "Signed, Unsigned, Reshape.",
         ),
         (
             replace(program, segments=(quantize, shifted, dequantize, host)),

@@ -112,9 +112,11 @@ def report(folder: Path, html: Path | None, as_json: bool) -> None:
     if as_json:
         emit(found.to_json())
     else:
-        from lithify.report.terminal import layers_table, show, summary_table
+        from lithify.report.terminal import layers_table, quantization_table, show, summary_table
 
         show(summary_table(found), layers_table(found.layers, found.cycles))
+        if found.quantized is not None:
+            show(quantization_table(found.quantized))
 
 
 @click.command(short_help="Write the Verilog of a chip.")

@@ -1,17 +1,23 @@
 """The commands of the line: from the model to the program, and to its outputs, cycles and proof."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from lithify.cli import options
+from lithify.cli import options, pictures
 from lithify.cli.screen import Watch, emit
 from lithify.progress import Stages
+
+if TYPE_CHECKING:
+    from lithify.preprocessing import Preprocessing
 
 MODEL = click.argument("model", type=options.PATH)
 PROGRAM = click.argument("program", type=options.PATH)
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+Ranges = tuple[tuple[str, tuple[float, float]], ...]
 Rtl = Literal["full", "layers", "none"]
 Device = Literal["functional", "rtl"]
 Method = Literal["minmax", "percentile", "entropy", "mse", "auto"]
@@ -26,7 +32,11 @@ Method = Literal["minmax", "percentile", "entropy", "mse", "auto"]
 @options.inputs
 @options.shape
 @options.method
+@options.bias_correction
+@options.equalize
 @options.keep_float
+@options.input_ranges
+@pictures.preprocessing
 @options.strict
 @click.option("--save-steps", is_flag=True, help="Also write the ONNX graph after every step to FOLDER/steps.")
 @options.seed
@@ -40,7 +50,11 @@ def build(
     inputs: int,
     shape: Shapes,
     method: Method,
+    bias_correction: bool | None,
+    equalize: bool | None,
     keep_float: tuple[str, ...],
+    input_ranges: Ranges,
+    preprocessing: "Preprocessing | None",
     strict: bool,
     save_steps: bool,
     seed: int,
@@ -57,7 +71,11 @@ def build(
             data=data,
             shape=options.shapes(shape),
             method=method,
+            bias_correction=bias_correction,
+            equalize=equalize,
             keep_float=keep_float,
+            input_ranges=dict(input_ranges),
+            preprocessing=preprocessing,
             rtl=rtl,
             inputs=inputs,
             strict=strict,
@@ -115,7 +133,11 @@ def optimize(model: Path, output: Path, shape: Shapes, as_json: bool) -> None:
 @options.output(required=True, what="The quantised model (.onnx, QDQ form).")
 @options.shape
 @options.method
+@options.bias_correction
+@options.equalize
 @options.keep_float
+@options.input_ranges
+@pictures.preprocessing
 @options.seed
 @options.as_json
 def quantize(
@@ -124,18 +146,52 @@ def quantize(
     output: Path,
     shape: Shapes,
     method: Method,
+    bias_correction: bool | None,
+    equalize: bool | None,
     keep_float: tuple[str, ...],
+    input_ranges: Ranges,
+    preprocessing: "Preprocessing | None",
     seed: int,
     as_json: bool,
 ) -> None:
-    """Make the model int8: ranges from calibration data, weights per output channel."""
-    import lithify
-    from lithify.quantize import is_quantized
+    """Make the model int8: ranges from calibration data, weights per output channel.
 
-    loaded = lithify.optimize(lithify.load(model, shape=options.shapes(shape)))
-    made = lithify.quantize(loaded, calibration=data, method=method, keep_float=keep_float, seed=seed)
+    Shows each layer's error against the float model and, with --method auto, every way that was compared.
+    """
+    import lithify
+    from lithify.flow import quantize_with_choice
+    from lithify.quantize import is_quantized
+    from lithify.report.quantization import pictures_of, quantized_of
+
+    made = quantize_with_choice(
+        lithify.optimize(lithify.load(model, shape=options.shapes(shape))),
+        data,
+        method=method,
+        bias_correction=bias_correction,
+        equalize=equalize,
+        keep_float=keep_float,
+        input_ranges=dict(input_ranges),
+        preprocessing=preprocessing,
+        seed=seed,
+    )
+    found, steps = quantized_of(made), pictures_of(made.chain)
     how = "calibrated with " + (str(data) if data else f"random input (seed {seed})")
-    _save(made, output, as_json, "quantised already; its bits are kept" if is_quantized(loaded) else how)
+    extra = {
+        "quantization": found.to_json() if found is not None else None,
+        "preprocessing": steps.to_json() if steps is not None else None,
+    }
+    kept = "quantised already; its bits are kept" if is_quantized(made.model) else "nothing of it becomes int8"
+    _save(made.model, output, as_json, kept if found is None else how, extra)
+    if as_json:
+        return
+    if steps is not None:
+        click.echo(f"pictures: {', '.join(f'{step.what} {step.value}' for step in steps.steps)}. {steps.normalization}")
+    if found is not None:
+        from lithify.report.terminal import quantization_table, show, trials_table
+
+        if found.trials:
+            show(trials_table(found))
+        show(quantization_table(found))
 
 
 @click.command(short_help="Compile a quantised model for a chip.")
@@ -181,12 +237,14 @@ def compile(model: Path, chip: str | None, output: Path, shape: Shapes, strict: 
 )
 @options.as_json
 def run(program: Path, inputs: tuple[Path, ...], output: Path | None, device: Device, as_json: bool) -> None:
-    """Run a compiled program on INPUTS: one .npy file for each input of the network, or an .npz that names them."""
+    """Run a compiled program on INPUTS: one .npy file for each input of the network, an .npz that names them, or
+    pictures and folders of them, where the program carries a preprocessing.
+    """
     from lithify.cli.samples import read_files
     from lithify.program import Program
 
     loaded = Program.load(program)
-    found = loaded.run_samples(read_files(inputs, loaded.model_inputs), device=device)
+    found = loaded.run_samples(read_files(inputs, loaded.model_inputs, loaded.pictures), device=device)
     outputs = dict(zip(loaded.outputs, found, strict=True))
     if output is not None:
         from lithify.folder import write_arrays
@@ -267,13 +325,13 @@ def verify(
     return 0 if result.agreed else 1
 
 
-def _save(model: Any, output: Path, as_json: bool, text: str) -> None:
+def _save(model: Any, output: Path, as_json: bool, text: str, extra: Mapping[str, Any] = MappingProxyType({})) -> None:
     from lithify.frontend import save
     from lithify.report.model import describe
 
     save(model, output)
     if as_json:
-        emit({"model": str(output), **describe(model).to_json()})
+        emit({"model": str(output), **describe(model).to_json(), **extra})
     else:
         click.echo(f"{output}: {text}")
 

@@ -60,7 +60,7 @@ def _argument(argument: click.Argument) -> str:
 
 
 def _option(option: click.Option) -> str:
-    names = ", ".join(option.opts)
+    names = ", ".join((*option.opts, *option.secondary_opts))
     if option.is_flag:
         return names
     if isinstance(option.type, click.Choice):

@@ -28,6 +28,31 @@ class Shape(click.ParamType[tuple[str, tuple[int, ...]]]):
         return name, tuple(int(part) for part in parts)
 
 
+class InputRange(click.ParamType[tuple[str, tuple[float, float]]]):
+    """`name=0,255`: the least and the greatest value of an input."""
+
+    name = "NAME=LOW,HIGH"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[float, float]]:
+        if isinstance(value, tuple):
+            return value
+        name, sign, numbers = str(value).rpartition("=")
+        try:
+            low, high = (float(part) for part in numbers.split(","))
+            if not sign or not name or not low < high:
+                raise ValueError
+        except ValueError:
+            self.fail(
+                f"'{value}' is no range: write the input's name, '=', the least and the greatest value, as in "
+                "input=0,255.",
+                param,
+                ctx,
+            )
+        return name, (low, high)
+
+
 def shapes(given: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
     """The mapping that `lithify.load` takes."""
     return dict(given)
@@ -43,8 +68,9 @@ data = click.option(
     "--data",
     type=PATH,
     default=None,
-    metavar="FILE",
-    help="Samples (.npz or .npy) to calibrate and judge with; without it: seeded random input, accuracy not measured.",
+    metavar="PATH",
+    help="Samples (.npz, .npy or a folder of pictures) to calibrate and judge with; without it: seeded random input, "
+    "accuracy not measured.",
 )
 shape = click.option(
     "--shape", "shape", type=Shape(), multiple=True, help="Shape of an input whose sizes the model leaves open."
@@ -60,6 +86,23 @@ method = click.option(
 )
 keep_float = click.option(
     "--keep-float", multiple=True, metavar="LAYER", help="A layer that stays float, on the host; may be repeated."
+)
+bias_correction = click.option(
+    "--bias-correction/--no-bias-correction",
+    default=None,
+    help="Take the mean error of rounded weights out of the biases.  [default: no; with --method auto: what is best]",
+)
+equalize = click.option(
+    "--equalize/--no-equalize",
+    default=None,
+    help="Scale channels between layers until their weights are of like size.  [default: as --bias-correction]",
+)
+input_ranges = click.option(
+    "--input-range",
+    "input_ranges",
+    type=InputRange(),
+    multiple=True,
+    help="Range of an input that is known, whatever the samples hold; may be repeated.",
 )
 seed = click.option("--seed", type=click.IntRange(0), default=0, help="Seed of random input.  [default: 0]")
 rtl = click.option(

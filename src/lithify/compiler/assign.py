@@ -15,6 +15,9 @@ from lithify.compiler.lowering.table import fuse_tables
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node
 
+CONVERSIONS = ("Quantize", "Dequantize", "Signed", "Unsigned", "Reshape")
+"""Operators of the host that need no ONNX Runtime."""
+
 
 @dataclass(frozen=True, eq=False)
 class Work:
@@ -45,7 +48,7 @@ def assign(graph: Graph, chip: Chip) -> Assignment:
     lowered: dict[str, tuple[Operation, ...]] = {}
     reasons: dict[str, str] = {}
     for node in graph.nodes:
-        if node.operator in ("Quantize", "Dequantize", "Reshape", "Host"):
+        if node.operator in (*CONVERSIONS, "Host"):
             continue
         try:
             lowered[node.name] = lower_node(graph, node, chip)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lithify.chip import Chip
-from lithify.compiler.assign import Assignment, Work, assign
+from lithify.compiler.assign import CONVERSIONS, Assignment, Work, assign
 from lithify.compiler.fold import fold_constants
 from lithify.compiler.host import host_model
 from lithify.compiler.segment import ALIGNMENT, END, Compiled, Memories, compile_segment, result_of
@@ -101,7 +101,7 @@ def _on_chip(
 
 def _on_host(graph: Graph, work: Work) -> Segment:
     node = work.node
-    if node.operator in ("Quantize", "Dequantize", "Reshape"):
+    if node.operator in CONVERSIONS:
         return Conversion(node.name, node.operator, node.inputs[0], node.outputs[0])
     operators, inputs, model = host_model(graph, node)
     return HostSegment(node.name, operators, inputs, node.outputs, model)

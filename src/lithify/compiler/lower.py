@@ -32,7 +32,7 @@ class Unsupported(Exception):
 
 
 def lower(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
-    """The operations of a node other than Quantize, Dequantize, Reshape and Host; raises Unsupported."""
+    """The operations of a node that is no conversion and no Host; raises Unsupported."""
     rules = {
         "Conv": _conv,
         "Gemm": _gemm,

@@ -18,6 +18,7 @@ from onnx_ir.passes.common import (
 from lithify.errors import LithifyError
 from lithify.frontend import operators, types
 from lithify.frontend.shapes import fix_inputs, infer
+from lithify.preprocessing import KEY
 
 OLDEST_OPSET = 13
 """Per-channel DequantizeLinear begins here; older models are converted up to it."""
@@ -38,7 +39,8 @@ def load(path: str | Path, shape: Mapping[str, Sequence[int]] | None = None) -> 
 
     path: an `.onnx` file; weights stored beside it are read too.
     shape: for inputs with symbolic dimensions, the shape to compile for, batch included, by input name.
-    Operator sets below 13 are converted to 13; functions are inlined; exporter's notes (source lines) are dropped.
+    Operator sets below 13 are converted to 13; functions are inlined; exporters' notes (source lines) are dropped,
+    what Lithify noted of the preprocessing is kept.
     Raises LithifyError for a missing or damaged file, an unsupported version, type or operator domain, and
     for a dynamic shape that `shape` does not fix.
     """
@@ -68,7 +70,8 @@ def _fixed(proto: onnx.ModelProto, path: Path, shape: Mapping[str, Sequence[int]
     RemoveInitializersFromInputsPass()(model)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     ClearMetadataAndDocStringPass()(model)
-    model.metadata_props.clear()
+    for name in set(model.metadata_props) - {KEY}:
+        del model.metadata_props[name]
     NameFixPass()(model)
     operators.check(model, path)
     types.check_ports(model, path)

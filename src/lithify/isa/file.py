@@ -10,7 +10,8 @@
          -      -   sections, each from a multiple of 64 bytes on, zeros between them
 
 Sections: `chip` (the chip description, TOML), `instructions`, `constants`, `map` (JSON: tensors, segments, placements,
-layers), `host_model_<n>` (ONNX), and `signature`, empty and reserved. Every section has its SHA-256 in the table.
+layers), `host_model_<n>` (ONNX), `preprocessing` (JSON, see `lithify.preprocessing.Chain`; empty without one), and
+`signature`, empty and reserved. Every section has its SHA-256 in the table.
 """
 
 import hashlib
@@ -38,9 +39,10 @@ from lithify.isa.program import (
     Segment,
     TensorInfo,
 )
+from lithify.preprocessing import Chain, chain_from_json
 
 MAGIC = b"\x8fLITH\r\n\x1a"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ALIGNMENT = 64
 """Sections begin at multiples of this, so that they can be mapped into memory."""
 
@@ -169,6 +171,7 @@ def to_bytes(program: Program) -> bytes:
         "constants": program.constants,
         "map": _MAP_JSON.dump_json(mapping),
         **models,
+        "preprocessing": program.preprocessing.to_json().encode() if program.preprocessing is not None else b"",
         "signature": b"",
     }
     # The header's length depends on the offsets, which depend on the header's length: offsets count from the first
@@ -209,9 +212,22 @@ def from_bytes(data: bytes, where: str) -> Program:
             layers=mapping.layers,
             aliases=mapping.aliases,
             fused=mapping.fused,
+            preprocessing=_chain(contents["preprocessing"], mapping.inputs, where),
         )
     except (KeyError, ValidationError, UnicodeDecodeError) as error:
         raise _damaged(where, "its contents do not fit together") from error
+
+
+def _chain(text: bytes, inputs: Sequence[str], where: str) -> Chain | None:
+    if not text:
+        return None
+    try:
+        chain = chain_from_json(text)
+    except LithifyError as error:
+        raise _damaged(where, "its preprocessing is not readable") from error
+    if chain.input not in inputs:
+        raise _damaged(where, f"its preprocessing is for an input '{chain.input}' that it does not have")
+    return chain
 
 
 def _aligned(offset: int) -> int:

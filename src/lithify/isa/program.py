@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from lithify.chip import Chip
+from lithify.preprocessing import Chain
 
 
 class Base(IntEnum):
@@ -26,7 +27,8 @@ class Base(IntEnum):
 class TensorInfo:
     """A logical tensor.
 
-    shape: as in ONNX. dtype: "int8", "int32", "int64" or "float32". scale, zero_point: of int8 tensors.
+    shape: as in ONNX. dtype: "int8", "int32", "int64" or "float32"; "uint8" of what users give and get.
+    scale, zero_point: of int8 tensors.
     """
 
     name: str
@@ -93,7 +95,9 @@ class HostSegment:
 
 @dataclass(frozen=True)
 class Conversion:
-    """Quantize (float32 -> int8), Dequantize (int8 -> float32) or Reshape of one tensor, on the host."""
+    """Quantize (float32 -> int8), Dequantize (int8 -> float32), Signed (uint8 -> int8), Unsigned (int8 -> uint8) or
+    Reshape of one tensor, on the host.
+    """
 
     name: str
     operator: str
@@ -143,6 +147,7 @@ class Program:
     base_bytes: DRAM bytes that each base needs. results: one entry per compute instruction that writes (not `keep`).
     aliases: tensors that are another tensor's bytes in another shape (Reshape), alias -> original.
     fused: tensors that exist only inside a fused instruction, and never in a memory.
+    preprocessing: how a picture becomes the input, which the host applies; None where the user stated nothing.
     """
 
     name: str
@@ -158,3 +163,4 @@ class Program:
     layers: tuple[Layer, ...]
     aliases: Mapping[str, str]
     fused: tuple[str, ...]
+    preprocessing: Chain | None = None

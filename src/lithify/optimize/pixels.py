@@ -3,9 +3,10 @@
 Into the weights of the first layer, where that is exact: always for the factor; for the shift only where the layer has
 no padding, because what it pads with is a normalised zero, which as a pixel would be the mean, another number for each
 color. Where the shift cannot go there, it and the factor become a layer of their own: a Conv of one tap a color.
+The network then takes uint8.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -13,45 +14,45 @@ from numpy.typing import NDArray
 
 from lithify.errors import LithifyError
 from lithify.optimize.values import add_constant, constant, insert, integer, set_input, shape_of
-from lithify.preprocessing import Preprocessing
+from lithify.preprocessing import Chain, Preprocessing
 
-PIXELS = (0.0, 255.0)
-"""The range of the network's input once it takes pixels: quantised with it, every pixel is one of 256 integers."""
+_STORED = ("DequantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul")
 
 
 @dataclass(frozen=True)
 class PixelNetwork:
-    """model: takes what `preprocessing` makes of a picture: pixels from 0 to 255 where anything was moved.
-
-    input: the name of the network's input, if pixels now go in; None if the host normalises.
-    where: a sentence that says where the normalisation is computed, and why.
-    """
+    """model: takes what `chain.host` makes of a picture: pixels, as uint8, unless the host normalises."""
 
     model: ir.Model
-    preprocessing: Preprocessing
-    input: str | None
-    where: str
+    chain: Chain
 
 
 def take_pixels(model: ir.Model, preprocessing: Preprocessing) -> PixelNetwork:
     """The network with the normalisation inside; it differs from what it was by float rounding only.
 
     model: one float input, an image whose layout and channels are those of the preprocessing. A quantised one stays.
-    Raises LithifyError for an input of another shape.
+    Raises LithifyError for an input of another shape or type.
     """
     _check_input(model, preprocessing)
+    name = str(model.graph.inputs[0].name)
+    quantized = any(node.op_type in _STORED for node in model.graph)
     if not preprocessing.normalizes:
-        return PixelNetwork(model, preprocessing, None, "The network takes pixels as they are: nothing to normalise.")
-    if any(node.op_type == "QuantizeLinear" for node in model.graph):
-        return PixelNetwork(model, preprocessing, None, "The host normalises: the network is quantised already.")
+        where = "The network takes pixels as they are: nothing to normalise."
+        return PixelNetwork(
+            model if quantized else _of_bytes(model.clone()), Chain(name, preprocessing, preprocessing, where)
+        )
+    if quantized:
+        where = "The host normalises: the network is quantised already."
+        return PixelNetwork(model, Chain(name, preprocessing, preprocessing, where))
     made = model.clone()
     (picture,) = made.graph.inputs
-    name = str(picture.name)
     images = _images(picture, preprocessing.layout)
     if not images:
-        reason = f"not all that reads '{name}' takes it as an image of {preprocessing.channels} channels"
-        return PixelNetwork(model, preprocessing, None, f"The host normalises: {reason}.")
-    raw = replace(preprocessing, scale=1.0, mean=(0.0,), std=(1.0,))
+        where = (
+            f"The host normalises: not all that reads '{name}' takes it as an image of "
+            f"{preprocessing.channels} channels."
+        )
+        return PixelNetwork(model, Chain(name, preprocessing, preprocessing, where))
     factor, shift = preprocessing.factors()
     layers = [node for image in images for node in _layers(image)]
     padding = [node for node in layers if _pads(node)] if shift.any() else []
@@ -59,11 +60,28 @@ def take_pixels(model: ir.Model, preprocessing: Preprocessing) -> PixelNetwork:
         for node in layers:
             _fold(made.graph, node, factor, shift)
         names = " and ".join(f"'{node.name}'" for node in layers)
-        return PixelNetwork(made, raw, name, f"The chip normalises, in the weights of {names}.")
+        where = f"The chip normalises, in the weights of {names}."
+        return PixelNetwork(_of_bytes(made), Chain(name, preprocessing, preprocessing.pixels, where))
     for image in images:
         _own_layer(made.graph, image, factor, shift)
     reason = f"'{padding[0].name}' pads the picture with zeros" if padding else "the first layer is no convolution"
-    return PixelNetwork(made, raw, name, f"The chip normalises, in a layer of its own: {reason}.")
+    where = f"The chip normalises, in a layer of its own: {reason}."
+    return PixelNetwork(_of_bytes(made), Chain(name, preprocessing, preprocessing.pixels, where))
+
+
+def _of_bytes(model: ir.Model) -> ir.Model:
+    """Makes the float input of the model, in place, one of uint8 and a Cast."""
+    (picture,) = model.graph.inputs
+    users = list(picture.uses())
+    if picture.dtype != ir.DataType.FLOAT or not users or picture.is_graph_output():
+        return model
+    cast = ir.node("Cast", [picture], {"to": int(ir.DataType.FLOAT)}, name=f"{picture.name}_pixels")
+    value = insert(cast, model.graph[0], picture, shape_of(picture) or ())
+    value.name = f"{picture.name}_float"
+    for user, index in users:
+        user.replace_input_with(index, value)
+    picture.type = ir.TensorType(ir.DataType.UINT8)
+    return model
 
 
 def _check_input(model: ir.Model, preprocessing: Preprocessing) -> None:
@@ -71,7 +89,8 @@ def _check_input(model: ir.Model, preprocessing: Preprocessing) -> None:
     shape = shape_of(inputs[0]) if len(inputs) == 1 else None
     axis = 1 if preprocessing.layout == "NCHW" else 3
     fits = shape is not None and len(shape) == 4 and shape[axis] == preprocessing.channels
-    if not fits or inputs[0].dtype != ir.DataType.FLOAT:
+    types = (ir.DataType.FLOAT,) if preprocessing.normalizes else (ir.DataType.FLOAT, ir.DataType.UINT8)
+    if not fits or inputs[0].dtype not in types:
         given = ", ".join(f"'{value.name}' {list(shape_of(value) or ())}" for value in inputs)
         raise LithifyError(
             f"The network takes {given}; pictures of colors {preprocessing.colors} in the layout "

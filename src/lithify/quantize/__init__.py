@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lithify.quantize.data import Input, Samples, inputs_of, seeded
     from lithify.quantize.data import read as read_data
-    from lithify.quantize.post_training import Quantization, Trial, is_quantized, quantize, quantize_with_choice
+    from lithify.quantize.post_training import (
+        Quantization,
+        Trial,
+        chain_of,
+        is_quantized,
+        quantize,
+        quantize_with_choice,
+    )
     from lithify.quantize.reader import read
     from lithify.quantize.report import ErrorReport, LayerError, compare
 
@@ -20,6 +27,7 @@ __all__ = [
     "Quantization",
     "Samples",
     "Trial",
+    "chain_of",
     "compare",
     "inputs_of",
     "is_quantized",
@@ -35,7 +43,7 @@ _PLACES = {
     "read_data": ("data", "read"),
     **{
         name: ("post_training", name)
-        for name in ("Quantization", "Trial", "is_quantized", "quantize", "quantize_with_choice")
+        for name in ("Quantization", "Trial", "chain_of", "is_quantized", "quantize", "quantize_with_choice")
     },
     "read": ("reader", "read"),
     **{name: ("report", name) for name in ("ErrorReport", "LayerError", "compare")},

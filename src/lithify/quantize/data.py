@@ -9,7 +9,11 @@ How an array of a file is chosen for the input `name` of shape S (batch included
 The first one that fits wins, so one file can serve networks of several input sizes. An array fits if it is one sample
 of shape S or N of them stacked ([N, *S]); where the batch is 1 it may be left out, and so may further leading ones:
 [N, 28, 28] fits [1, 1, 28, 28]. A network of several inputs needs an array named after each. Labels are the array
-`labels` or `y`. Values are taken as they are, never rescaled. Only the pictures of a folder are: by a preprocessing.
+`labels` or `y`. Values are taken as they are, never rescaled.
+
+Only pictures are, and only by a preprocessing: those of a file or a folder, and uint8 arrays [N, H, W, C] (of one color
+also [N, H, W]) that do not fit the input as they are. Pictures of a folder have labels where they lie in folders whose
+names are the labels: 0, 1, 2 and so on.
 """
 
 import math
@@ -23,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.errors import LithifyError
-from lithify.preprocessing import Preprocessing, pictures
+from lithify.preprocessing import SUFFIXES, Preprocessing, pictures
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -80,46 +84,61 @@ def read(
 ) -> Samples:
     """The samples of a file, or of arrays in memory.
 
-    source: path of an .npz or .npy file, or of a folder of pictures; one array; a list of arrays (each one sample, or
-        several stacked); a list of mappings from input name to array, one a sample; or samples, which stay.
+    source: path of an .npz or .npy file, of a picture, or of a folder of pictures; one array; a list of arrays (each
+        one sample, or several stacked); a list of mappings from input name to array, one a sample; or samples, which
+        stay.
     purpose: which arrays of an .npz are preferred, see the module's text.
-    preprocessing: how pictures become the input; only for a folder of them.
+    preprocessing: how pictures become the input; see the module's text for what counts as one.
     Raises LithifyError for a missing or damaged file, no fitting array, NaN or infinite values, and labels that do
     not match the samples.
     """
     if isinstance(source, Samples):
         return source
-    if isinstance(source, str | Path) and Path(source).is_dir():
-        return _read_pictures(Path(source), inputs, preprocessing)
     if isinstance(source, str | Path):
-        return _read_file(Path(source), inputs, purpose)
+        return _read_path(Path(source), inputs, purpose, preprocessing)
     if not isinstance(source, np.ndarray) and len(source) == 0:
         raise LithifyError("The data holds no samples. Give at least one array.")
     if not isinstance(source, np.ndarray) and isinstance(source[0], Mapping):
         return _from_mappings([item for item in source if isinstance(item, Mapping)], inputs)
     arrays = [source] if isinstance(source, np.ndarray) else [np.asarray(item) for item in source]
     only = _single(inputs, "the arrays given have no names")
-    parts = [_samples(array, only, f"array {index}") for index, array in enumerate(arrays)]
+    parts = [_samples(array, only, f"array {index}", preprocessing) for index, array in enumerate(arrays)]
     return Samples({only.name: np.concatenate(parts)})
 
 
-def _read_pictures(folder: Path, inputs: Sequence[Input], preprocessing: Preprocessing | None) -> Samples:
+def _read_path(path: Path, inputs: Sequence[Input], purpose: Purpose, preprocessing: Preprocessing | None) -> Samples:
+    if path.is_dir():
+        return _read_pictures(path, pictures(path) if preprocessing is not None else (), inputs, preprocessing)
+    if path.suffix.lower() in SUFFIXES:
+        return _read_pictures(path, (path,), inputs, preprocessing)
+    return _read_file(path, inputs, purpose, preprocessing)
+
+
+def _read_pictures(
+    source: Path, files: Sequence[Path], inputs: Sequence[Input], preprocessing: Preprocessing | None
+) -> Samples:
     if preprocessing is None:
         raise LithifyError(
-            f"'{folder}' is a folder. For a folder of pictures say how they become the network's input: give a "
-            "preprocessing (resize, crop, mean, std, layout); else give an .npz or .npy file."
+            f"'{source}' is a {'folder' if source.is_dir() else 'picture'}, and nothing says how pictures become the "
+            "network's input. Give a preprocessing (resize, crop, mean, std, layout) when the network is quantised, "
+            "or give an .npz or .npy file."
         )
-    only = _single(inputs, f"the pictures of '{folder}' have no names")
-    parts = []
-    for path in pictures(folder):
-        made = preprocessing.apply(path)
-        if made.size != math.prod(only.shape) or made.shape != only.shape[-made.ndim :]:
-            raise LithifyError(
-                f"'{path}' becomes {_text(made.shape)} by the preprocessing, but the input '{only.name}' has the shape "
-                f"{_text(only.shape)}. Resize or crop to that size."
-            )
-        parts.append(_samples(made, only, f"'{path}'"))
-    return Samples({only.name: np.concatenate(parts)})
+    only = _single(inputs, f"the pictures of '{source}' have no names")
+    parts = [_of_picture(preprocessing.apply(path), only, f"'{path}'") for path in files]
+    folders = [path.parent.name for path in files]
+    numbered = source.is_dir() and all(path.parent != source for path in files) and all(map(str.isdecimal, folders))
+    labels = np.array([int(name) for name in folders], np.int64) if numbered else None
+    return Samples({only.name: np.concatenate(parts)}, labels)
+
+
+def _of_picture(made: NDArray[np.float32], item: Input, what: str) -> NDArray[Any]:
+    """What a preprocessing made of one picture, as a sample."""
+    if made.size != math.prod(item.shape) or made.shape != item.shape[-made.ndim :]:
+        raise LithifyError(
+            f"{what} becomes {_text(made.shape)} by the preprocessing, but the input '{item.name}' has the shape "
+            f"{_text(item.shape)}. Resize or crop to that size."
+        )
+    return _samples(made, item, what)
 
 
 def seeded(inputs: Sequence[Input], count: int, seed: int = 0) -> Samples:
@@ -142,9 +161,11 @@ def seeded(inputs: Sequence[Input], count: int, seed: int = 0) -> Samples:
     return Samples(arrays)
 
 
-def _read_file(path: Path, inputs: Sequence[Input], purpose: Purpose) -> Samples:
+def _read_file(path: Path, inputs: Sequence[Input], purpose: Purpose, preprocessing: Preprocessing | None) -> Samples:
     if not path.is_file():
-        raise LithifyError(f"There is no file '{path}'. Give an .npz or .npy file with samples.")
+        raise LithifyError(
+            f"There is no file '{path}'. Give an .npz or .npy file with samples, or a folder of pictures."
+        )
     try:
         loaded = np.load(path, allow_pickle=False)
         arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
@@ -154,9 +175,12 @@ def _read_file(path: Path, inputs: Sequence[Input], purpose: Purpose) -> Samples
         ) from error
     if "" in arrays:
         only = _single(inputs, f"'{path}' holds one array")
-        return Samples({only.name: _samples(arrays[""], only, f"the array of '{path}'")})
-    taken = {item.name: _choose(arrays, item, len(inputs), purpose, path) for item in inputs}
-    found = {item.name: _samples(arrays[taken[item.name]], item, f"array '{taken[item.name]}'") for item in inputs}
+        return Samples({only.name: _samples(arrays[""], only, f"the array of '{path}'", preprocessing)})
+    taken = {item.name: _choose(arrays, item, len(inputs), purpose, path, preprocessing) for item in inputs}
+    found = {
+        item.name: _samples(arrays[taken[item.name]], item, f"array '{taken[item.name]}'", preprocessing)
+        for item in inputs
+    }
     counts = {name: len(array) for name, array in found.items()}
     if len(set(counts.values())) > 1:
         text = ", ".join(f"{count} for '{name}'" for name, count in counts.items())
@@ -175,7 +199,14 @@ def _single(inputs: Sequence[Input], what: str) -> Input:
     )
 
 
-def _choose(arrays: Mapping[str, NDArray[Any]], item: Input, count: int, purpose: Purpose, path: Path) -> str:
+def _choose(
+    arrays: Mapping[str, NDArray[Any]],
+    item: Input,
+    count: int,
+    purpose: Purpose,
+    path: Path,
+    preprocessing: Preprocessing | None,
+) -> str:
     """The name of the array that feeds this input."""
     order = _beginning(arrays, "calibration") if count == 1 and purpose == "calibration" else []
     order.append(item.name)
@@ -187,7 +218,7 @@ def _choose(arrays: Mapping[str, NDArray[Any]], item: Input, count: int, purpose
         expected = f"'{item.name}'" + (", 'x', 'inputs' or 'images'" if count == 1 else "")
         raise LithifyError(f"'{path}' has no array for the input '{item.name}': it holds {held}. Name it {expected}.")
     for name in present:
-        if _stacked(arrays[name], item) is not None:
+        if _stacked(arrays[name], item) is not None or _are_pictures(arrays[name], preprocessing):
             return name
     one = item.shape[1:] if item.shape[:1] == (1,) else item.shape
     raise LithifyError(
@@ -212,13 +243,33 @@ def _stacked(array: NDArray[Any], item: Input) -> NDArray[Any] | None:
     return None
 
 
-def _samples(array: NDArray[Any], item: Input, what: str) -> NDArray[Any]:
-    """The array as [N, *shape] of the input's type, every value checked."""
+def _are_pictures(array: NDArray[Any], preprocessing: Preprocessing | None) -> bool:
+    """Whether an array that does not fit the input is one picture or several: [H, W, C] or [N, H, W, C], grey [N, H, W]
+    too.
+    """
+    if preprocessing is None or array.dtype != np.uint8 or array.size == 0:
+        return False
+    colored = array.ndim in (3, 4) and array.shape[-1] == preprocessing.channels
+    return colored or (preprocessing.channels == 1 and array.ndim in (2, 3))
+
+
+def _samples(array: NDArray[Any], item: Input, what: str, preprocessing: Preprocessing | None = None) -> NDArray[Any]:
+    """The array as [N, *shape] of the input's type, every value checked; pictures by the preprocessing."""
     stacked = _stacked(array, item)
+    if stacked is None and preprocessing is not None and _are_pictures(array, preprocessing):
+        colored = array if array.shape[-1] == preprocessing.channels and array.ndim > 2 else array[..., None]
+        several = colored.reshape(-1, *colored.shape[-3:])
+        made = [_of_picture(preprocessing.apply(picture), item, f"A picture of {what}") for picture in several]
+        return np.concatenate(made)
     if stacked is None:
         raise LithifyError(
             f"The shape {_text(array.shape)} of {what} does not fit the input '{item.name}' of shape "
             f"{_text(item.shape)}. Give one sample of that shape or several stacked along a new first axis."
+        )
+    if preprocessing is not None and item.dtype == "uint8" and stacked.dtype.kind == "f":
+        raise LithifyError(
+            f"The values of {what} are {stacked.dtype}, but the network normalises its input itself and takes pixels "
+            f"from 0 to 255. Give them as uint8, or leave the preprocessing out."
         )
     if stacked.dtype.kind not in "fiub":
         raise LithifyError(f"The values of {what} are {stacked.dtype}, not numbers. Give {item.dtype} values.")

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -15,12 +15,14 @@ from lithify.frontend.onnx import NEWEST_IR
 from lithify.frontend.shapes import infer
 from lithify.optimize.equalize import equalize as equalized
 from lithify.optimize.equalize import has_pairs
+from lithify.optimize.pixels import take_pixels
+from lithify.preprocessing import KEY, Chain, Preprocessing, chain_from_json
 from lithify.quantize import data, qoperator, ranges
 from lithify.quantize.bias_correction import correct
 from lithify.quantize.pairs import write
 from lithify.quantize.placement import Work, place
 from lithify.quantize.ranges import METHODS, Method, Range
-from lithify.quantize.report import compare
+from lithify.quantize.report import ErrorReport, compare
 from lithify.quantize.running import watch
 from lithify.quantize.scales import scales
 from lithify.quantize.signed import to_signed
@@ -48,11 +50,14 @@ class Trial:
 class Quantization:
     """model: QDQ. chosen: the way taken; None where the model came quantised or nothing of it could be.
     trials: all that were compared, the best first; empty unless a choice was left to be made.
+    errors: layer by layer; None where `chosen` is. chain: how pictures go into the model; None where none was stated.
     """
 
     model: ir.Model
     chosen: Trial | None
     trials: tuple[Trial, ...]
+    errors: ErrorReport | None = None
+    chain: Chain | None = None
 
 
 def is_quantized(model: ir.Model) -> bool:
@@ -68,6 +73,7 @@ def quantize(
     equalize: bool | None = None,
     keep_float: Collection[str] = (),
     input_ranges: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    preprocessing: Preprocessing | None = None,
 ) -> ir.Model:
     """The model in int8: activations asymmetric, weights symmetric per output channel, biases int32, as Q/DQ pairs.
 
@@ -80,11 +86,15 @@ def quantize(
     keep_float: names of nodes that stay float: what they read and make is rounded to int8 only for int8 neighbours.
         They run on the host, except that an operator without weights between two int8 tensors is computed by the chip:
         its definition is the float operator, rounded once.
-    input_ranges: inputs whose range is known, whatever the samples hold: 0 to 255 of pixels is exact, for example.
+    input_ranges: float inputs whose range is known, whatever the samples hold. That of a uint8 input is 0 to 255.
+    preprocessing: how pictures become the input. Its normalisation moves into the model where it can
+        (`optimize.pixels`), which then takes pixels as uint8; the model carries it, and the program compiled from it.
     Operators without an int8 definition stay float (see `candidates`).
     Raises LithifyError for data that does not fit the model, an unknown method and an unknown node.
     """
-    return quantize_with_choice(model, calibration, method, bias_correction, equalize, keep_float, input_ranges).model
+    return quantize_with_choice(
+        model, calibration, method, bias_correction, equalize, keep_float, input_ranges, preprocessing
+    ).model
 
 
 def quantize_with_choice(
@@ -95,70 +105,90 @@ def quantize_with_choice(
     equalize: bool | None = None,
     keep_float: Collection[str] = (),
     input_ranges: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    preprocessing: Preprocessing | None = None,
 ) -> Quantization:
     """As `quantize`, and what was chosen and why."""
     if method != "auto" and method not in METHODS:
         raise LithifyError(f"There is no calibration method '{method}'. Choose auto, {', '.join(METHODS)}.")
+    if preprocessing is None:
+        chain = chain_of(model)
+    else:
+        taken = take_pixels(model, preprocessing)
+        model, chain = taken.model, taken.chain
+    wanted = _Wanted(method, bias_correction, equalize, keep_float, input_ranges)
+    found = _quantized(model, calibration, wanted, chain)
+    if chain is not None:
+        found.model.metadata_props[KEY] = chain.to_json()
+    return replace(found, chain=chain)
+
+
+def chain_of(model: ir.Model) -> Chain | None:
+    """How pictures go into the model, as `quantize` noted it; None where nothing was stated."""
+    text = model.metadata_props.get(KEY)
+    return None if text is None else chain_from_json(text)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What `quantize` was asked for."""
+
+    method: Literal["auto"] | Method
+    bias_correction: bool | None
+    equalize: bool | None
+    keep_float: Collection[str]
+    input_ranges: Mapping[str, tuple[float, float]]
+
+
+def _quantized(model: ir.Model, calibration: data.Source, wanted: _Wanted, chain: Chain | None) -> Quantization:
     if is_quantized(model):
         return Quantization(to_signed(qoperator.to_qdq(model)), None, ())
-    _check_names(model, keep_float)
-    for name in input_ranges:
+    _check_names(model, wanted.keep_float)
+    for name in wanted.input_ranges:
         if name not in {str(value.name) for value in model.graph.inputs}:
             known = _listed([str(value.name) for value in model.graph.inputs])
             raise LithifyError(f"A range is given for the input '{name}'; the model's inputs are: {known}.")
-    samples = data.read(calibration, data.inputs_of(model), "calibration")
+    samples = data.read(calibration, data.inputs_of(model), "calibration", chain.host if chain else None)
     source = model.clone()
     NameFixPass()(source)
     source.ir_version = min(source.ir_version, NEWEST_IR)
-    if not place(source, keep_float):
+    if not place(source, wanted.keep_float):
         return Quantization(source, None, ())
-    if method != "auto":
-        made = _Way(source, samples, keep_float, bool(equalize), input_ranges).quantized(method, bool(bias_correction))
-        trial = Trial(method, bool(bias_correction), bool(equalize), _noise(source, made, samples))
-        return Quantization(made, trial, ())
-    return _best(source, samples, keep_float, bias_correction, equalize, input_ranges)
+    if wanted.method != "auto":
+        trial = Trial(wanted.method, bool(wanted.bias_correction), bool(wanted.equalize), 0.0)
+        made = _Way(source, samples, wanted, trial.equalize).quantized(wanted.method, trial.bias_correction)
+        errors = compare(source, made, samples, _JUDGED)
+        return Quantization(made, replace(trial, noise_db=_noise(errors)), (), errors)
+    return _best(source, samples, wanted)
 
 
-def _best(
-    source: ir.Model,
-    samples: data.Samples,
-    keep_float: Collection[str],
-    bias_correction: bool | None,
-    equalize: bool | None,
-    input_ranges: Mapping[str, tuple[float, float]],
-) -> Quantization:
+def _best(source: ir.Model, samples: data.Samples, wanted: _Wanted) -> Quantization:
     """The way whose outputs are nearest to the float model's; of equal ones the simplest, which comes first."""
-    found: list[tuple[Trial, ir.Model]] = []
+    found: list[tuple[Trial, ir.Model, ErrorReport]] = []
     choices = (False, True) if has_pairs(source) else (False,)
-    for equal in choices if equalize is None else (equalize,):
-        way = _Way(source, samples, keep_float, equal, input_ranges)
+    for equal in choices if wanted.equalize is None else (wanted.equalize,):
+        way = _Way(source, samples, wanted, equal)
         for method in METHODS:
-            for corrected in (False, True) if bias_correction is None else (bias_correction,):
+            for corrected in (False, True) if wanted.bias_correction is None else (wanted.bias_correction,):
                 made = way.quantized(method, corrected)
-                found.append((Trial(method, corrected, equal, _noise(source, made, samples)), made))
+                errors = compare(source, made, samples, _JUDGED)
+                found.append((Trial(method, corrected, equal, _noise(errors)), made, errors))
     found.sort(key=lambda entry: -entry[0].noise_db)
-    return Quantization(found[0][1], found[0][0], tuple(trial for trial, _ in found))
+    best, model, errors = found[0]
+    return Quantization(model, best, tuple(trial for trial, _, _ in found), errors)
 
 
-def _noise(source: ir.Model, made: ir.Model, samples: data.Samples) -> float:
-    report = compare(source, made, samples, _JUDGED)
-    return min(report.scores.values(), default=float("inf"))
+def _noise(errors: ErrorReport) -> float:
+    return min(errors.scores.values(), default=float("inf"))
 
 
 class _Way:
     """A float model prepared for quantisation; the ranges of each method are measured once."""
 
-    def __init__(
-        self,
-        source: ir.Model,
-        samples: data.Samples,
-        keep_float: Collection[str],
-        equal: bool,
-        input_ranges: Mapping[str, tuple[float, float]],
-    ) -> None:
+    def __init__(self, source: ir.Model, samples: data.Samples, wanted: _Wanted, equal: bool) -> None:
         self._source = equalized(source) if equal else source
-        self._samples, self._kept = samples, keep_float
-        self._given = {name: Range(min(low, 0.0), max(high, 0.0)) for name, (low, high) in input_ranges.items()}
+        self._samples, self._kept = samples, wanted.keep_float
+        self._given = {name: Range(min(low, 0.0), max(high, 0.0)) for name, (low, high) in wanted.input_ranges.items()}
+        self._given |= {name: Range(0.0, 255.0) for name in _floats_of_bytes(source)}
         self._ranges: dict[Method, dict[str, Range]] = {}
 
     def quantized(self, method: Method, corrected: bool) -> ir.Model:
@@ -192,6 +222,13 @@ def _covered(
         kept |= endless
         works = place(model, kept)
     return works
+
+
+def _floats_of_bytes(model: ir.Model) -> list[str]:
+    """The names of the float tensors that uint8 inputs are cast to: their 256 values are the 256 integers."""
+    inputs = [value for value in model.graph.inputs if value.dtype == ir.DataType.UINT8]
+    casts = [user for value in inputs for user, _ in value.uses() if user.op_type == "Cast"]
+    return [str(cast.outputs[0].name) for cast in casts if cast.outputs[0].dtype == ir.DataType.FLOAT]
 
 
 def _check_names(model: ir.Model, names: Collection[str]) -> None:

@@ -12,6 +12,7 @@ from lithify.optimize.identity import remove_identity
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import constant
 from lithify.quantize import host, qdq
+from lithify.quantize.bytes import as_signed, as_unsigned
 from lithify.quantize.moved import pair_moved
 from lithify.quantize.qoperator import to_qdq
 from lithify.quantize.signed import to_signed
@@ -109,6 +110,10 @@ def _needed(model: ir.Model) -> dict[ir.Node, _Step]:
 
 
 def _step(node: ir.Node) -> _Step:
+    if (source := as_signed(node)) is not None and qdq.parameters_of(node.outputs[0]) is not None:
+        return _Step(node, (source,), _conversion("Signed", node, source))
+    if (source := as_unsigned(node)) is not None:
+        return _Step(node, (source,), _conversion("Unsigned", node, source))
     if node.op_type == "QuantizeLinear":
         found = unit(node)
         own, value = qdq.parameters(node), node.inputs[0]

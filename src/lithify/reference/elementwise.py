@@ -1,4 +1,6 @@
-"""Operators that take each element on its own: Quantize, Dequantize, Clip, Lookup, and Reshape that moves none."""
+"""Operators that take each element on its own: Quantize, Dequantize, Signed, Unsigned, Clip, Lookup, and Reshape that
+moves none.
+"""
 
 import math
 
@@ -8,6 +10,9 @@ from lithify.errors import LithifyError
 from lithify.reference.arithmetic import centred, round_to_int8, scale_of
 from lithify.reference.definition import Array, Operand, Shape
 from lithify.reference.graph import Node, Tensor
+
+_HALF = 128
+"""By how much uint8 and int8 differ."""
 
 
 def same_shape(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Shape, ...]:
@@ -30,6 +35,20 @@ def dequantize(node: Node, operands: tuple[Operand | None, ...], outputs: tuple[
     (x,) = operands
     assert x is not None
     return (np.multiply(centred(x.data, x.tensor.zero_point).astype(np.float32), scale_of(x.tensor)),)
+
+
+def signed(node: Node, operands: tuple[Operand | None, ...], outputs: tuple[Tensor, ...]) -> tuple[Array, ...]:
+    """y = x - 128: a uint8 of the user as the int8 that means the same, its zero point 128 lower."""
+    (x,) = operands
+    assert x is not None
+    return ((x.data.astype(np.int16) - _HALF).astype(np.int8),)
+
+
+def unsigned(node: Node, operands: tuple[Operand | None, ...], outputs: tuple[Tensor, ...]) -> tuple[Array, ...]:
+    """y = x + 128: the reverse of Signed, for the user."""
+    (x,) = operands
+    assert x is not None
+    return ((x.data.astype(np.int16) + _HALF).astype(np.uint8),)
 
 
 def reshape_shapes(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Shape, ...]:

@@ -16,6 +16,8 @@ from lithify.reference.elementwise import (
     reshape,
     reshape_shapes,
     same_shape,
+    signed,
+    unsigned,
 )
 from lithify.reference.graph import Node
 from lithify.reference.host import host
@@ -71,6 +73,8 @@ def _movement(name: str, meaning: Meaning, shapes: ShapeRule, **attributes: Attr
 _ROWS = (
     Operator("Quantize", ("float32",), ("int8",), quantize, same_shape),
     Operator("Dequantize", ("int8",), ("float32",), dequantize, same_shape),
+    Operator("Signed", ("uint8",), ("int8",), signed, same_shape),
+    Operator("Unsigned", ("int8",), ("uint8",), unsigned, same_shape),
     Operator(
         "Conv",
         ("int8", "weights", "bias"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lithify.errors import LithifyError
+from lithify.report.quantization import Pictures, Quantized, pictures_from_json, quantized_from_json
 from lithify.sim.cost import LayerCost
 
 SCHEMA = 1
@@ -68,6 +69,8 @@ class Report:
     cycles: from the timing simulator; dram_bytes: bytes of the bus beats moved; gates: modelled, in NAND2 equivalents,
     scratchpad apart; onchip_bytes: every memory of the RTL. host_nodes: operators that run on the host, by ONNX name,
     with `host_ms` measured on this machine; host_reasons: why a quantised node is among them, by the node's name.
+    quantized: what quantisation cost, None where the model came quantised. pictures: how a picture becomes the input,
+    None where no preprocessing was stated.
     """
 
     model: str
@@ -88,6 +91,8 @@ class Report:
     layers: tuple[LayerCost, ...]
     obtained: Mapping[str, str]
     lithify: str
+    quantized: Quantized | None = None
+    pictures: Pictures | None = None
 
     @property
     def macs_on_chip_share(self) -> float:
@@ -130,6 +135,8 @@ class Report:
             "host_reasons": dict(self.host_reasons),
             "layers": [asdict(layer) for layer in self.layers],
             "obtained": dict(self.obtained),
+            "quantization": self.quantized.to_json() if self.quantized is not None else None,
+            "preprocessing": self.pictures.to_json() if self.pictures is not None else None,
         }
 
     def to_text(self) -> str:
@@ -152,6 +159,8 @@ def from_json(table: Mapping[str, Any]) -> Report:
         verify=Verified(**{**verify, "not_compared": tuple(verify["not_compared"])}),
         host_nodes=tuple(table["host_nodes"]),
         layers=tuple(LayerCost(**layer) for layer in table["layers"]),
+        quantized=quantized_from_json(table["quantization"]),
+        pictures=pictures_from_json(table["preprocessing"]),
     )
 
 

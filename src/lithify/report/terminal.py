@@ -14,6 +14,7 @@ from rich.table import Table
 from lithify.chip import Chip
 from lithify.doctor import Finding
 from lithify.report.model import ModelFacts
+from lithify.report.quantization import Quantized, Way
 from lithify.report.summary import Report, Verified
 from lithify.sim.cost import SPENT, LayerCost
 
@@ -79,8 +80,56 @@ def summary_table(report: Report) -> Table:
     table.add_row("on-chip memory", f"{report.onchip_bytes:,} bytes", report.obtained["onchip_bytes"])
     host = ", ".join(report.host_nodes)
     table.add_row("on the host", host or "nothing", f"{report.host_ms:.2f} ms on this machine" if host else "")
+    if report.quantized is not None:
+        chosen = report.quantized.chosen
+        table.add_row("quantised by", way_text(chosen), f"{decibels(chosen.noise_db)} of the outputs")
+    if report.pictures is not None:
+        for step in report.pictures.steps:
+            where = report.pictures.normalization if step.what == "normalise" else f"on the {step.where}"
+            table.add_row(f"picture: {step.what}", step.value, where)
     for name, value, how in verdict(report.verify):
         table.add_row(name, value, how)
+    return table
+
+
+def way_text(way: Way) -> str:
+    """A way to quantise in words."""
+    corrections = {"bias correction": way.bias_correction, "equalisation": way.equalize}
+    return " + ".join([way.method, *(name for name, taken in corrections.items() if taken)])
+
+
+def decibels(value: float | None) -> str:
+    """A signal-to-noise ratio as a text; None is exact."""
+    return "exact" if value is None else f"{value:.1f} dB"
+
+
+def quantization_table(quantized: Quantized) -> Table:
+    """Each int8 tensor: how far it is from the float model's."""
+    right = ("all before int8", "alone", "clipped", "step", "zero point")
+    table = new_table("quantised", "layer", "operator", *right, right=right)
+    for layer in quantized.layers:
+        table.add_row(
+            layer.layer,
+            layer.operator,
+            decibels(layer.noise_db),
+            decibels(layer.own_noise_db),
+            percent(layer.clipped),
+            f"{layer.step:.4g}",
+            f"{layer.zero_point}",
+        )
+    table.caption = (
+        f"Signal-to-noise ratio against the float model on {quantized.samples} samples: with everything before in int8 "
+        "too, and of the rounding of this tensor alone."
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def trials_table(quantized: Quantized) -> Table:
+    """What `auto` compared, the best first."""
+    table = new_table("ways compared", "way", "noise of the outputs", right=("noise of the outputs",))
+    for way in quantized.trials:
+        table.add_row(way_text(way), decibels(way.noise_db))
     return table
 
 

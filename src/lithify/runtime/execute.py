@@ -12,14 +12,20 @@ from lithify.errors import LithifyError
 from lithify.isa.file import load_program
 from lithify.isa.program import Base, ChipSegment, Conversion, HostSegment, Program, TensorInfo
 from lithify.reference.definition import Operand
-from lithify.reference.elementwise import dequantize, quantize, reshape
+from lithify.reference.elementwise import dequantize, quantize, reshape, signed, unsigned
 from lithify.reference.graph import Node, Tensor
 from lithify.runtime.device import Device, DeviceResult, FunctionalDevice
 from lithify.runtime.memory import check_placement, dram_of_program, pack, unpack
 
 Array = NDArray[Any]
 
-_MEANINGS = {"Quantize": quantize, "Dequantize": dequantize, "Reshape": reshape}
+_MEANINGS = {
+    "Quantize": quantize,
+    "Dequantize": dequantize,
+    "Signed": signed,
+    "Unsigned": unsigned,
+    "Reshape": reshape,
+}
 
 
 @dataclass(frozen=True)

@@ -194,10 +194,11 @@ class Tally:
         self.saturating += self._saturates(expected)
 
     def _saturates(self, values: Mapping[str, Array]) -> bool:
-        """Whether an input is clipped where it is quantised or, where it comes as int8, lies at the limits."""
+        """Whether an input is clipped where it is quantised or, where it comes in 8 bits, lies at the limits."""
         low, high = LIMITS
         for name in self.graph.inputs:
-            if self.graph.tensors[name].dtype == "int8" and np.isin(values[name], LIMITS).any():
+            limits = {"int8": LIMITS, "uint8": (0, 255)}.get(self.graph.tensors[name].dtype, ())
+            if np.isin(values[name], limits).any():
                 return True
         for node in self.graph.nodes:
             target = self.graph.tensors[node.outputs[0]]

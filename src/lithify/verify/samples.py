@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.errors import LithifyError
+from lithify.preprocessing import Preprocessing
 from lithify.quantize.data import Input, Samples, Source, read, seeded
 
 Array = NDArray[Any]
@@ -17,16 +18,23 @@ GAIN = 16
 """How far beyond the data's largest value an extreme input goes."""
 
 
-def verify_samples(inputs: Sequence[Input], source: Source | None, count: int, seed: int) -> Samples:
+def verify_samples(
+    inputs: Sequence[Input],
+    source: Source | None,
+    count: int,
+    seed: int,
+    preprocessing: Preprocessing | None = None,
+) -> Samples:
     """`count` inputs, at least 8, the last half of them saturating.
 
     The first half are samples of `source` (random ones without it), spread over it. The others are, in turn: every
     value at the positive extreme; at the negative one; extremes of random sign; samples times 16; samples times -16.
+    preprocessing: what makes inputs of pictures, where `source` holds some.
     Raises LithifyError for a smaller `count` and for data that does not fit.
     """
     if count < LEAST_INPUTS:
         raise LithifyError(f"{count} inputs are too few to verify with; take at least {LEAST_INPUTS}.")
-    data = read(source, inputs) if source is not None else seeded(inputs, count, seed)
+    data = read(source, inputs, preprocessing=preprocessing) if source is not None else seeded(inputs, count, seed)
     taken = np.unique(np.linspace(0, len(data) - 1, min(len(data), count - count // 2)).astype(int))
     generator = np.random.default_rng(seed)
     arrays: dict[str, Array] = {}

@@ -37,7 +37,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 
 
 def lower_node(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
-    """The operations of a node other than Quantize, Dequantize, Reshape and Host; raises Unsupported."""
+    """The operations of a node that is no conversion and no Host; raises Unsupported."""
     if node.operator not in RULES:
         return lower(graph, node, chip)
     try:

@@ -1,13 +1,11 @@
-"""From a picture to the input of a network: what is resized, cut out, scaled and shifted, said once and carried along.
+"""From a picture to the input of a network: what is resized, cut out, scaled and shifted.
 
-A program carries it as JSON, so that a picture given at run time goes the way that the calibration pictures went.
 Pillow reads and resizes pictures; it is an optional extra: pip install 'lithify[images]'.
 """
 
 import json
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,31 +19,41 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".
 
 _COLORS = {"RGB": 3, "BGR": 3, "L": 1}
 
+INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "lanczos")
+"""As Pillow computes them: larger steps are averaged over (but for nearest), not skipped."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
     """The steps, in this order; a picture is 8-bit, of any size.
 
     colors: "RGB", "BGR" or "L" (grey). resize: (height, width), or one number for the shorter side, the other in
-    proportion; bilinear, as Pillow does it; None leaves the size. crop: (height, width) cut out of the middle.
+    proportion; None leaves the size. interpolation: how, see INTERPOLATIONS. crop: (height, width), or one number for
+    both, cut out of the middle. Sizes and the crop's place are those of torchvision.
     scale, mean, std: value = (pixel x scale - mean) / std, mean and std one number or one for each color.
     layout: "NCHW" or "NHWC".
+    Raises LithifyError for values that are not allowed.
     """
 
     colors: Literal["RGB", "BGR", "L"] = "RGB"
     resize: int | tuple[int, int] | None = None
-    crop: tuple[int, int] | None = None
+    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] = "bilinear"
+    crop: int | tuple[int, int] | None = None
     scale: float = 1 / 255
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     layout: Literal["NCHW", "NHWC"] = "NCHW"
 
     def __post_init__(self) -> None:
-        _check("colors", self.colors, self.colors in _COLORS, "RGB, BGR or L")
+        _check("colors", self.colors, isinstance(self.colors, str) and self.colors in _COLORS, "RGB, BGR or L")
         sizes = self.resize if isinstance(self.resize, tuple) else (self.resize, self.resize)
         pair = "a positive whole number for the shorter side, or height and width"
         _check("resize", self.resize, self.resize is None or _positive(sizes, 2), pair)
-        _check("crop", self.crop, self.crop is None or _positive(self.crop, 2), "height and width in pixels")
+        words = f"one of {', '.join(INTERPOLATIONS)}"
+        _check("interpolation", self.interpolation, self.interpolation in INTERPOLATIONS, words)
+        crops = self.crop if isinstance(self.crop, tuple) else (self.crop, self.crop)
+        pair = "a positive whole number for both sides, or height and width"
+        _check("crop", self.crop, self.crop is None or _positive(crops, 2), pair)
         _check("layout", self.layout, self.layout in ("NCHW", "NHWC"), "NCHW or NHWC")
         _check("scale", self.scale, _numbers((self.scale,)) and self.scale > 0, "a number above 0")
         many = f"one number, or {self.channels} for the {self.channels} colors of {self.colors}"
@@ -69,9 +77,21 @@ class Preprocessing:
         mean = np.broadcast_to(np.array(self.mean, np.float64), (self.channels,))
         return self.scale / std, -mean / std
 
+    @property
+    def pixels(self) -> "Preprocessing":
+        """The same picture as pixels from 0 to 255: nothing scaled, nothing shifted."""
+        return replace(self, scale=1.0, mean=(0.0,), std=(1.0,))
+
     def to_json(self) -> str:
         """As JSON, keys sorted."""
         return json.dumps(asdict(self), sort_keys=True)
+
+    def normalize(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the normalisation makes of pixels [..., C, H, W] or, of layout NHWC, [..., H, W, C]."""
+        shape = (-1, 1, 1) if self.layout == "NCHW" else (-1,)
+        factor, shift = (values.reshape(shape) for values in self.factors())
+        # float64, rounded once: no step of its own for each of scale, mean and std.
+        return (pixels.astype(np.float64) * factor + shift).astype(np.float32)
 
     def apply(self, picture: str | Path | NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's input of one picture, without the batch: [C, H, W] or [H, W, C].
@@ -81,10 +101,7 @@ class Preprocessing:
         """
         pixels = _open(Path(picture), self.colors) if isinstance(picture, str | Path) else picture
         pixels = self.fit(pixels)
-        factor, shift = self.factors()
-        # float64, rounded once: no step of its own for each of scale, mean and std.
-        values = (pixels.astype(np.float64) * factor + shift).astype(np.float32)
-        return np.ascontiguousarray(values.transpose(2, 0, 1)) if self.layout == "NCHW" else values
+        return self.normalize(np.ascontiguousarray(pixels.transpose(2, 0, 1)) if self.layout == "NCHW" else pixels)
 
     def fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture resized and cropped: uint8 [H, W, C]."""
@@ -96,53 +113,17 @@ class Preprocessing:
                 f"[height, width, {self.channels}]."
             )
         if self.resize is not None:
-            pixels = _resized(pixels, _size(self.resize, pixels.shape))
+            pixels = _resized(pixels, _size(self.resize, pixels.shape), self.interpolation)
         if self.crop is None:
             return pixels
-        height, width = self.crop
+        height, width = self.crop if isinstance(self.crop, tuple) else (self.crop, self.crop)
         if pixels.shape[0] < height or pixels.shape[1] < width:
             raise LithifyError(
                 f"A picture of {pixels.shape[0]} x {pixels.shape[1]} is smaller than the crop of {height} x {width}. "
                 "Resize it first, or crop less."
             )
-        top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+        top, left = round((pixels.shape[0] - height) / 2), round((pixels.shape[1] - width) / 2)
         return pixels[top : top + height, left : left + width]
-
-
-def from_json(text: str) -> Preprocessing:
-    """What `to_json` wrote. Raises LithifyError for text that is none."""
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise LithifyError("The preprocessing is not valid JSON. Write it with Preprocessing.to_json.") from error
-    return from_mapping(values)
-
-
-def from_toml(path: str | Path) -> Preprocessing:
-    """The preprocessing of a TOML file: its table `preprocessing`, or the whole file. Raises LithifyError."""
-    path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LithifyError(f"Cannot read '{path}': {error.strerror or error}. Give a TOML file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LithifyError(f"'{path}' is not valid TOML: {error}. Repair it.") from error
-    return from_mapping(values.get("preprocessing", values))
-
-
-def from_mapping(values: Any) -> Preprocessing:
-    """From keys and values; lists become tuples. Raises LithifyError for unknown keys and wrong values."""
-    names = [field.name for field in fields(Preprocessing)]
-    if not isinstance(values, Mapping):
-        raise LithifyError(f"The preprocessing is {values!r}; give the keys {', '.join(names)}.")
-    for name in values:
-        if name not in names:
-            raise LithifyError(f"The preprocessing has no key '{name}'; its keys are {', '.join(names)}.")
-    taken: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    for name in ("mean", "std"):
-        if isinstance(taken.get(name), int | float):
-            taken[name] = (taken[name],)
-    return Preprocessing(**taken)
 
 
 def pictures(folder: str | Path) -> tuple[Path, ...]:
@@ -202,12 +183,12 @@ def _open(path: Path, colors: str) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[:, :, ::-1]) if colors == "BGR" else pixels
 
 
-def _resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def _resized(pixels: NDArray[np.uint8], size: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:
     if pixels.shape[:2] == size:
         return pixels
     image = _image()
     picture = image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    made = np.asarray(picture.resize((size[1], size[0]), image.Resampling.BILINEAR))
+    made = np.asarray(picture.resize((size[1], size[0]), image.Resampling[interpolation.upper()]))
     return made.reshape(*size, pixels.shape[2])
 
 
