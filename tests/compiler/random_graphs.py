@@ -7,6 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from lithify.reference.coordinates import COORDINATES, Blend, linear
 from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.operators import OPERATORS, make_node
 from reference.random_layers import int8, scale, zero_point
@@ -86,7 +87,7 @@ def _grow(drawing: Drawing) -> None:
     x = drawing.tensors[name]
     channels, height, width = x.shape[1:]
     limits = {"minimum": int(random.integers(-128, 0))} if random.integers(0, 2) else {}
-    match int(random.integers(0, 20)):
+    match int(random.integers(0, 26)):
         case 0 | 1 | 2:
             kernel = [min(int(random.choice([1, 1, 3, 5])), size) for size in (height, width)]
             pads = tuple((size - 1) // 2 for size in kernel)
@@ -151,6 +152,31 @@ def _grow(drawing: Drawing) -> None:
             axes = ((2, 3), (2,), (3,), (1,), (1, 2, 3))[int(random.integers(0, 5))]
             operator = str(random.choice(["ReduceMean", "ReduceSum", "ReduceMax"]))
             drawing.add(operator, (name,), operator == "ReduceMax", axes=axes)
+        case 19:
+            if max(height, width) <= 24:
+                factor = int(random.integers(2, 4))
+                rows, columns = (tuple(i // factor for i in range(size * factor)) for size in (height, width))
+                drawing.add("ResizeNearest", (name,), True, rows=rows, columns=columns)
+        case 20:
+            if max(height, width) <= 24:
+                kernel, stride = int(random.integers(1, 5)), int(random.integers(1, 4))
+                weights, bias = drawing.products(int(random.integers(1, 30)), channels, kernel, kernel)
+                drawing.add("ConvTranspose", (name, weights, bias), strides=(stride, stride), **limits)
+        case 21:
+            _shuffle(drawing, x)
+        case 22:
+            block = int(random.integers(1, 4))
+            if channels % block**2 == 0:
+                drawing.add("DepthToSpace", (name,), True, blocksize=block, mode=str(random.choice(["DCR", "CRD"])))
+        case 23:
+            pads = tuple(int(random.integers(0, min(size, 3))) for size in (height, width) * 2)
+            mode = str(random.choice(["reflect", "edge", "wrap"]))
+            drawing.add("Pad", (name,), True, pads=(0, 0, *pads[:2], 0, 0, *pads[2:]), mode=mode)
+        case 24:
+            if max(height, width) <= 12:
+                mode = str(random.choice(COORDINATES))
+                blends = [linear(size, 2 * size, 2.0, mode) for size in (height, width)]
+                drawing.add("ResizeLinear", (name,), **_blended(blends))
         case 18:
             if height % 2 == 0 and width % 2 == 0:
                 drawing.add("SpaceToDepth", (name,), True, blocksize=2)
@@ -160,6 +186,31 @@ def _grow(drawing: Drawing) -> None:
             else:
                 table = drawing.constant(int8(random, (256,)), np.float32(1).reshape(()))
                 drawing.add("Lookup", (name, table))
+
+
+def _shuffle(drawing: Drawing, x: Tensor) -> None:
+    """Channels shuffled in groups, or rows and columns exchanged, or channels moved to another place."""
+    random = drawing.random
+    channels, height, width = x.shape[1:]
+    choice = int(random.integers(0, 3))
+    if choice == 0:
+        drawing.add("Transpose", (x.name,), True, perm=(0, 1, 3, 2))
+    elif choice == 1 and channels * height * width <= 2000:
+        drawing.add("Transpose", (x.name,), True, perm=(0, *(int(axis) for axis in random.permutation([1, 2, 3]))))
+    else:
+        groups = next(count for count in (4, 3, 2, 1) if channels % count == 0)
+        parted = drawing.add("Reshape", (x.name,), True, shape=(1, groups, channels // groups, height, width))
+        turned = drawing.add("Transpose", (parted.name,), True, perm=(0, 2, 1, 3, 4))
+        drawing.add("Reshape", (turned.name,), True, shape=(1, channels, height, width))
+
+
+def _blended(blends: list[Blend]) -> dict[str, Any]:
+    """The attributes of a ResizeLinear."""
+    rows, columns = blends
+    return {
+        "rows": rows.first, "row_weights": rows.weights, "row_steps": rows.steps,
+        "columns": columns.first, "column_weights": columns.weights, "column_steps": columns.steps,
+    }  # fmt: skip
 
 
 def _head(drawing: Drawing) -> None:

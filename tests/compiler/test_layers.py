@@ -6,7 +6,7 @@ from numpy.random import Generator
 
 from compiler.compiled import CHIPS, check
 from lithify.reference.graph import Graph
-from reference import random_layers
+from reference import random_layers, random_movement, random_resize
 
 LAYERS = 200
 
@@ -14,7 +14,7 @@ LAYERS = 200
 def layer(random: Generator) -> Graph:
     """A layer of any operator that the chip runs."""
     kind = str(random.choice(random_layers.SCALES))
-    match int(random.integers(0, 9)):
+    match int(random.integers(0, 13)):
         case 0 | 1 | 2:
             return random_layers.conv(random, kind, depthwise=False)
         case 3:
@@ -23,8 +23,15 @@ def layer(random: Generator) -> Graph:
             return random_layers.gemm(random, kind, bias=True)
         case 5:
             return random_layers.add(random, kind)
+        case 6:
+            return random_layers.conv_transpose(random, kind)
+        case 7:
+            return random_resize.nearest(random)[0] if random.integers(0, 2) else random_resize.linear(random, kind)[0]
+        case 8 | 9:
+            rules = (random_movement.transpose, random_movement.tile, random_movement.pad, random_movement.take)
+            return rules[int(random.integers(0, 4))](random)
         case choice:
-            operator = ("MaxPool", "AveragePool", "GlobalAveragePool")[choice - 6]
+            operator = ("MaxPool", "AveragePool", "GlobalAveragePool")[choice - 10]
             return random_layers.pool(random, kind, operator, dilated=bool(random.integers(0, 2)))
 
 

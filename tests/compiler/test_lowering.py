@@ -6,6 +6,7 @@ import pytest
 from compiler.compiled import CHIPS, check
 from compiler.random_graphs import Drawing
 from lithify.compiler import Compilation
+from lithify.reference.coordinates import linear
 from lithify.reference.graph import Graph, Node
 from lithify.reference.operators import make_node
 from reference.random_layers import inputs
@@ -45,6 +46,17 @@ def test_split_is_a_slice_for_each_output(chip: str, sizes: tuple[int, ...]) -> 
         ("Pad", {"pads": (0, -2, -1, 3, 0, 5, 2, -2), "value": 0}),
         ("SpaceToDepth", {"blocksize": 2}),
         ("ReduceMax", {"axes": (2, 3), "keepdims": 0}),
+        ("Slice", {"starts": (-1, -1), "ends": (-99, -99), "axes": (2, 3), "steps": (-1, -3)}),
+        ("Pad", {"pads": (0, 0, 1, 2, 0, 0, 3, 1), "mode": "edge"}),
+        ("Pad", {"pads": (0, 0, 1, 2, 0, 0, 3, 1), "mode": "wrap"}),
+        ("Pad", {"pads": (0, 0, 4, 7, 0, 0, 5, 6), "mode": "reflect"}),
+        ("DepthToSpace", {"blocksize": 1}),
+        ("Transpose", {"perm": (0, 1, 3, 2)}),
+        ("Transpose", {"perm": (0, 2, 3, 1)}),
+        ("Transpose", {"perm": (0, 3, 1, 2)}),
+        ("Transpose", {"perm": (0, 2, 1, 3)}),
+        ("Tile", {"repeats": (1, 2, 3, 2)}),
+        ("ResizeNearest", {"rows": (0, 0, 1, 1, 2, 2, 5), "columns": tuple(i * 10 // 13 for i in range(10))}),
     ],
 )
 @pytest.mark.parametrize("chip", ["edge", "least"])
@@ -55,16 +67,109 @@ def test_movement_runs_on_the_chip(chip: str, operator: str, attributes: dict) -
 @pytest.mark.parametrize(
     ("operator", "attributes", "reason"),
     [
-        ("Slice", {"starts": (-1,), "ends": (-99,), "axes": (3,), "steps": (-1,)},
-         "it reverses rows or columns, and the chip walks forwards"),
-        ("Pad", {"pads": (0, 0, 1, 1, 0, 0, 1, 1), "mode": "edge"},
-         "its mode is 'edge', and the chip pads with a constant"),
         ("ReduceMax", {"axes": (1,)}, "it takes the largest of the channels, and the chip compares pixels"),
-        ("DepthToSpace", {"blocksize": 2}, "the chip has no unit for DepthToSpace"),
     ],
 )  # fmt: skip
 def test_what_the_chip_cannot_move_runs_on_the_host_by_name(operator: str, attributes: dict, reason: str) -> None:
     assert list(compiled(3, "tiny", (1, 12, 6, 8), operator, **attributes).reasons.values()) == [reason]
+
+
+@pytest.mark.parametrize("chip", ["tiny", "small"])
+@pytest.mark.parametrize("mode", ["DCR", "CRD"])
+def test_depth_to_space_is_a_product_for_each_place_of_a_block(chip: str, mode: str) -> None:
+    made = compiled(6, chip, (1, 36, 3, 5), "DepthToSpace", blocksize=3, mode=mode)
+    (segment,) = made.segments
+    assert not made.reasons and [operation.y.width for operation in segment.operations] == [15] * 9
+    assert {operation.landing.first for operation in segment.operations} == {(y, x) for y in range(3) for x in range(3)}
+    assert all(operation.landing.steps == (3, 3) for operation in segment.operations)
+
+
+def test_exchanging_rows_and_columns_is_one_operation_that_walks_down_the_input() -> None:
+    made = compiled(7, "tiny", (1, 20, 5, 9), "Transpose", perm=(0, 1, 3, 2))
+    (operation,) = made.segments[0].operations
+    assert operation.sliding.turned and operation.unit == "depthwise"
+
+
+def test_scattered_values_stay_on_the_host_by_name() -> None:
+    made = compiled(8, "tiny", (1, 40, 30, 20), "Slice", starts=(-1, -1), ends=(-99, -99), axes=(2, 3), steps=(-1, -1))
+    assert not made.reasons and len(made.segments[0].operations) == 50
+    made = compiled(8, "tiny", (1, 600, 2, 3), "Transpose", perm=(0, 2, 3, 1))
+    assert list(made.reasons.values()) == ["it scatters its values, and the chip moves them in regular steps"]
+
+
+def shuffled(drawing: Drawing, x: str, groups: int) -> str:
+    """Channel shuffle as ShuffleNet has it."""
+    _, channels, height, width = drawing.tensors[x].shape
+    parted = drawing.add("Reshape", (x,), True, shape=(1, groups, channels // groups, height, width))
+    turned = drawing.add("Transpose", (parted.name,), True, perm=(0, 2, 1, 3, 4))
+    return drawing.add("Reshape", (turned.name,), True, shape=(1, channels, height, width)).name
+
+
+@pytest.mark.parametrize("chip", ["tiny", "wide", "small", "least", "bare"])
+def test_a_channel_shuffle_is_one_product(chip: str) -> None:
+    random = np.random.default_rng(9)
+    drawing = Drawing(random)
+    x = drawing.tensor((1, 18, 5, 6))
+    name = shuffled(drawing, x.name, 3)
+    graph = Graph("shuffle", (x.name,), (name,), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+    made = check(graph, CHIPS[chip], inputs(random, graph))
+    assert not made.reasons and [len(segment.operations) for segment in made.segments] == [1]
+    assert len(made.program.segments) == 1
+
+
+@pytest.mark.parametrize("perm", [(0, 2, 3, 1), (0, 1, 3, 2), (0, 3, 2, 1)])
+def test_a_product_behind_a_transpose_takes_its_weights_in_another_order(perm: tuple[int, ...]) -> None:
+    random = np.random.default_rng(10)
+    drawing = Drawing(random)
+    x = drawing.tensor((1, 12, 3, 4))
+    turned = drawing.add("Transpose", (x.name,), True, perm=perm)
+    flat = drawing.add("Reshape", (turned.name,), True, shape=(1, 144))
+    weights, bias = drawing.products(10, 144)
+    y = drawing.add("Gemm", (flat.name, weights, bias))
+    graph = Graph("flat", (x.name,), (y.name,), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+    made = check(graph, CHIPS["tiny"], inputs(random, graph))
+    assert not made.reasons and [len(segment.operations) for segment in made.segments] == [1]
+    assert set(made.program.fused) == {turned.name, flat.name}
+
+
+@pytest.mark.parametrize("chip", ["tiny", "small", "bare"])
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(2, 2, 1), (3, 2, 1), (4, 2, 1), (3, 2, 2), (2, 3, 1)])
+def test_a_transposed_convolution_is_a_convolution_for_each_phase(
+    chip: str, kernel: int, stride: int, dilation: int
+) -> None:
+    random = np.random.default_rng((11, kernel, stride))
+    drawing = Drawing(random)
+    x = drawing.tensor((1, 13, 5, 4))
+    weights, bias = drawing.products(21, 13, kernel, kernel)
+    y = drawing.add("ConvTranspose", (x.name, weights, bias), strides=(stride,) * 2, dilations=(dilation,) * 2)
+    graph = Graph("up", (x.name,), (y.name,), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+    made = check(graph, CHIPS[chip], inputs(random, graph))
+    assert not made.reasons and len(made.segments[0].operations) == stride**2
+
+
+@pytest.mark.parametrize("chip", ["tiny", "small", "bare"])
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_linear_resize_blends_by_weights_or_by_copies_where_they_are_large(chip: str, factor: int) -> None:
+    random = np.random.default_rng((12, factor))
+    drawing = Drawing(random)
+    x = drawing.tensor((1, 11, 3, 5))
+    rows, columns = (linear(size, size * factor, float(factor), "half_pixel") for size in (3, 5))
+    y = drawing.add("ResizeLinear", (x.name,), rows=rows.first, row_weights=rows.weights, row_steps=rows.steps,
+                    columns=columns.first, column_weights=columns.weights, column_steps=columns.steps)  # fmt: skip
+    graph = Graph("blend", (x.name,), (y.name,), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+    made = check(graph, CHIPS[chip], inputs(random, graph))
+    assert not made.reasons
+    copies = [operation for operation in made.segments[0].operations if operation.operator == "Copy"]
+    assert len(copies) == (factor == 8)
+
+
+def test_linear_resize_whose_weights_never_repeat_stays_on_the_host_by_name() -> None:
+    blend = linear(31, 61, 61 / 31, "half_pixel")
+    made = compiled(13, "tiny", (1, 2, 31, 31), "ResizeLinear", rows=blend.first, row_weights=blend.weights,
+                    row_steps=blend.steps, columns=blend.first, column_weights=blend.weights,
+                    column_steps=blend.steps)  # fmt: skip
+    (reason,) = made.reasons.values()
+    assert reason.startswith("its weights ")
 
 
 def test_a_table_follows_the_operation_that_makes_what_it_reads() -> None:

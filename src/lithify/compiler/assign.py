@@ -11,6 +11,7 @@ from lithify.chip import Chip
 from lithify.compiler.image import image_shape
 from lithify.compiler.lower import Unsupported, flattened_gemm, image_of, residual_of
 from lithify.compiler.lowering import lower_node
+from lithify.compiler.lowering.chain import MOVERS, join_chains
 from lithify.compiler.lowering.table import fuse_tables
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node
@@ -48,15 +49,18 @@ def assign(graph: Graph, chip: Chip) -> Assignment:
     lowered: dict[str, tuple[Operation, ...]] = {}
     reasons: dict[str, str] = {}
     for node in graph.nodes:
-        if node.operator in (*CONVERSIONS, "Host"):
+        if node.operator in (*CONVERSIONS, "Host", *MOVERS):
             continue
         try:
             lowered[node.name] = lower_node(graph, node, chip)
         except Unsupported as unsupported:
             reasons[node.name] = str(unsupported)
-    aliases = _aliases(graph, lowered)
+    inner, joined = join_chains(graph, chip, lowered, reasons)
+    aliases = _aliases(graph, lowered, joined)
     _read_originals(graph, lowered, aliases)
     fused, absorbed = _fuse(graph, chip, lowered, aliases)
+    fused += inner
+    absorbed |= joined
     fused += fuse_tables(graph, lowered, aliases, absorbed)
     work = []
     for node in graph.nodes:
@@ -74,16 +78,22 @@ def assign(graph: Graph, chip: Chip) -> Assignment:
     return Assignment(_stretches(work, ready), aliases, tuple(fused), reasons)
 
 
-def _aliases(graph: Graph, lowered: Mapping[str, tuple[Operation, ...]]) -> dict[str, str]:
+def _aliases(graph: Graph, lowered: Mapping[str, tuple[Operation, ...]], joined: set[str]) -> dict[str, str]:
     """Reshapes that cost nothing: the chip sees the same image, or only products read it that take it as it was."""
     aliases: dict[str, str] = {}
     for node in graph.nodes:
         if node.operator != "Reshape" or node.inputs[0] in graph.constants:
             continue
+        if node.name in joined or node.name in lowered:
+            continue
         (name,) = node.outputs
         original = aliases.get(node.inputs[0], node.inputs[0])
         before, after = graph.tensors[original], graph.tensors[name]
-        readers = [reader for reader in graph.nodes if name in reader.inputs and reader.name in lowered]
+        readers = [
+            reader
+            for reader in graph.nodes
+            if any(name in operation.reads for operation in lowered.get(reader.name, ()))
+        ]
         shape = image_shape(after.shape)
         same = before.dtype == "int8" and image_shape(before.shape) == shape and _same_order(before.shape, after.shape)
         flat = (
@@ -93,7 +103,10 @@ def _aliases(graph: Graph, lowered: Mapping[str, tuple[Operation, ...]]) -> dict
             and shape[:2] == (1, 1)
         )
         # Reshapes of reshapes would have to follow the same rule through every step; those go by the host.
-        again = any(name in reader.inputs and reader.operator == "Reshape" for reader in graph.nodes)
+        again = any(
+            name in reader.inputs and reader.operator == "Reshape" and reader.name not in joined
+            for reader in graph.nodes
+        )
         if same or (not readers and not again) or (flat and not again and all(r.operator == "Gemm" for r in readers)):
             aliases[name] = original
     return aliases
@@ -156,7 +169,7 @@ def _fuse(
             # The array and the residual port may not read the same bank.
             if main.unit == "stream" or main.residual is not None or main.table is not None:
                 continue
-            if main.x.name == residual.image:
+            if main.x.name == residual.image or main.landing is not None:
                 continue
             choices.append((position[maker.name], index, maker, main, residual))
         if choices:

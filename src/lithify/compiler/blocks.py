@@ -180,20 +180,23 @@ def _shapes(operation: Operation, staged: Staged, chip: Chip, split: bool) -> li
 def _inputs(operation: Operation, blocks: Blocks) -> tuple[int, int]:
     """Pixels of x under all blocks, and under the largest (or its largest part, where inputs are split)."""
     region = operation.region
+    down, right = (region.y, region.height, blocks.rows), (region.x, region.width, blocks.columns)
+    if operation.sliding.turned:
+        down, right = right, down
     ranges: list[list[tuple[int, int]]] = [[(0, operation.passes[0])], [(0, operation.passes[1])]]
     (height, tallest), (width, widest) = (
-        operation.input_lengths(0, region.y, region.height, blocks.rows, ranges[0][0]),
-        operation.input_lengths(1, region.x, region.width, blocks.columns, ranges[1][0]),
+        operation.input_lengths(0, *down, ranges[0][0]),
+        operation.input_lengths(1, *right, ranges[1][0]),
     )
     if blocks.split_inputs:
         assert blocks.weights is not None
         parts = blocks.weights.parts
         tallest = max(
-            operation.input_lengths(0, region.y, region.height, blocks.rows, passes)[1]
+            operation.input_lengths(0, *down, passes)[1]
             for passes in {part.y for part in parts}
         )
         widest = max(
-            operation.input_lengths(1, region.x, region.width, blocks.columns, passes)[1]
+            operation.input_lengths(1, *right, passes)[1]
             for passes in {part.x for part in parts}
         )
     return height * width, tallest * widest
@@ -219,7 +222,7 @@ def _sizes(
     """Banks of every staging copy of inputs, residuals and outputs."""
     slices = -(-groups(operation, chip) // blocks.slice_groups)
     result_words = min(
-        operation.y.pixel_words(chip.word_bytes), blocks.slice_groups * group_result_words(operation, chip)
+        operation.results.pixel_words(chip.word_bytes), blocks.slice_groups * group_result_words(operation, chip)
     )
     input_words = operation.x.pixel_words(chip.word_bytes)
     if operation.each_word_alone:
@@ -249,7 +252,7 @@ def _estimate(operation: Operation, blocks: Blocks, staged: Staged, copies: int,
     inputs = _inputs(operation, blocks)[0] * pixel if staged.input else 0
     if not operation.each_word_alone and pieces > copies:
         inputs *= slices
-    results = operation.region.positions * operation.y.pixel_words(word) * word
+    results = operation.region.positions * operation.results.pixel_words(word) * word
     staging = inputs + results * (staged.residual + staged.output)
     visits = pieces * slices
     idle = START_CYCLES

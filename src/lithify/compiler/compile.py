@@ -116,7 +116,8 @@ def _results(part: Compiled, first: int, chip: Chip) -> list[Result]:
         operation = part.operations[step.operation]
         place = result_of(step, operation, chip)
         if place is not None:
-            results.append(Result(number, operation.layer, operation.tensor, *place))
+            steps = operation.landing.steps if operation.landing else (1, 1)
+            results.append(Result(number, operation.layer, operation.tensor, *place, *steps))
     return results
 
 

@@ -1,8 +1,10 @@
 """Emit: steps and transfers become instructions, field by field (architecture, sections 3 and 4)."""
 
+from dataclasses import replace
+
 from lithify.chip import Chip
 from lithify.compiler.image import DramImage
-from lithify.compiler.operation import Operation
+from lithify.compiler.operation import Landing, Operation
 from lithify.compiler.steps import Buffer, Step
 from lithify.compiler.weights import group_channels, group_result_words, table_words
 from lithify.isa import Instruction, instruction
@@ -16,6 +18,8 @@ WRAP = 1 << 16
 def emit_transfer(name: str, buffer: Buffer, dram: DramImage, width: int, image_words: int, chip: Chip) -> Instruction:
     """A LOAD or STORE of a buffer. width: pixels of a whole row of the image; image_words: words of a whole pixel."""
     rectangle, word = buffer.rectangle, chip.word_bytes
+    if buffer.landing is not None:
+        dram, width = _landed(buffer.landing, dram, word), -1
     first = dram.offset + rectangle.y * dram.row_stride + rectangle.x * dram.pixel_stride + buffer.first_word * word
     whole_pixels = (
         dram.pixel_stride == dram.pixel_bytes == buffer.pixel_words * word and buffer.pixel_words == image_words
@@ -39,6 +43,17 @@ def emit_transfer(name: str, buffer: Buffer, dram: DramImage, width: int, image_
     if name == "LOAD":
         values["fill"] = dram.fill
     return instruction(name, **values)
+
+
+def _landed(landing: Landing, dram: DramImage, word: int) -> DramImage:
+    """The pixels of an image that the positions of a landing are."""
+    offset = landing.first[0] * dram.row_stride + landing.first[1] * dram.pixel_stride + landing.word * word
+    return replace(
+        dram,
+        offset=dram.offset + offset,
+        row_stride=dram.row_stride * landing.steps[0],
+        pixel_stride=dram.pixel_stride * landing.steps[1],
+    )
 
 
 def emit_weights(address: int, words: int, offset: int, chip: Chip) -> Instruction:
@@ -105,8 +120,9 @@ def _feed(step: Step, operation: Operation) -> dict[str, int | float]:
     dilation_y, dilation_x = sliding.dilations
     first_y, first_x = (part.y[0], part.x[0]) if part else (0, 0)
     pass_y, pass_x = dilation_y * cut[0], dilation_x * cut[1]
-    start_y = step.out.y * sliding.strides[0] - sliding.pads[0] + first_y * pass_y
-    start_x = step.out.x * sliding.strides[1] - sliding.pads[1] + first_x * pass_x
+    down, right = (step.out.x, step.out.y) if sliding.turned else (step.out.y, step.out.x)
+    start_y = down * sliding.strides[0] - sliding.pads[0] + first_y * pass_y
+    start_x = right * sliding.strides[1] - sliding.pads[1] + first_x * pass_x
     pixel, row = source.pixel_words, source.pixel_words * source.rectangle.width
     alone = operation.each_word_alone
     first_word = step.groups[0] if alone else part.chunks[0] if part else 0
@@ -132,6 +148,11 @@ def _feed(step: Step, operation: Operation) -> dict[str, int | float]:
         "group_in_words": int(alone),
         "pad_value": operation.pad_value,
     }
+    if sliding.turned:
+        # All of it lies on the image: coordinates, which cannot be exchanged, need not move.
+        values |= {"start_y": 0, "start_x": 0, "position_y": 0, "position_x": 0}
+        values["position_y_words"] = sliding.strides[1] * pixel % WRAP
+        values["position_x_words"] = sliding.strides[0] * row % WRAP
     if source.ring and source.ring.wraps:
         values |= {"in_ring_start": source.ring.address, "in_ring_words": source.ring.words}
     if cut[0] > 1:
@@ -148,14 +169,18 @@ def _feed(step: Step, operation: Operation) -> dict[str, int | float]:
 def _post(step: Step, operation: Operation, chip: Chip) -> dict[str, int | float]:
     first, end = step.groups
     each = group_result_words(operation, chip)
-    total = operation.y.pixel_words(chip.word_bytes)
+    total = operation.results.pixel_words(chip.word_bytes)
+    # In an image of its own, or in a staging copy of positions, results lie one behind the other.
+    steps = operation.landing.steps if operation.landing and not step.output.landing else (1, 1)
     last = min(each, total - (end - 1) * each)
     values: dict[str, int | float] = {
         "out_height": step.out.height,
         "out_width": step.out.width,
-        "out_address": _result_address(step.output, step, first * each),
-        "out_row_words": step.output.rectangle.width * step.output.pixel_words if step.out.height > 1 else 0,
-        "out_pixel_words": step.output.pixel_words if step.out.positions > 1 else 0,
+        "out_address": _result_address(step.output, step, operation.landing, first * each),
+        "out_row_words": steps[0] * step.output.rectangle.width * step.output.pixel_words
+        if step.out.height > 1
+        else 0,
+        "out_pixel_words": steps[1] * step.output.pixel_words if step.out.positions > 1 else 0,
         "tile": step.tile,
         "groups": end - first,
         "group_words": each,
@@ -193,7 +218,9 @@ def _post(step: Step, operation: Operation, chip: Chip) -> dict[str, int | float
     return values
 
 
-def _result_address(buffer: Buffer, step: Step, word: int) -> int:
+def _result_address(buffer: Buffer, step: Step, landing: Landing | None, word: int) -> int:
+    if landing is not None and buffer.landing is None:
+        return buffer.address_of(*landing.pixel(step.out.y, step.out.x)) + landing.word + word
     return buffer.address_of(step.out.y, step.out.x) + word - buffer.first_word
 
 

@@ -70,9 +70,9 @@ def image_of(tensor: Tensor) -> Image:
 def check_fields(operation: Operation, chip: Chip) -> None:
     """Raises Unsupported for what the fields of an instruction cannot hold however it is tiled."""
     sliding = operation.sliding
-    for axis, (size, places) in enumerate(
-        ((operation.x.height, operation.y.height), (operation.x.width, operation.y.width))
-    ):
+    results = operation.results
+    rows, columns = (results.width, results.height) if sliding.turned else (results.height, results.width)
+    for axis, (size, places) in enumerate(((operation.x.height, rows), (operation.x.width, columns))):
         span = (sliding.kernel[axis] - 1) * sliding.dilations[axis] + 1
         reach = (places - 1) * sliding.strides[axis] + span + operation.cut[axis] * sliding.dilations[axis]
         if max(size, reach, sliding.pads[axis]) > COORDINATES:
@@ -114,20 +114,21 @@ def fold(weights: NDArray[np.int8], bias: NDArray[np.int32], zero_point: int) ->
     return wrapped
 
 
-def _products(graph: Graph, node: Node) -> tuple[NDArray[np.int8], NDArray[np.int32], NDArray[np.float32]]:
-    """Weights, bias with the zero point folded in, and multipliers of a Conv or Gemm; [outputs, ...] each."""
+def product_constants(graph: Graph, node: Node) -> tuple[NDArray[np.int8], NDArray[np.int32], NDArray[np.float32]]:
+    """Weights, bias and multipliers of a Conv, ConvTranspose or Gemm; [outputs, ...] each."""
     x, y = _inputs(graph, node)
     weights = _constant(graph, node, 1)
     bias = _constant(graph, node, 2) if node.inputs[2] else np.zeros(weights.shape[0], np.int32)
     multiplier = product_multiplier(x, graph.tensors[node.inputs[1]], y)
     whole = np.broadcast_to(positive(multiplier, f"'{node.name}'"), (weights.shape[0],))
-    return weights, fold(weights, bias, x.zero_point), whole
+    return weights, bias, whole
 
 
 def _conv(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     x, y = _inputs(graph, node)
     source, target = image_of(x), image_of(y)
-    weights, bias, multiplier = _products(graph, node)
+    weights, bias, multiplier = product_constants(graph, node)
+    bias = fold(weights, bias, x.zero_point)
     group = node.attributes["group"]
     top, left = node.attributes["pads"][:2]
     sliding = Sliding(
@@ -163,7 +164,8 @@ def dense_weights(weights: NDArray[np.int8], group: int) -> NDArray[np.int8]:
 
 def _gemm(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     x, y = _inputs(graph, node)
-    weights, bias, multiplier = _products(graph, node)
+    weights, bias, multiplier = product_constants(graph, node)
+    bias = fold(weights, bias, x.zero_point)
     limits = node.attributes["minimum"], node.attributes["maximum"]
     source, target = image_of(x), image_of(y)
     if len(x.shape) == 4:
@@ -232,7 +234,7 @@ def depthwise_cut(sliding: Sliding, rows: int) -> tuple[int, int]:
     stride, dilation = sliding.strides[1], sliding.dilations[1]
     best: tuple[tuple[int, int, int], tuple[int, int]] | None = None
     for width in range(1, min(kernel_width, rows, COUNT) + 1):
-        fresh = stride // dilation if stride % dilation == 0 and stride // dilation < width else width
+        fresh = stride // dilation if stride and stride % dilation == 0 and stride // dilation < width else width
         for height in range(1, min(kernel_height, rows // width, COUNT) + 1):
             passes = -(-kernel_height // height) * -(-kernel_width // width)
             cost = (passes * height * fresh, passes, height)

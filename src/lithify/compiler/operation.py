@@ -14,12 +14,35 @@ Unit = Literal["conv", "depthwise", "stream"]
 
 @dataclass(frozen=True)
 class Sliding:
-    """A window of `kernel` taps; all pairs are (vertical, horizontal); pads: (top, left)."""
+    """A window of `kernel` taps; all pairs are (vertical, horizontal) in the input; pads: (top, left).
+
+    turned: the window moves down the input from result to result of a row, and to the right from row to row; all of it
+    lies on the image.
+    """
 
     kernel: tuple[int, int] = (1, 1)
     strides: tuple[int, int] = (1, 1)
     pads: tuple[int, int] = (0, 0)
     dilations: tuple[int, int] = (1, 1)
+    turned: bool = False
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where the results of an operation lie in its image, if not each at its own position.
+
+    first, steps: (vertical, horizontal); the result of position (y, x) is the pixel first + (y, x) * steps.
+    word: the first word of the pixels that is written. channels: channels that the operation makes.
+    """
+
+    first: tuple[int, int]
+    steps: tuple[int, int]
+    word: int
+    channels: int
+
+    def pixel(self, y: int, x: int) -> tuple[int, int]:
+        """The pixel of a position."""
+        return self.first[0] + y * self.steps[0], self.first[1] + x * self.steps[1]
 
 
 @dataclass(frozen=True)
@@ -60,7 +83,7 @@ class Parameters:
 class Operation:
     """One pass over the rectangle `region` of the image `y`.
 
-    unit: which instruction does it; cut: taps (height, width) that a depthwise pass takes at once, the whole kernel for
+    landing: where results lie in y; then `region` counts positions, not pixels. unit: which instruction does it; cut: taps (height, width) that a depthwise pass takes at once, the whole kernel for
     stream, (1, 1) for conv. parameters: None for stream. layer, operator, macs: as reports show the node. tensor: the
     tensor of the graph that the results belong to. table: int8 [256], what the results are looked up in, last of all.
     """
@@ -82,6 +105,15 @@ class Operation:
     macs: int
     tensor: str
     table: NDArray[np.int8] | None = None
+    landing: Landing | None = None
+
+    @property
+    def results(self) -> Image:
+        """The results as an image of their own: the region's rows and columns from 0 on, the channels it makes."""
+        if self.landing is None:
+            return self.y
+        height, width = self.region.y + self.region.height, self.region.x + self.region.width
+        return Image(self.y.name, height, width, self.landing.channels)
 
     @property
     def each_word_alone(self) -> bool:
@@ -97,6 +129,8 @@ class Operation:
     def slide(self) -> int:
         """Window columns that a position must read when its left neighbour's are still in the shift register."""
         stride, dilation = self.sliding.strides[1], self.sliding.dilations[1]
+        if self.sliding.turned or stride == 0:
+            return self.cut[1]
         if self.unit != "depthwise" or stride % dilation or stride // dilation >= self.cut[1]:
             return self.cut[1]
         return stride // dilation
@@ -114,8 +148,11 @@ class Operation:
 
         passes_y, passes_x: only what these passes read (first, end).
         """
-        y, height = self._span(0, out.y, out.height, self.x.height, passes_y or (0, self.passes[0]))
-        x, width = self._span(1, out.x, out.width, self.x.width, passes_x or (0, self.passes[1]))
+        down, right = (out.y, out.height), (out.x, out.width)
+        if self.sliding.turned:
+            down, right = right, down
+        y, height = self._span(0, *down, self.x.height, passes_y or (0, self.passes[0]))
+        x, width = self._span(1, *right, self.x.width, passes_x or (0, self.passes[1]))
         return Rectangle(y, x, height, width)
 
     def _span(self, axis: int, first: int, count: int, size: int, passes: tuple[int, int]) -> tuple[int, int]:

@@ -207,6 +207,7 @@ class _Planner:
                     (operation.y.height, operation.y.width, operation.y.channels),
                     operation.sliding,
                     operation.cut,
+                    operation.landing and (operation.landing.channels, operation.region),
                     tuple(
                         (numbers.setdefault(name, len(numbers)), name in stretch.resident, name in stretch.stored)
                         for name in names

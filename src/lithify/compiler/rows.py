@@ -25,6 +25,8 @@ def pack_rows(operation: Operation, tensor: Tensor, chip: Chip) -> tuple[Operati
     packed = -(-kernel_width * channels // chip.word_bytes)
     if (
         operation.unit != "conv"
+        or operation.landing is not None
+        or sliding.turned
         or operation.each_word_alone
         or sliding.dilations[1] != 1
         or channels >= chip.word_bytes

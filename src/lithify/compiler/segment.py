@@ -356,4 +356,7 @@ def result_of(step: Step, operation: Operation, chip: Chip) -> tuple[int, int, i
     """(y, x, channel) of the first element that a step writes; None if it keeps its sums."""
     if step.keep:
         return None
-    return step.out.y, step.out.x, result_channel(step, operation, chip)
+    channel = result_channel(step, operation, chip)
+    if operation.landing is None:
+        return step.out.y, step.out.x, channel
+    return *operation.landing.pixel(step.out.y, step.out.x), channel + operation.landing.word * chip.word_bytes

@@ -11,7 +11,7 @@ from lithify.compiler.bands import Bands, row_words
 from lithify.compiler.blocks import Blocks, tiles
 from lithify.compiler.cost import best_tile
 from lithify.compiler.image import Image, Rectangle
-from lithify.compiler.operation import Operation
+from lithify.compiler.operation import Landing, Operation
 from lithify.compiler.plan import Plan, Single
 from lithify.compiler.weights import Part, chunk_words, group_result_words, groups, whole_part
 
@@ -39,7 +39,8 @@ class Buffer:
     """A rectangle of an image in the scratchpad, packed: rows of `rectangle.width` pixels of `pixel_words` words.
 
     first_word: the first word of each pixel that it holds (it may hold a slice of the channels). address: in words.
-    ring: where its rows, which are whole ones, lie; then `address` is 0.
+    ring: where its rows, which are whole ones, lie; then `address` is 0. landing: if `rectangle` counts positions, where
+    in the image their pixels, and the first of their words, lie.
     """
 
     image: str
@@ -48,6 +49,7 @@ class Buffer:
     pixel_words: int
     address: int
     ring: RowRing | None = None
+    landing: Landing | None = None
 
     @property
     def words(self) -> int:
@@ -136,15 +138,24 @@ def make_steps(
     steps: list[Step] = []
     for phase in plan.phases:
         if isinstance(phase, Single):
-            steps += _single_steps(phase, operations[phase.operation], plan, images, sinks, chip)
+            operation = operations[phase.operation]
+            last = max(i for i, other in enumerate(operations) if other.y.name == operation.y.name)
+            steps += _single_steps(phase, operation, last, plan, images, sinks, chip)
         else:
             steps += _band_steps(phase, operations, plan, images, chip)
     return tuple(steps)
 
 
 def _single_steps(
-    phase: Single, operation: Operation, plan: Plan, images: Mapping[str, Image], sinks: frozenset[str], chip: Chip
+    phase: Single,
+    operation: Operation,
+    last: int,
+    plan: Plan,
+    images: Mapping[str, Image],
+    sinks: frozenset[str],
+    chip: Chip,
 ) -> list[Step]:
+    """last: the last operation that makes a part of the same image."""
     homes = {
         name: Buffer(
             name,
@@ -157,7 +168,10 @@ def _single_steps(
         if name in plan.homes
     }
     made = list(_operation_steps(phase.operation, operation, phase.blocks, homes, chip))
-    if operation.y.name in sinks and operation.y.name in homes:
+    if operation.y.name in sinks and operation.y.name in homes and operation.landing is not None:
+        if phase.operation == last:
+            made[-1] = replace(made[-1], stores=(*made[-1].stores, homes[operation.y.name]))
+    elif operation.y.name in sinks and operation.y.name in homes:
         # The region, not the whole image: other operations make the rest of it.
         home, region = homes[operation.y.name], operation.region
         rows = region.pieces(1, region.width) if region.width < home.rectangle.width else (region,)
@@ -279,9 +293,10 @@ class _Staging:
         if image in self.homes:
             return self.homes[image]
         each = group_result_words(self.operation, self.chip)
-        end = min(slice_[1] * each, self.operation.y.pixel_words(self.chip.word_bytes))
+        end = min(slice_[1] * each, self.operation.results.pixel_words(self.chip.word_bytes))
         first = slice_[0] * each
-        return Buffer(image, piece, first, end - first, slots[self.visit % len(slots)] * self.chip.bank_words)
+        address = slots[self.visit % len(slots)] * self.chip.bank_words
+        return Buffer(image, piece, first, end - first, address, landing=self.operation.landing)
 
 
 def _visit(

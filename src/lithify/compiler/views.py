@@ -22,6 +22,8 @@ def strided_views(operations: Sequence[Operation], chip: Chip) -> tuple[tuple[Op
         words = x.height * x.width * x.pixel_words(chip.word_bytes)
         if (
             x.name in made
+            and operation.landing is None
+            and not sliding.turned
             and sliding.kernel == (1, 1)
             and sliding.pads == (0, 0)
             and max(sliding.strides) > 1

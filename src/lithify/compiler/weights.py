@@ -51,7 +51,7 @@ def group_channels(operation: Operation, chip: Chip) -> int:
 
 def groups(operation: Operation, chip: Chip) -> int:
     """Groups of output channels."""
-    return -(-operation.y.channels // group_channels(operation, chip))
+    return -(-operation.results.channels // group_channels(operation, chip))
 
 
 def weight_words(operation: Operation, chip: Chip, part: Part, last: bool) -> int:
@@ -74,12 +74,13 @@ def chunk_words(operation: Operation, chip: Chip, part: Part, count: int, last: 
 def pack_parameters(operation: Operation, chip: Chip) -> NDArray[np.uint8]:
     """Bias and multiplier of every group: [groups, words, word_bytes]."""
     assert operation.parameters is not None
-    count, channels = groups(operation, chip), group_channels(operation, chip)
-    bias = np.zeros(count * channels, "<i4")
+    count = groups(operation, chip)
+    bias = np.zeros(count * group_channels(operation, chip), "<i4")
     # Channels that do not exist get a multiplier too, so that every multiplier the lanes see is a normal number.
-    multiplier = np.ones(count * channels, "<f4")
-    bias[: operation.y.channels] = operation.parameters.bias
-    multiplier[: operation.y.channels] = operation.parameters.multiplier
+    multiplier = np.ones(bias.size, "<f4")
+    channels = operation.results.channels
+    bias[:channels] = operation.parameters.bias
+    multiplier[:channels] = operation.parameters.multiplier
     word = chip.word_bytes
     both = np.stack([bias.view(np.uint8).reshape(-1, 4 * word), multiplier.view(np.uint8).reshape(-1, 4 * word)], 1)
     return both.reshape(count, -1, word)

@@ -114,6 +114,7 @@ class Result:
 
     instruction: index in the whole program's instruction list, which counts every instruction, each END included
     (`isa/sequence.py`). Height, width and channels follow from the instruction. layer: whose result it is.
+    step_y, step_x: from one of its rows and columns to the next in the tensor.
     """
 
     instruction: int
@@ -122,6 +123,8 @@ class Result:
     y: int
     x: int
     channel: int
+    step_y: int = 1
+    step_x: int = 1
 
 
 @dataclass(frozen=True)

@@ -18,20 +18,21 @@ _MACS_TO_MEASURE = 4_000_000_000
 """Work of the pass that measures batch statistics: as many samples as it allows, between 2 and 64."""
 
 
-def build(name: str, seed: int = 0) -> ir.Model:
+def build(name: str, seed: int = 0, shape: tuple[int, ...] | None = None) -> ir.Model:
     """The network `name` of the table: float32, batch 1, every shape fixed, weights drawn with `seed`.
 
     Its batch normalisations hold the statistics of sample data, so that activations keep their size through the depth
-    and can be quantised. Equal seeds give equal bits on the same processor and ONNX Runtime.
+    and can be quantised. shape: of the input instead of the table's, where the layers allow it. Equal seeds give equal bits on the same processor and ONNX Runtime.
     Raises LithifyError for a name that is not in the table.
     """
     row = NETWORKS.get(name)
     if row is None:
         raise unknown(name)
-    builder = Builder(name, row.input_shape, seed)
+    input_shape = shape or row.input_shape
+    builder = Builder(name, input_shape, seed)
     model = builder.model(row.layers(builder))
     count = min(64, max(2, _MACS_TO_MEASURE // row.macs))
-    statistics.measure(model, sample(row.input_shape, count, seed))
+    statistics.measure(model, sample(input_shape, count, seed))
     return model
 
 

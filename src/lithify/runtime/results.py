@@ -69,7 +69,11 @@ def scatter(program: Program, segment: ChipSegment, stream: ResultStream) -> dic
         data, covered = images[name]
         block = _block(writer.instruction, stream.words[writer.start : writer.start + writer.count])
         result = writer.result
-        target = (slice(result.y, None), slice(result.x, None), slice(result.channel, None))
+        target = (
+            slice(result.y, None, result.step_y),
+            slice(result.x, None, result.step_x),
+            slice(result.channel, None),
+        )
         # Channels beyond the tensor's fill its last word.
         height, width, channels = (min(a, b) for a, b in zip(data[target].shape, block.shape, strict=True))
         data[target][:height, :width, :channels] = block[:height, :width, :channels]
@@ -100,7 +104,7 @@ def _element(program: Program, writer: _Writer, word: int, byte: int) -> Element
     place, j = divmod(word - group * places * words, in_group)
     channel = writer.result.channel + (group * words + j) * word_bytes + byte
     y, x = divmod(place, value("out_width"))
-    y, x = y + writer.result.y, x + writer.result.x
+    y, x = y * writer.result.step_y + writer.result.y, x * writer.result.step_x + writer.result.x
     shape = program.tensors[writer.result.tensor].shape
     height, width, channels = image_shape(shape)
     index: tuple[int, ...] | None = None

@@ -75,8 +75,12 @@ def writer_of(program: Program, tensor: str, index: tuple[int, ...]) -> tuple[st
             instruction.integer("out_width"),
             words * program.chip.word_bytes,
         )
-        start = (result.y, result.x, result.channel)
-        if all(low <= at < low + extent for low, at, extent in zip(start, place, size, strict=True)):
+        from_start = (place[0] - result.y, place[1] - result.x, place[2] - result.channel)
+        steps = (result.step_y, result.step_x, 1)
+        if all(
+            0 <= at < extent * step and at % step == 0
+            for at, extent, step in zip(from_start, size, steps, strict=True)
+        ):
             return result.layer, instruction_text(program, result.instruction)
     return "", ""
 

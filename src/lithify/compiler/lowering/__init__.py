@@ -6,10 +6,13 @@ from types import MappingProxyType
 from lithify.chip import Chip
 from lithify.compiler.lower import Unsupported, check_fields, lower
 from lithify.compiler.lowering.concat import lower_concat
+from lithify.compiler.lowering.moved import lower_moved
 from lithify.compiler.lowering.movement import lower_pad, lower_slice, lower_space_to_depth, lower_split
 from lithify.compiler.lowering.pairs import lower_add, lower_mul, lower_sub
 from lithify.compiler.lowering.reductions import lower_reduction
+from lithify.compiler.lowering.resize import lower_resize_linear
 from lithify.compiler.lowering.table import lower_lookup
+from lithify.compiler.lowering.transposed import lower_conv_transpose
 from lithify.compiler.operation import Operation
 from lithify.errors import LithifyError
 from lithify.reference.graph import Graph, Node
@@ -29,6 +32,12 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Split": lower_split,
         "Pad": lower_pad,
         "SpaceToDepth": lower_space_to_depth,
+        "ConvTranspose": lower_conv_transpose,
+        "ResizeLinear": lower_resize_linear,
+        "Expand": lower_moved,
+        "Tile": lower_moved,
+        "DepthToSpace": lower_moved,
+        "ResizeNearest": lower_moved,
         "ReduceMean": lower_reduction,
         "ReduceSum": lower_reduction,
         "ReduceMax": lower_reduction,
@@ -37,7 +46,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 
 
 def lower_node(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
-    """The operations of a node that is no conversion and no Host; raises Unsupported."""
+    """The operations of a node that is no conversion, no Transpose and no Host; raises Unsupported."""
     if node.operator not in RULES:
         return lower(graph, node, chip)
     try:

@@ -7,6 +7,7 @@ import numpy as np
 from lithify.chip import Chip
 from lithify.compiler.lower import Unsupported, image_of
 from lithify.compiler.lowering.identity import gathered
+from lithify.compiler.lowering.moved import lower_moved
 from lithify.compiler.operation import Operation, Sliding
 from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.pieces import ranges
@@ -24,9 +25,12 @@ def axes_of(tensor: Tensor) -> dict[int, str]:
 
 
 def lower_slice(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
-    """Any channels in any order; rows and columns forwards."""
+    """Any channels in any order, and rows and columns forwards, are one product."""
     x = graph.tensors[node.inputs[0]]
-    return (_taken(graph, node, chip, x, ranges(node, x.shape), node.outputs[0]),)
+    taken = ranges(node, x.shape)
+    if len(x.shape) not in AXES or any(len(part) > 1 and part.step < 0 for part in _pixels(x, taken)):
+        return lower_moved(graph, node, chip)
+    return (_taken(graph, node, chip, x, taken, node.outputs[0]),)
 
 
 def lower_split(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
@@ -40,13 +44,16 @@ def lower_split(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     return tuple(operations)
 
 
+def _pixels(x: Tensor, taken: Sequence[range]) -> list[range]:
+    """What is taken of rows and columns."""
+    return [taken[axis] for axis, what in axes_of(x).items() if what != "channels"]
+
+
 def _taken(graph: Graph, node: Node, chip: Chip, x: Tensor, taken: Sequence[range], output: str) -> Operation:
     of = {what: taken[axis] for axis, what in axes_of(x).items()}
     strides, starts = [], []
     for what in ("height", "width"):
         part = of.get(what, range(1))
-        if len(part) > 1 and part.step < 0:
-            raise Unsupported("it reverses rows or columns, and the chip walks forwards")
         strides.append(part.step if len(part) > 1 else 1)
         starts.append(-part[0])
     sliding = Sliding((1, 1), (strides[0], strides[1]), (starts[0], starts[1]))
@@ -55,10 +62,10 @@ def _taken(graph: Graph, node: Node, chip: Chip, x: Tensor, taken: Sequence[rang
 
 
 def lower_pad(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
-    """Coordinates outside read as the value; a channel outside is a bias."""
+    """A constant: coordinates outside read as it, and a channel outside is a bias. Else values of the image move."""
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     if node.attributes["mode"] != "constant":
-        raise Unsupported(f"its mode is '{node.attributes['mode']}', and the chip pads with a constant")
+        return lower_moved(graph, node, chip)
     value = x.zero_point + node.attributes["value"]
     if not -128 <= value <= 127:
         raise Unsupported(f"it pads with {value}, which is no int8")

@@ -1,0 +1,114 @@
+"""Chains of Reshape and Transpose, as they shuffle channels or turn images into matrices: one movement, or none.
+
+A shape on the way need be no image. A product behind a chain takes its weights in the order of what the chain reads, so
+that nothing moves at all.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from lithify.chip import Chip
+from lithify.compiler.image import image_shape
+from lithify.compiler.lower import Unsupported, check_fields, flattened_gemm, image_of
+from lithify.compiler.lowering.moved import chain_places, lower_chain
+from lithify.compiler.operation import Operation
+from lithify.reference.graph import Graph, Node
+
+MOVERS = ("Reshape", "Transpose")
+
+Chain = tuple[Node, ...]
+
+
+def join_chains(
+    graph: Graph, chip: Chip, lowered: dict[str, tuple[Operation, ...]], reasons: dict[str, str]
+) -> tuple[list[str], set[str]]:
+    """Lowers every chain that holds a Transpose under the name of its last node, or joins it to the product behind it.
+
+    reasons: gets why a Transpose cannot be lowered. Returns tensors within chains, which no memory holds, and nodes whose work others do.
+    """
+    readers: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        for name in node.inputs:
+            readers.setdefault(name, []).append(node)
+    fused: list[str] = []
+    absorbed: set[str] = set()
+    for node in graph.nodes:
+        if node.operator != "Transpose" or node.name in absorbed:
+            continue
+        chain, place = _around(graph, node, readers)
+        for part in _parts(chain, place):
+            product = _product(graph, part, readers, lowered)
+            try:
+                if product is not None:
+                    lowered[product.name] = (_permuted(graph, part, lowered[product.name][0]),)
+                    inner = part
+                else:
+                    operations = lower_chain(graph, part, chip)
+                    for operation in operations:
+                        check_fields(operation, chip)
+                    inner = part[:-1]
+            except Unsupported as unsupported:
+                reasons[node.name] = str(unsupported)
+                continue
+            for other in part:
+                reasons.pop(other.name, None)
+            if product is None:
+                lowered[part[-1].name] = operations
+            absorbed.update(other.name for other in inner)
+            fused += [other.outputs[0] for other in inner]
+            break
+    return fused, absorbed
+
+
+def _around(graph: Graph, node: Node, readers: dict[str, list[Node]]) -> tuple[Chain, int]:
+    """The longest chain around a node, and the node's place in it: nothing else reads what lies within."""
+    makers = {other.outputs[0]: other for other in graph.nodes if other.operator in MOVERS}
+    chain, place = [node], 0
+    while (before := makers.get(chain[0].inputs[0])) and _only(graph, before.outputs[0], readers):
+        chain.insert(0, before)
+        place += 1
+    while _only(graph, chain[-1].outputs[0], readers):
+        (behind,) = readers[chain[-1].outputs[0]]
+        if behind.operator not in MOVERS:
+            break
+        chain.append(behind)
+    return tuple(chain), place
+
+
+def _only(graph: Graph, name: str, readers: dict[str, list[Node]]) -> bool:
+    return len(readers.get(name, [])) == 1 and name not in graph.outputs
+
+
+def _parts(chain: Chain, place: int) -> Iterator[Chain]:
+    """The chain and its parts that hold the node at `place`, long ones first."""
+    for length in range(len(chain), 0, -1):
+        for first in range(max(0, place - length + 1), min(place, len(chain) - length) + 1):
+            yield chain[first : first + length]
+
+
+def _product(
+    graph: Graph, chain: Chain, readers: dict[str, list[Node]], lowered: dict[str, tuple[Operation, ...]]
+) -> Node | None:
+    """The Gemm over one row that alone reads what the chain makes."""
+    name = chain[-1].outputs[0]
+    if not _only(graph, name, readers) or image_shape(graph.tensors[name].shape) is None:
+        return None
+    (reader,) = readers[name]
+    image = image_of(graph.tensors[name])
+    fits = reader.operator == "Gemm" and reader.name in lowered and (image.height, image.width) == (1, 1)
+    return reader if fits and reader.inputs[0] == name else None
+
+
+def _permuted(graph: Graph, chain: Chain, gemm: Operation) -> Operation:
+    """The product over the whole image that the chain reads, its weights in the order of that."""
+    source = image_of(graph.tensors[chain[0].inputs[0]])
+    assert gemm.parameters is not None
+    weights = gemm.parameters.weights.reshape(gemm.y.channels, -1)
+    ordered = np.zeros_like(weights)
+    # Where the product's value k lies in the source, row-major in rows, columns, channels.
+    ordered[:, chain_places(graph, chain).reshape(-1)] = weights
+    planes = ordered.reshape(-1, source.height, source.width, source.channels).transpose(0, 3, 1, 2)
+    parameters = replace(gemm.parameters, weights=np.ascontiguousarray(planes))
+    return flattened_gemm(replace(gemm, parameters=parameters), source)
