@@ -150,8 +150,8 @@ def _grow(drawing: Drawing) -> None:
             drawing.add("Pad", (name,), True, pads=pads, value=int(random.integers(-128, 128)) - int(x.zero_point))
         case 17:
             axes = ((2, 3), (2,), (3,), (1,), (1, 2, 3))[int(random.integers(0, 5))]
-            operator = str(random.choice(["ReduceMean", "ReduceSum", "ReduceMax"]))
-            drawing.add(operator, (name,), operator == "ReduceMax", axes=axes)
+            operator = str(random.choice(["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"]))
+            drawing.add(operator, (name,), operator in ("ReduceMax", "ReduceMin"), axes=axes)
         case 19:
             if max(height, width) <= 24:
                 factor = int(random.integers(2, 4))

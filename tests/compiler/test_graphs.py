@@ -21,7 +21,7 @@ def check_graphs(seed: int, first: int, end: int) -> None:
 
 @pytest.mark.parametrize("part", range(2))
 def test_random_graphs_equal_the_reference(part: int) -> None:
-    check_graphs(3, part * 25, (part + 1) * 25)
+    check_graphs(3, part * 16, (part + 1) * 16)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,11 @@ def test_split_is_a_slice_for_each_output(chip: str, sizes: tuple[int, ...]) -> 
         ("Pad", {"pads": (0, -2, -1, 3, 0, 5, 2, -2), "value": 0}),
         ("SpaceToDepth", {"blocksize": 2}),
         ("ReduceMax", {"axes": (2, 3), "keepdims": 0}),
+        ("ReduceMax", {"axes": (1,)}),
+        ("ReduceMax", {"axes": (1, 3)}),
+        ("ReduceMin", {"axes": (2, 3)}),
+        ("ReduceMin", {"axes": (1, 2, 3)}),
+        ("ReduceMin", {"axes": (3,)}),
         ("Slice", {"starts": (-1, -1), "ends": (-99, -99), "axes": (2, 3), "steps": (-1, -3)}),
         ("Pad", {"pads": (0, 0, 1, 2, 0, 0, 3, 1), "mode": "edge"}),
         ("Pad", {"pads": (0, 0, 1, 2, 0, 0, 3, 1), "mode": "wrap"}),
@@ -67,9 +72,10 @@ def test_movement_runs_on_the_chip(chip: str, operator: str, attributes: dict) -
 @pytest.mark.parametrize(
     ("operator", "attributes", "reason"),
     [
-        ("ReduceMax", {"axes": (1,)}, "it takes the largest of the channels, and the chip compares pixels"),
+        ("Tile", {"repeats": (2, 1, 1, 1)}, "'t1' of shape (2, 12, 6, 8) is 2 images, and the chip takes one"),
+        ("ReduceMax", {"axes": (0,)}, "it reduces several images to one, and the chip takes one"),
     ],
-)  # fmt: skip
+)
 def test_what_the_chip_cannot_move_runs_on_the_host_by_name(operator: str, attributes: dict, reason: str) -> None:
     assert list(compiled(3, "tiny", (1, 12, 6, 8), operator, **attributes).reasons.values()) == [reason]
 

@@ -191,14 +191,8 @@ def _inputs(operation: Operation, blocks: Blocks) -> tuple[int, int]:
     if blocks.split_inputs:
         assert blocks.weights is not None
         parts = blocks.weights.parts
-        tallest = max(
-            operation.input_lengths(0, *down, passes)[1]
-            for passes in {part.y for part in parts}
-        )
-        widest = max(
-            operation.input_lengths(1, *right, passes)[1]
-            for passes in {part.x for part in parts}
-        )
+        tallest = max(operation.input_lengths(0, *down, passes)[1] for passes in {part.y for part in parts})
+        widest = max(operation.input_lengths(1, *right, passes)[1] for passes in {part.x for part in parts})
     return height * width, tallest * widest
 
 

@@ -177,9 +177,7 @@ def _post(step: Step, operation: Operation, chip: Chip) -> dict[str, int | float
         "out_height": step.out.height,
         "out_width": step.out.width,
         "out_address": _result_address(step.output, step, operation.landing, first * each),
-        "out_row_words": steps[0] * step.output.rectangle.width * step.output.pixel_words
-        if step.out.height > 1
-        else 0,
+        "out_row_words": steps[0] * step.output.rectangle.width * step.output.pixel_words if step.out.height > 1 else 0,
         "out_pixel_words": steps[1] * step.output.pixel_words if step.out.positions > 1 else 0,
         "tile": step.tile,
         "groups": end - first,

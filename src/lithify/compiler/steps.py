@@ -39,8 +39,8 @@ class Buffer:
     """A rectangle of an image in the scratchpad, packed: rows of `rectangle.width` pixels of `pixel_words` words.
 
     first_word: the first word of each pixel that it holds (it may hold a slice of the channels). address: in words.
-    ring: where its rows, which are whole ones, lie; then `address` is 0. landing: if `rectangle` counts positions, where
-    in the image their pixels, and the first of their words, lie.
+    ring: where its rows, which are whole ones, lie; then `address` is 0. landing: if `rectangle` counts positions,
+    where in the image their pixels, and the first of their words, lie.
     """
 
     image: str

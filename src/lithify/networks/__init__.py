@@ -22,7 +22,8 @@ def build(name: str, seed: int = 0, shape: tuple[int, ...] | None = None) -> ir.
     """The network `name` of the table: float32, batch 1, every shape fixed, weights drawn with `seed`.
 
     Its batch normalisations hold the statistics of sample data, so that activations keep their size through the depth
-    and can be quantised. shape: of the input instead of the table's, where the layers allow it. Equal seeds give equal bits on the same processor and ONNX Runtime.
+    and can be quantised. Equal seeds give equal bits on the same processor and ONNX Runtime.
+    shape: of the input instead of the table's, where the layers allow it.
     Raises LithifyError for a name that is not in the table.
     """
     row = NETWORKS.get(name)

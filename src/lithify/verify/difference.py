@@ -78,8 +78,7 @@ def writer_of(program: Program, tensor: str, index: tuple[int, ...]) -> tuple[st
         from_start = (place[0] - result.y, place[1] - result.x, place[2] - result.channel)
         steps = (result.step_y, result.step_x, 1)
         if all(
-            0 <= at < extent * step and at % step == 0
-            for at, extent, step in zip(from_start, size, steps, strict=True)
+            0 <= at < extent * step and at % step == 0 for at, extent, step in zip(from_start, size, steps, strict=True)
         ):
             return result.layer, instruction_text(program, result.instruction)
     return "", ""

@@ -41,6 +41,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "ReduceMean": lower_reduction,
         "ReduceSum": lower_reduction,
         "ReduceMax": lower_reduction,
+        "ReduceMin": lower_reduction,
     }
 )
 

@@ -48,5 +48,5 @@ def _as_tensor(places: NDArray[np.int64], tensor: Tensor, image: Image) -> NDArr
 def _as_image(places: NDArray[np.int64], image: Image) -> NDArray[np.int64]:
     """[height, width, channels] of numbers in a tensor's shape."""
     if places.ndim == 4:
-        return places[0].transpose(1, 2, 0)
+        places = places[0].transpose(1, 2, 0)
     return places.reshape(image.height, image.width, image.channels)

@@ -1,6 +1,6 @@
 """Progressions: the places of one dimension as few arithmetic progressions, each of which one operation can walk."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 FARTHEST = 64
@@ -11,7 +11,7 @@ FARTHEST = 64
 class Progression:
     """Places first, first + step ..., `count` of them; the i-th is made from input index source + i * stride on.
 
-    kind: what all of them have in common.
+    kind: what all of them have in common, numbers for whoever made them.
     """
 
     first: int
@@ -19,10 +19,10 @@ class Progression:
     count: int
     source: int
     stride: int
-    kind: Hashable
+    kind: tuple[int, ...]
 
 
-Places = Mapping[int, tuple[int, Hashable]]
+Places = Mapping[int, tuple[int, tuple[int, ...]]]
 """For each place the first input index that it is made from, and its kind."""
 
 

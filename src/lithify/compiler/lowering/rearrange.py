@@ -107,12 +107,11 @@ def _grids(made: _Class) -> Iterator[_Grid]:
     for y in np.unique(made.y):
         row = made.y == y
         places, from_y, from_x = (values[row].tolist() for values in (made.x, made.from_y, made.from_x))
-        straight = progressions({x: (b, a) for x, a, b in zip(places, from_y, from_x, strict=True)})
-        turned_row = progressions({x: (a, b) for x, a, b in zip(places, from_y, from_x, strict=True)})
+        straight = progressions({x: (b, (a,)) for x, a, b in zip(places, from_y, from_x, strict=True)})
+        turned_row = progressions({x: (a, (b,)) for x, a, b in zip(places, from_y, from_x, strict=True)})
         turned = len(turned_row) < len(straight)
         for columns in turned_row if turned else straight:
-            assert isinstance(columns.kind, int)
-            yield _Grid(Progression(int(y), 1, 1, columns.kind, 1, 0), columns, turned)
+            yield _Grid(Progression(int(y), 1, 1, columns.kind[0], 1, ()), columns, turned)
 
 
 def _axes(made: _Class, turned: bool) -> tuple[Places, Places] | None:
@@ -127,14 +126,12 @@ def _axes(made: _Class, turned: bool) -> tuple[Places, Places] | None:
     if (down != down[:, :1]).any() or (right != right[:1]).any():
         return None
     return (
-        {place: (source, 0) for place, source in zip(rows.tolist(), down[:, 0].tolist(), strict=True)},
-        {place: (source, 0) for place, source in zip(columns.tolist(), right[0].tolist(), strict=True)},
+        {place: (source, ()) for place, source in zip(rows.tolist(), down[:, 0].tolist(), strict=True)},
+        {place: (source, ()) for place, source in zip(columns.tolist(), right[0].tolist(), strict=True)},
     )
 
 
-def _moved(
-    node: Node, chip: Chip, source: Image, target: Image, made: _Class, grid: _Grid
-) -> Operation:
+def _moved(node: Node, chip: Chip, source: Image, target: Image, made: _Class, grid: _Grid) -> Operation:
     """One grid of a class."""
     rows, columns = grid.rows, grid.columns
     first, second = (columns, rows) if grid.turned else (rows, columns)
@@ -168,13 +165,13 @@ def _rows_first(
     between = Image(f"{target.name} (rows of {node.name})", target.height, source.width, source.channels)
     every = np.arange(between.width)
     same = np.arange(source.channels)
-    whole = Progression(0, 1, between.width, 0, 1, 0)
+    whole = Progression(0, 1, between.width, 0, 1, ())
     down = _Class(every, every, every, every, (1, 1), same)
     operations = [
         replace(_moved(node, chip, source, between, down, _Grid(piece, whole, False)), tensor=target.name)
         for piece in rows
     ]
-    all_rows = Progression(0, 1, target.height, 0, 1, 0)
+    all_rows = Progression(0, 1, target.height, 0, 1, ())
     operations += [_moved(node, chip, between, target, made, _Grid(all_rows, piece, False)) for piece in columns]
     if len(operations) > MOST_GRIDS:
         raise Unsupported("it scatters its values, and the chip moves them in regular steps")

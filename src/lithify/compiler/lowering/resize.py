@@ -59,7 +59,7 @@ def lower_resize_linear(graph: Graph, node: Node, chip: Chip) -> tuple[Operation
 
 def _axis(first: tuple[int, ...], weights: tuple[int, ...], steps: int, size: int) -> tuple[Progression, ...]:
     """The places of one dimension by the weights of their one or two neighbours."""
-    places = {}
+    places: dict[int, tuple[int, tuple[int, ...]]] = {}
     for place, (index, weight) in enumerate(zip(first, weights, strict=True)):
         if weight == 0 or index == size - 1:
             places[place] = index, (steps,)

@@ -76,6 +76,6 @@ def _phases(size: int, kernel: int, stride: int, dilation: int, pad: int) -> lis
         taps = [tap for tap in range(kernel) if (first + pad - tap * dilation) % stride == 0]
         sources = [(first + pad - tap * dilation) // stride for tap in taps]
         count = len(range(first, size, stride))
-        places = Progression(first, stride if count > 1 else 1, count, sources[-1] if taps else 0, 1, 0)
+        places = Progression(first, stride if count > 1 else 1, count, sources[-1] if taps else 0, 1, ())
         found.append(_Phase(places, tuple(taps[::-1]), dilation // math.gcd(stride, dilation)))
     return found
