@@ -26,7 +26,8 @@ def join_chains(
 ) -> tuple[list[str], set[str]]:
     """Lowers every chain that holds a Transpose under the name of its last node, or joins it to the product behind it.
 
-    reasons: gets why a Transpose cannot be lowered. Returns tensors within chains, which no memory holds, and nodes whose work others do.
+    reasons: gets why a Transpose cannot be lowered. Returns tensors within chains, which no memory holds, and nodes
+    whose work others do.
     """
     readers: dict[str, list[Node]] = {}
     for node in graph.nodes:
