@@ -1,8 +1,9 @@
 """The drawings of the page, as SVG."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
-from math import ceil, floor, log10, sqrt
+from math import ceil, floor, hypot, log, log10, sqrt
 
 from lithify.profile.inference import LayerProfile, Profile
 from lithify.sim.cost import ARRAY, DRAIN, POST, RESULTS, TRANSFERS, WEIGHTS
@@ -17,67 +18,138 @@ COLOURS = {
 }
 """Of what a cycle is spent on: the palette of Okabe and Ito, which the colour-blind can tell apart."""
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 960, 72, 24, 24, 48
+TEXT_ON = {value: "light" for value in COLOURS.values()}
+"""By colour: whether light or dark text can be read on it."""
+
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 960, 72, 36, 24, 48
 IDLE_COLOUR = "#8fbfdf"
 """Of cycles in which the array is fed, but multipliers have no product to make."""
 
-LABELLED = 0.03
-"""A layer of at least this share of the cycles has its number in the roofline plot."""
+TEXT_ON |= dict.fromkeys((COLOURS[WEIGHTS], COLOURS[RESULTS], COLOURS[DRAIN], IDLE_COLOUR), "dark")
+
+NAMED, WORTH_NAMING = 8, 0.005
+"""Layers that have their names in the roofline plot, if there is room: those that lose most cycles, and at least this
+share of all.
+"""
+
+NAME_LENGTH = 28
+LETTER, LINE = 6.6, 14.0
+"""Width of a letter and height of a line of the names, about."""
 
 
 def roofline_plot(profile: Profile) -> str:
     """Multiply-accumulates a cycle over multiply-accumulates for each byte from DRAM, both logarithmic: a circle for
     each layer, as large as its cycles, and the two roofs.
     """
-    height = 400
+    height = 420
     chip = profile.simulation.chip
     rows = [(number, layer) for number, layer in enumerate(profile.layers, 1) if layer.cost.macs and layer.cost.cycles]
     ridge = chip.multipliers / chip.dram_bytes_per_cycle
     points = [(number, layer, *_point(layer)) for number, layer in rows]
-    found = [x for *_, x, _ in points if x is not None]
-    low, high = _decades([*found, ridge], chip.dram_bytes_per_cycle / chip.multipliers)
-    bottom, top = _decades([y for *_, y in points] + [chip.multipliers], chip.multipliers)
+    low, high = _limits([*(x for *_, x, _ in points if x is not None), ridge])
+    bottom, top = _limits([*(y for *_, y in points), chip.multipliers])
 
     def x_of(value: float) -> float:
-        return LEFT + (log10(value) - low) / (high - low) * (WIDTH - LEFT - RIGHT)
+        return LEFT + log(value / low) / log(high / low) * (WIDTH - LEFT - RIGHT)
 
     def y_of(value: float) -> float:
-        return height - BOTTOM - (log10(value) - bottom) / (top - bottom) * (height - BOTTOM - TOP)
+        return height - BOTTOM - log(value / bottom) / log(top / bottom) * (height - BOTTOM - TOP)
+
+    circles = []
+    for number, layer, intensity, rate in sorted(points, key=lambda row: -row[1].cost.cycles):
+        place = WIDTH - RIGHT - 12 if intensity is None else x_of(intensity)
+        radius = 4 + 26 * sqrt(layer.cost.cycles / max(profile.cycles, 1))
+        circles.append(_Circle(number, layer, place, y_of(rate), radius, rate))
 
     def parts() -> Iterator[str]:
-        for power in range(low, high + 1):
-            x = x_of(10.0**power)
-            yield _line(x, TOP, x, height - BOTTOM, "grid")
-            yield _text(x, height - BOTTOM + 18, _power(power), "middle")
-        for power in range(bottom, top + 1):
-            y = y_of(10.0**power)
-            yield _line(LEFT, y, WIDTH - RIGHT, y, "grid")
-            yield _text(LEFT - 8, y + 4, _power(power), "end")
+        for value in _ticks(low, high):
+            yield _line(x_of(value), TOP, x_of(value), height - BOTTOM, "grid")
+            yield _text(x_of(value), height - BOTTOM + 18, f"{value:,g}", "middle")
+        for value in _ticks(bottom, top):
+            yield _line(LEFT, y_of(value), WIDTH - RIGHT, y_of(value), "grid")
+            yield _text(LEFT - 8, y_of(value) + 4, f"{value:,g}", "end")
         yield _text(
             (LEFT + WIDTH - RIGHT) / 2, height - 8, "multiply-accumulates for each byte moved from or to DRAM", "middle"
         )
         turned = f"translate(16 {(TOP + height - BOTTOM) / 2:.0f}) rotate(-90)"
         yield f'<text transform="{turned}" text-anchor="middle">multiply-accumulates a cycle</text>'
-        foot = max(10.0**low, 10.0**bottom / chip.dram_bytes_per_cycle)
-        corner = f"{x_of(ridge):.1f},{y_of(chip.multipliers):.1f}"
-        start = f"{x_of(foot):.1f},{y_of(foot * chip.dram_bytes_per_cycle):.1f}"
-        yield f'<polyline class="roof" points="{start} {corner} {WIDTH - RIGHT},{y_of(chip.multipliers):.1f}"/>'
-        yield _text(WIDTH - RIGHT - 4, y_of(chip.multipliers) - 8, f"the array: {chip.multipliers} a cycle", "end")
+        foot = max(low, bottom / chip.dram_bytes_per_cycle)
+        roof, start = y_of(chip.multipliers), f"{x_of(foot):.1f},{y_of(foot * chip.dram_bytes_per_cycle):.1f}"
+        yield f'<polyline class="roof" points="{start} {x_of(ridge):.1f},{roof:.1f} {WIDTH - RIGHT},{roof:.1f}"/>'
+        array = f"the array: {chip.multipliers} a cycle"
+        yield _text(WIDTH - RIGHT - 4, TOP - 8, array, "end") + _line(
+            WIDTH - RIGHT - 4, TOP - 4, WIDTH - RIGHT - 4, roof, "grid"
+        )
         middle = sqrt(foot * ridge)
         rate = f"DRAM: {chip.dram_bytes_per_cycle} bytes a cycle"
         yield _text(x_of(middle) - 10, y_of(middle * chip.dram_bytes_per_cycle) - 8, rate, "end")
-        for number, layer, intensity, y in sorted(points, key=lambda row: -row[1].cost.cycles):
-            share = layer.cost.cycles / max(profile.cycles, 1)
-            radius = 4 + 26 * sqrt(share)
-            bytes_ = layer.weight_bytes + layer.activation_bytes
-            title = f"{number} {layer.cost.name}: {y:,.1f} multiply-accumulates a cycle, {bytes_:,} DRAM bytes"
-            place = WIDTH - RIGHT - 12 if intensity is None else x_of(intensity)
-            mark = f'<circle cx="{place:.1f}" cy="{y_of(y):.1f}" r="{radius:.1f}" fill="{colour(layer)}"/>'
-            if share >= LABELLED:
-                mark += f'<text class="on" x="{place:.1f}" y="{y_of(y) + 4:.1f}" text-anchor="middle">{number}</text>'
-            yield f'<g class="layer" data-layer="{number}"><title>{escape(title)}</title>{mark}</g>'
+        for circle in circles:
+            yield circle.svg(covered=any(circle.covered_by(other) for other in circles))
+        slope = [(x_of(low * (ridge / low) ** (at / 40)), low * (ridge / low) ** (at / 40)) for at in range(40)]
+        line = [(x - 6, y_of(value * chip.dram_bytes_per_cycle) - 6, 12.0, 12.0) for x, value in slope]
+        least = WORTH_NAMING * profile.cycles
+        yield from _names([circle for circle in circles if circle.layer.lost >= least], circles, line, height)
 
     return _svg(height, "roofline plot", parts())
+
+
+@dataclass(frozen=True)
+class _Circle:
+    """A layer in the roofline plot: its centre and radius; rate: multiply-accumulates a cycle."""
+
+    number: int
+    layer: LayerProfile
+    x: float
+    y: float
+    radius: float
+    rate: float
+
+    def covered_by(self, other: "_Circle") -> bool:
+        """Whether a smaller circle, which is drawn later, hides the number in this one."""
+        later = (other.radius, -other.number) < (self.radius, -self.number)
+        return later and hypot(self.x - other.x, self.y - other.y) < other.radius + 8
+
+    def svg(self, covered: bool) -> str:
+        """The circle, with its number where it has room."""
+        bytes_ = self.layer.weight_bytes + self.layer.activation_bytes
+        title = f"{self.number} {self.layer.cost.name}: {self.rate:,.1f} multiply-accumulates a cycle, {bytes_:,} DRAM"
+        fill = colour(self.layer)
+        mark = f'<circle cx="{self.x:.1f}" cy="{self.y:.1f}" r="{self.radius:.1f}" fill="{fill}"/>'
+        if self.radius >= 8 and not covered:
+            where = f'x="{self.x:.1f}" y="{self.y + 4:.1f}" text-anchor="middle"'
+            mark += f'<text class="on on-{TEXT_ON[fill]}" {where}>{self.number}</text>'
+        return f'<g class="layer" data-layer="{self.number}"><title>{escape(title)} bytes</title>{mark}</g>'
+
+
+_Box = tuple[float, float, float, float]
+
+
+def _names(named: Sequence[_Circle], circles: Sequence[_Circle], line: list[_Box], height: float) -> Iterator[str]:
+    """The names of the layers that lose most cycles, each beside its circle where nothing else stands: no other circle,
+    name, nor the line, all as boxes (left, top, width, height).
+    """
+    taken = [(one.x - one.radius, one.y - one.radius, 2 * one.radius, 2 * one.radius) for one in circles] + line
+    for circle in sorted(named, key=lambda circle: -circle.layer.lost)[:NAMED]:
+        name = circle.layer.cost.name
+        text = f"{circle.number} {name if len(name) <= NAME_LENGTH else '…' + name[1 - NAME_LENGTH :]}"
+        width, gap = LETTER * len(text), circle.radius + 4
+        for x, y in (
+            (circle.x + gap, circle.y - LINE / 2),
+            (circle.x - gap - width, circle.y - LINE / 2),
+            (circle.x - width / 2, circle.y + gap - 2),
+            (circle.x - width / 2, circle.y - gap - LINE + 2),
+        ):
+            box = (x, y, width, LINE)
+            inside = LEFT < x < WIDTH - RIGHT - width and TOP < y < height - BOTTOM - LINE
+            if inside and not any(_meet(box, other) for other in taken):
+                taken.append(box)
+                yield f'<text class="name" x="{x:.1f}" y="{y + 11:.1f}">{escape(text)}</text>'
+                break
+
+
+def _meet(one: _Box, other: _Box) -> bool:
+    """Whether two boxes overlap."""
+    return all(one[at] < other[at] + other[at + 2] and other[at] < one[at] + one[at + 2] for at in (0, 1))
 
 
 def memory_plot(profile: Profile) -> str:
@@ -114,7 +186,9 @@ def _axes(profile: Profile, height: int, top: float, label: str) -> Iterator[str
     for cycle in range(0, cycles + 1, max(step, 1)):
         x = _x(profile, cycle)
         yield _line(x, TOP, x, height - BOTTOM, "grid")
-        yield _text(x, height - BOTTOM + 18, f"{cycle:,}", "middle")
+        yield _text(
+            x, height - BOTTOM + 18, f"{cycle / 1e6:g} M" if cycles >= 2e6 and cycle else f"{cycle:,}", "middle"
+        )
     yield _text((LEFT + WIDTH - RIGHT) / 2, height - 8, "cycle", "middle")
     for share in (0, 0.5, 1):
         y = height - BOTTOM - share * (height - BOTTOM - TOP)
@@ -155,15 +229,19 @@ def _point(layer: LayerProfile) -> tuple[float | None, float]:
     return layer.cost.macs / bytes_ if bytes_ else None, layer.cost.macs / layer.cost.cycles
 
 
-def _decades(values: Sequence[float], otherwise: float) -> tuple[int, int]:
-    """Powers of ten around all values."""
-    values = values or [otherwise]
-    low = floor(log10(min(values)))
-    return low, max(low + 1, ceil(log10(max(values) * 1.2)))
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """The ends of a logarithmic axis: room around all values, a decade at least."""
+    low, high = min(values) / 2, max(values) * 2
+    return (low, high) if high > 10 * low else (sqrt(low * high / 10), sqrt(low * high * 10))
 
 
-def _power(power: int) -> str:
-    return f"{10**power:,}" if power >= 0 else f"{10.0**power:g}"
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers between the ends of a logarithmic axis, few enough to be read."""
+    steps = (1, 2, 5) if high < 300 * low else (1,)
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    # Divided, not multiplied: 10.0**-1 is no tenth.
+    found = [step * 10.0**power if power >= 0 else step / 10.0**-power for power in powers for step in steps]
+    return [value for value in found if low <= value <= high]
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, name: str) -> str:

@@ -21,9 +21,17 @@ MEANING = {
 
 _WAITING = {
     "weights": "weights to arrive from DRAM",
-    "activations": "activations to arrive from DRAM",
+    "input": "its input to arrive from DRAM",
+    "activations": "activations, which had left the chip, to come back from DRAM",
     "stores": "a store to DRAM to finish",
     "instructions": "the instruction itself to be fetched and to start",
+}
+
+_REMEDY = {
+    "weights": "Loading them while an earlier layer computes would hide that.",
+    "input": "Nothing runs before the first layer that could hide that: only more bandwidth or a smaller input would.",
+    "activations": "A schedule or a scratchpad that keeps the tensor on the chip would avoid it.",
+    "stores": "A schedule that hands rows straight to the next layer would keep them on the chip.",
 }
 
 _ADVICE = {
@@ -53,11 +61,18 @@ def headline(profile: "Profile") -> str:
     if largest is not None:
         share = _percent(largest.cost.cycles / found.cycles)
         parts.append(f"The most expensive layer is {largest.cost.name}, with {share} of the cycles.")
+    worst = max(profile.layers, key=lambda layer: layer.lost, default=None)
+    if worst is not None and worst is not largest and worst.lost:
+        share = _percent(worst.lost / found.cycles)
+        parts.append(f"{worst.cost.name} loses most: {share} of all cycles more than its multiplications need.")
     best = next((row for row in profile.helped if not row.bound), None)
     if best is not None and best.saved >= 0.01:
         parts.append(f"Of the changes tried, {best.name} saves most: {_percent(best.saved)} of the cycles.")
     elif best is not None:
         parts.append("None of the changes tried saves even 1 % of the cycles.")
+    if profile.host_nodes:
+        names = ", ".join(dict.fromkeys(profile.host_nodes))
+        parts.append(f"The host runs {names}; its time is no part of the cycles.")
     return " ".join(parts)
 
 
@@ -72,16 +87,11 @@ def why(cost: LayerCost, waited: Mapping[str, int], useful: float, chip: Chip, h
     if cost.limit == ARRAY and not cost.macs:
         parts = [f"In {_percent(share)} of its {cost.cycles:,} cycles words pass through the chip, one a cycle."]
     elif cost.limit == ARRAY:
-        parts.append(_fed(useful, chip))
+        parts.append(_fed(cost, waited, useful, chip))
     elif cost.limit == TRANSFERS:
         most = max(waited, key=lambda name: waited[name])
         parts.append(f"Mostly it waits for {_WAITING[most]} ({waited[most]:,} cycles).")
-        if most == "weights":
-            parts.append("Loading them while an earlier layer computes would hide that.")
-        elif most == "activations":
-            parts.append("A schedule or a scratchpad that keeps the tensor on the chip would avoid it.")
-        elif most == "stores":
-            parts.append("A schedule that hands rows straight to the next layer would keep them on the chip.")
+        parts += [_REMEDY[most]] if most in _REMEDY else []
     else:
         parts.append(_ADVICE[cost.limit])
     if helped:
@@ -92,10 +102,19 @@ def why(cost: LayerCost, waited: Mapping[str, int], useful: float, chip: Chip, h
     return " ".join(parts)
 
 
-def _fed(useful: float, chip: Chip) -> str:
+NEAR = 0.85
+"""A layer is near its limit from this share on: of its cycles that are fed, and of the multipliers at work in them."""
+
+
+def _fed(cost: LayerCost, waited: Mapping[str, int], useful: float, chip: Chip) -> str:
     share = f"{_percent(useful)} of the {chip.multipliers} multipliers do useful work"
-    if useful > 0.85:
+    if useful > NEAR and cost.spent[ARRAY] > NEAR * cost.cycles:
         return f"In those, {share}: it runs near its limit."
+    if useful > NEAR:
+        other = max((name for name in cost.spent if name != ARRAY), key=lambda name: cost.spent[name])
+        most = max(waited, key=lambda name: waited[name])
+        rest = f"it waits for {_WAITING[most]}" if other == TRANSFERS else MEANING[other]
+        return f"In those, {share}; of the others most are lost because {rest}."
     return (
         f"But only {share} then: channels or windows do not fill the {chip.rows} rows and {chip.columns} columns of "
         "the array, or padding is multiplied."

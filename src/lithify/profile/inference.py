@@ -28,10 +28,12 @@ from lithify.sim.inference import SegmentRun, Simulation, costs, run_segments, s
 STRETCHES = 240
 """Points of the curves over time."""
 
-FOR_WEIGHTS, FOR_ACTIVATIONS, FOR_STORES, FOR_PROGRAM = "weights", "activations", "stores", "instructions"
-WAITED = (FOR_WEIGHTS, FOR_ACTIVATIONS, FOR_STORES, FOR_PROGRAM)
-"""What the cycles of `transfers` were spent waiting for: weights or activations from DRAM; a store to finish; the
-instruction itself: its fetch, its place in a queue, its start.
+FOR_WEIGHTS, FOR_INPUT, FOR_ACTIVATIONS = "weights", "input", "activations"
+FOR_STORES, FOR_PROGRAM = "stores", "instructions"
+WAITED = (FOR_WEIGHTS, FOR_INPUT, FOR_ACTIVATIONS, FOR_STORES, FOR_PROGRAM)
+"""What the cycles of `transfers` were spent waiting for: weights from DRAM; the network's input, or what the host made;
+activations that had left the chip; a store to finish; the instruction itself: its fetch, its place in a queue, its
+start.
 """
 
 UNITS = ("array", "post", "dma")
@@ -55,12 +57,17 @@ class LayerProfile:
     useful: float
     helped: Mapping[str, int]
 
+    @property
+    def lost(self) -> int:
+        """Cycles beyond those that the layer's multiplications need if every multiplier works."""
+        return round(self.cost.cycles * (1 - self.cost.utilisation))
+
     def to_json(self) -> dict[str, Any]:
         """The layer as JSON values."""
         cost = asdict(self.cost)
         del cost["dram_bytes"]  # of the instructions in its stretch; here its weights count wherever they are loaded
         own = {name: value for name, value in asdict(self).items() if name != "cost"}
-        return {**cost, "dram_bytes": self.weight_bytes + self.activation_bytes, **own}
+        return {**cost, "dram_bytes": self.weight_bytes + self.activation_bytes, "lost": self.lost, **own}
 
 
 @dataclass(frozen=True)
@@ -268,8 +275,7 @@ def _causes(run: SegmentRun) -> dict[int, str]:
             entry = run.instructions[index - run.first]
             if not entry.integer("signal") >> Queue.COMPUTE & 1:
                 continue
-            weights = entry.integer("base") == Base.CONSTANTS
-            kind = FOR_STORES if queue is Queue.STORE else FOR_WEIGHTS if weights else FOR_ACTIVATIONS
+            kind = FOR_STORES if queue is Queue.STORE else _LOADED.get(Base(entry.integer("base")), FOR_ACTIVATIONS)
             given[queue].append((cycle + 1, kind))
     causes = {}
     taken = dict.fromkeys(given, 0)
@@ -283,6 +289,9 @@ def _causes(run: SegmentRun) -> dict[int, str]:
                 if cycle == start:
                     causes[index] = kind
     return causes
+
+
+_LOADED = {Base.CONSTANTS: FOR_WEIGHTS, Base.INPUTS: FOR_INPUT}
 
 
 def _moved_by(bursts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lithify.folder import write_text
-from lithify.profile.drawing import COLOURS, IDLE_COLOUR, bandwidth_plot, colour, memory_plot, roofline_plot
+from lithify.profile.drawing import COLOURS, IDLE_COLOUR, TEXT_ON, bandwidth_plot, colour, memory_plot, roofline_plot
 from lithify.profile.explain import MEANING, headline
 from lithify.profile.inference import UNITS, WAITED, Profile
 from lithify.profile.traffic import by_kind
@@ -58,6 +58,7 @@ def page(profile: Profile, report: "Report | None" = None) -> str:
         colours=COLOURS,
         colour=colour,
         idle_colour=IDLE_COLOUR,
+        on=TEXT_ON,
         useful=profile.simulation.macs / profile.simulation.chip.multipliers,
         title=report.model if report else profile.simulation.program,
         names={"spent": SPENT, "waited": WAITED, "transfers": TRANSFERS, "units": UNITS},

@@ -6,7 +6,7 @@ from itertools import pairwise
 from rich.table import Table
 from rich.text import Text
 
-from lithify.profile.explain import MEANING
+from lithify.profile.explain import MEANING, headline
 from lithify.profile.inference import WAITED, Profile
 from lithify.profile.traffic import by_kind
 from lithify.report.terminal import new_table, percent
@@ -23,8 +23,10 @@ def profile_tables(profile: Profile) -> list[Table | Text]:
     """Summary, where the cycles go, each layer, traffic, memory over time, and what would help."""
     return [
         _summary(profile),
+        Text(headline(profile) + "\n"),
         _spent(profile),
         _layers(profile),
+        _limits(profile),
         _traffic(profile),
         _over_time(profile),
         _helped(profile),
@@ -63,8 +65,8 @@ def _spent(profile: Profile) -> Table:
 
 
 def _layers(profile: Profile) -> Table:
-    right = ("cycles", "share", "utilised", "array", "post", "DMA", "DRAM bytes")
-    columns = ("layer", "operator", "cycles", "share", "utilised", "array", "post", "DMA", "DRAM bytes", "why")
+    right = ("cycles", "share", "utilised", "lost", "array", "post", "DMA", "DRAM bytes")
+    columns = ("layer", "operator", "cycles", "share", "utilised", "lost", "array", "post", "DMA", "DRAM bytes")
     rows = new_table("layers", *columns, right=right)
     for layer in profile.layers:
         cost = layer.cost
@@ -75,12 +77,23 @@ def _layers(profile: Profile) -> Table:
             f"{cost.cycles:,}",
             percent(cost.cycles / max(profile.cycles, 1)),
             percent(cost.utilisation),
+            f"{layer.lost:,}",
             *(f"{100 * min(1.0, layer.busy[unit] / cycles):.0f} %" for unit in ("array", "post", "dma")),
             f"{layer.weight_bytes + layer.activation_bytes:,}",
-            layer.why,
         )
-    rows.caption = "array, post, DMA: share of the layer's cycles in which the unit works."
+    rows.caption = (
+        "lost: cycles beyond those that its multiplications need. array, post, DMA: share of the layer's cycles in "
+        "which the unit works.\n"
+    )
     rows.caption_justify = "left"
+    return rows
+
+
+def _limits(profile: Profile) -> Table:
+    """Sentences have a table of their own: beside ten columns of numbers they would be a word wide."""
+    rows = new_table("what limits each layer", "layer", "mostly", "why")
+    for layer in profile.layers:
+        rows.add_row(layer.cost.name, layer.cost.limit, layer.why)
     return rows
 
 
@@ -95,7 +108,7 @@ def _traffic(profile: Profile) -> Table:
         read, written = sum(row.read_bytes for row in rest), sum(row.written_bytes for row in rest)
         rows.add_row(f"{len(rest)} others", "", f"{read:,}", f"{written:,}", percent((read + written) / total))
     kinds = by_kind(profile.traffic)
-    rows.caption = "by kind: " + ", ".join(f"{kind} {bytes_:,}" for kind, bytes_ in kinds.items() if bytes_)
+    rows.caption = "by kind: " + ", ".join(f"{kind} {bytes_:,}" for kind, bytes_ in kinds.items() if bytes_) + "\n"
     rows.caption_justify = "left"
     return rows
 
@@ -118,7 +131,7 @@ def _helped(profile: Profile) -> Table:
     return rows
 
 
-def _bars(values: Sequence[float], top: float, width: int = 60) -> str:
+def _bars(values: Sequence[float], top: float, width: int = 44) -> str:
     """A curve as one line: the largest value of each stretch, against `top`."""
     from lithify.report.terminal import plain
 
