@@ -41,6 +41,7 @@ ORDER = (
     "build",
     "backend",
     "conformance",
+    "fuzz",
     "cli",
 )
 """Folders and files of the package in pipeline order: each may import itself and what stands before it."""

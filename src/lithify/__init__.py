@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         simulate,
         verify,
     )
+    from lithify.fuzz import fuzz
     from lithify.preprocessing import Preprocessing
     from lithify.program import Program
 
@@ -51,6 +52,7 @@ __all__ = [
     "conformance",
     "disassemble",
     "doctor",
+    "fuzz",
     "load",
     "optimize",
     "profile",
@@ -69,6 +71,7 @@ _ELSEWHERE = {
     "bench": "lithify.bench",
     "build": "lithify.build",
     "conformance": "lithify.conformance",
+    "fuzz": "lithify.fuzz",
 }
 """Files of the words that are not in `flow.py`."""
 

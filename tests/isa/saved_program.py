@@ -39,6 +39,7 @@ def program() -> Program:
             "x": TensorInfo("x", (1, 4, 2, 3), "float32"),
             "x_int8": TensorInfo("x_int8", (1, 4, 2, 3), "int8", float(np.float32(0.1)), -7),
             "y": TensorInfo("y", (1, 24), "float32"),
+            "z": TensorInfo("z", (1, 24), "int8", float(np.float32(0.1)), -7),
         },
         segments=(
             Conversion("quantize", "Quantize", "x", "x_int8"),

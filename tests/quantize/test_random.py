@@ -4,8 +4,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from tests.quantize.judge import by_runtime
-from tests.quantize.random_models import random_model
 
+from lithify.fuzz.models import random_model
 from lithify.optimize import optimize
 from lithify.quantize import inputs_of, quantize, read, seeded
 from lithify.reference.check import check

@@ -160,6 +160,46 @@ def conformance(tests: str, chip: str | None, output: Path | None, as_json: bool
     return 1 if found.count("failed") else 0
 
 
+@click.command(short_help="Try random graphs on random chips, and damaged files.")
+@click.option("--count", type=click.IntRange(0), default=200, help="Random graphs.  [default: 200]")
+@click.option("--rtl", type=click.IntRange(0), default=0, help="How many of them run in RTL too.  [default: 0]")
+@click.option("--files", type=click.IntRange(0), default=0, help="Damaged files.  [default: 0]")
+@options.seed
+@options.folder("Where failures are written.  [default: fuzz]")
+@options.as_json
+def fuzz(count: int, rtl: int, files: int, seed: int, output: Path | None, as_json: bool) -> int:
+    """Try random graphs on random chips, and damaged files: for those who change compiler, simulators or chip.
+
+    Every graph is optimised, quantised and compiled; reference, functional simulator and RTL must agree on every
+    tensor, timing simulator and RTL on every cycle. A failure is written as the smallest ONNX model that shows it,
+    beside its chip. A damaged model, program or chip description must be refused with one sentence. Exit status 1 if
+    anything is found. The same seed gives the same graphs and files.
+    """
+    import lithify
+
+    folder = output or Path("fuzz")
+    with Watch() as progress:
+        found = lithify.fuzz(count, seed, rtl=rtl, files=files, folder=folder, progress=progress)
+    if as_json:
+        emit(found.to_json())
+        return 0 if found.clean else 1
+    graphs = found.graphs
+    if count:
+        counts = ", ".join(f"{number:,} {kind}" for kind, number in sorted(graphs.counts.items()))
+        click.echo(
+            f"{count:,} graphs, seed {seed}: {counts}; {graphs.rtl} of them in RTL, {graphs.host} partly on the host, "
+            f"{graphs.values_compared:,} values compared"
+        )
+    for failure in graphs.failures:
+        click.echo(f"graph {failure.number}: {failure.kind} in {failure.nodes} nodes, {failure.file}: {failure.text}")
+    if files:
+        counts = ", ".join(f"{number:,} {kind}" for kind, number in found.files.counts.items())
+        click.echo(f"{files:,} files, seed {seed}: {counts}")
+    for finding in found.files.findings:
+        click.echo(f"file {finding.number}: {finding.kind}, {finding.change}, {finding.file}: {finding.text}")
+    return 0 if found.clean else 1
+
+
 def _program(
     target: Path,
     chip: str | None,
@@ -193,4 +233,4 @@ def _in_rtl(program: "Program", seed: int, progress: "Progress") -> "list[Device
     return [entry.result for entry in outcome.segments]
 
 
-COMMANDS = (profile, bench, conformance)
+COMMANDS = (profile, bench, conformance, fuzz)

@@ -136,6 +136,11 @@ def _check_versions(proto: onnx.ModelProto, path: Path) -> None:
         raise _not_onnx(path)
     if _opset(proto) > NEWEST_OPSET:
         raise LithifyError(f"'{path}' uses ONNX operator set {_opset(proto)}; {_ALLOWED}")
+    graph = proto.graph
+    named = (*graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info)
+    inner = (text for node in graph.node for text in (node.op_type, node.domain, *node.input, *node.output))
+    if any(isinstance(text, bytes) for text in (graph.name, *(entry.name for entry in named), *inner)):
+        raise _invalid(path, ValueError("a name is no UTF-8 text"))
 
 
 def _invalid(path: Path, error: Exception) -> LithifyError:

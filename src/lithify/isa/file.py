@@ -18,7 +18,7 @@ import hashlib
 import os
 import struct
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lithify.chip import parse_chip, write_chip
 from lithify.errors import LithifyError
+from lithify.isa.consistency import contradiction
 from lithify.isa.operations import ISA_VERSION
 from lithify.isa.program import (
     Base,
@@ -174,13 +175,18 @@ def to_bytes(program: Program) -> bytes:
         "preprocessing": program.preprocessing.to_json().encode() if program.preprocessing is not None else b"",
         "signature": b"",
     }
+    return seal(program.name, contents)
+
+
+def seal(name: str, contents: Mapping[str, bytes]) -> bytes:
+    """The program file of a network called `name`, of these sections in this order, with their digests."""
     # The header's length depends on the offsets, which depend on the header's length: offsets count from the first
     # section, which begins at the first aligned byte after the header.
     sections, offset = [], 0
-    for name, block in contents.items():
-        sections.append(Section(name, offset, len(block), hashlib.sha256(block).hexdigest()))
+    for section, block in contents.items():
+        sections.append(Section(section, offset, len(block), hashlib.sha256(block).hexdigest()))
         offset = _aligned(offset + len(block))
-    header = _HEADER_JSON.dump_json(Header(program.name, (EntryPoint("main", 0),), tuple(sections)))
+    header = _HEADER_JSON.dump_json(Header(name, (EntryPoint("main", 0),), tuple(sections)))
     preamble = _PREAMBLE.pack(MAGIC, FORMAT_VERSION, ISA_VERSION, len(header))
     parts = [preamble, hashlib.sha256(preamble + header).digest(), header]
     size = _HEADER_START + len(header)
@@ -192,14 +198,13 @@ def to_bytes(program: Program) -> bytes:
 
 def from_bytes(data: bytes, where: str) -> Program:
     """The program in a file's contents; `where` names the file in errors. Errors as of `load_program`."""
-    header, start = _read_header(data, where)
-    contents = dict(_read_sections(data, where, header.sections, start))
+    name, contents = open_sections(data, where)
     try:
         chip = parse_chip(contents["chip"].decode(), f"{where}: chip")
         mapping = _MAP_JSON.validate_json(contents["map"])
         segments = tuple(_segment(step, contents) for step in mapping.steps)
-        return Program(
-            name=header.name,
+        program = Program(
+            name=name,
             chip=chip,
             inputs=mapping.inputs,
             outputs=mapping.outputs,
@@ -216,6 +221,16 @@ def from_bytes(data: bytes, where: str) -> Program:
         )
     except (KeyError, ValidationError, UnicodeDecodeError) as error:
         raise _damaged(where, "its contents do not fit together") from error
+    what = contradiction(program)
+    if what is not None:
+        raise _damaged(where, what)
+    return program
+
+
+def open_sections(data: bytes, where: str) -> tuple[str, dict[str, bytes]]:
+    """The network's name and the sections of a file, every digest verified. Errors as of `load_program`."""
+    header, start = _read_header(data, where)
+    return header.name, dict(_read_sections(data, where, header.sections, start))
 
 
 def _chain(text: bytes, inputs: Sequence[str], where: str) -> Chain | None:

@@ -1,4 +1,4 @@
-"""Random float models of images: branches, functions, movement, odd shapes; written with onnx_ir, seeded."""
+"""Random float models of images: branches, functions, movement, odd and prime sizes; written with onnx_ir, seeded."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 
 from lithify.frontend.shapes import infer
 
+SIZES = (1, 1, 2, 3, 5, 7, 8, 11, 13, 16, 17, 23)
+"""Channels, rows and columns of the input."""
+STRIDES = (1, 1, 1, 1, 2, 2, 3, 5, 9)
+LARGEST = 4000
+"""Values of a tensor that another step is put on."""
+
 
 class Writer:
     """A model under construction. values: every tensor so far, [1, C, H, W] each."""
@@ -20,13 +26,15 @@ class Writer:
         self.shapes: dict[ir.Value, tuple[int, ...]] = {}
         self.nodes: list[ir.Node] = []
         self.constants: list[ir.Value] = []
-        shape = (1, *(int(size) for size in random.choice([1, 2, 3, 5, 7, 8, 11], 3)))
+        shape = (1, *(int(size) for size in random.choice(SIZES, 3)))
         self.input = ir.Value(name="x", shape=ir.Shape(shape), type=ir.TensorType(ir.DataType.FLOAT))
         self.shapes[self.input] = shape
 
     def constant(self, data: NDArray[Any]) -> ir.Value:
         tensor = ir.tensor(np.asarray(data, order="C"), name=f"c{len(self.constants)}")
-        value = ir.Value(name=tensor.name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+        value = ir.Value(
+            name=tensor.name, shape=ir.Shape(data.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
+        )
         self.constants.append(value)
         return value
 
@@ -64,15 +72,19 @@ def _conv(w: Writer, x: ir.Value) -> None:
     outputs = channels if depthwise else int(w.random.integers(1, 9))
     kernel = [int(w.random.integers(1, min(size, 3) + 1)) for size in (height, width)]
     pads = [int(w.random.integers(0, size)) for size in (*kernel, *kernel)]
-    strides = [int(size) for size in w.random.integers(1, 4, 2)]
+    strides = [int(size) for size in w.random.choice(STRIDES, 2)]
+    dilations = [int(size) for size in w.random.integers(1, 3, 2)]
+    spans = [(extent - 1) * dilation + 1 for extent, dilation in zip(kernel, dilations, strict=True)]
+    room = [size + pads[axis] + pads[axis + 2] for axis, size in enumerate((height, width))]
+    dilations = [d if span <= whole else 1 for d, span, whole in zip(dilations, spans, room, strict=True)]
     places = [
-        (size + pads[axis] + pads[axis + 2] - kernel[axis]) // strides[axis] + 1
-        for axis, size in enumerate((height, width))
+        (whole - (extent - 1) * dilation - 1) // stride + 1
+        for whole, extent, dilation, stride in zip(room, kernel, dilations, strides, strict=True)
     ]
     weights = w.floats(outputs, 1 if depthwise else channels, *kernel, scale=0.5)
     inputs = [x, weights, *([w.floats(outputs)] if w.random.random() < 0.6 else [])]
     group = channels if depthwise else 1
-    w.add("Conv", inputs, (1, outputs, *places), pads=pads, strides=strides, group=group)
+    w.add("Conv", inputs, (1, outputs, *places), pads=pads, strides=strides, dilations=dilations, group=group)
 
 
 def _transposed(w: Writer, x: ir.Value) -> None:
@@ -137,16 +149,24 @@ def _slice(w: Writer, x: ir.Value) -> None:
 def _pool(w: Writer, x: ir.Value) -> None:
     _, channels, height, width = w.shapes[x]
     kernel = [int(w.random.integers(1, min(size, 3) + 1)) for size in (height, width)]
-    places = [size - extent + 1 for size, extent in zip((height, width), kernel, strict=True)]
-    w.add("MaxPool", [x], (1, channels, *places), kernel_shape=kernel)
+    strides = [int(size) for size in w.random.choice(STRIDES, 2)]
+    pads = [int(w.random.integers(0, extent)) for extent in (*kernel, *kernel)]
+    places = [
+        (size + pads[axis] + pads[axis + 2] - kernel[axis]) // strides[axis] + 1
+        for axis, size in enumerate((height, width))
+    ]
+    attributes: dict[str, Any] = {"kernel_shape": kernel, "strides": strides, "pads": pads}
+    if w.random.random() < 0.5:
+        w.add("MaxPool", [x], (1, channels, *places), **attributes)
+    else:
+        counted = int(w.random.integers(0, 2))
+        w.add("AveragePool", [x], (1, channels, *places), count_include_pad=counted, **attributes)
 
 
 def _global(w: Writer, x: ir.Value) -> None:
     shape = (*w.shapes[x][:2], 1, 1)
-    if w.random.random() < 0.5:
-        w.add("GlobalMaxPool", [x], shape)
-    else:
-        w.add("ReduceMax", [x, w.integers(2, 3)], shape)
+    choice = str(w.random.choice(["GlobalMaxPool", "GlobalAveragePool", "ReduceMax", "ReduceMean", "ReduceSum"]))
+    w.add(choice, [x] if choice.startswith("Global") else [x, w.integers(2, 3)], shape)
 
 
 def _pad(w: Writer, x: ir.Value) -> None:
@@ -186,12 +206,12 @@ RULES: tuple[tuple[Callable[[Writer, ir.Value], None], float], ...] = (
 
 
 def random_model(seed: int, number: int, most: int = 12) -> ir.Model:
-    """The model of this number: 2 to `most` steps, each on one of the last few tensors, none of over 4,000 values."""
+    """The model of this number: 2 to `most` steps, each on one of the last few tensors, none of over LARGEST values."""
     writer = Writer(np.random.default_rng((seed, number)))
     weights = np.array([weight for _, weight in RULES])
     wanted = int(writer.random.integers(2, most + 1))
     while len(writer.nodes) < wanted:
-        recent = [value for value in list(writer.shapes)[-4:] if np.prod(writer.shapes[value]) <= 4000]
+        recent = [value for value in list(writer.shapes)[-4:] if np.prod(writer.shapes[value]) <= LARGEST]
         x = recent[int(writer.random.integers(len(recent)))] if recent else writer.input
         rule, _ = RULES[int(writer.random.choice(len(RULES), p=weights / weights.sum()))]
         rule(writer, x)

@@ -1,0 +1,106 @@
+"""Does a program fit together? Asked of every file that is loaded: digests only say that nobody changed it since."""
+
+import math
+from collections.abc import Iterator
+
+from lithify.isa.program import ChipSegment, HostSegment, Program
+
+DTYPES = ("int8", "uint8", "int32", "int64", "float32")
+LARGEST_MEMORY = 2**40
+"""DRAM addresses have 40 bits."""
+_FLOAT_TO_INT = {"Quantize": ("float32", "int8"), "Dequantize": ("int8", "float32")}
+
+
+def contradiction(program: Program) -> str | None:
+    """The first thing that does not fit, in words that follow "it is damaged: "; None where all does."""
+    return next(_contradictions(program), None)
+
+
+def _contradictions(program: Program) -> Iterator[str]:
+    tensors = program.tensors
+    for tensor in tensors.values():
+        if tensor.dtype not in DTYPES:
+            yield f"the tensor '{tensor.name}' has the type '{tensor.dtype}'"
+        if any(size < 1 for size in tensor.shape):
+            yield f"the tensor '{tensor.name}' has the shape {tensor.shape}"
+        if tensor.scale is not None and not (math.isfinite(tensor.scale) and tensor.scale > 0):
+            yield f"the tensor '{tensor.name}' has the scale {tensor.scale}"
+        if not -128 <= tensor.zero_point <= 127:
+            yield f"the tensor '{tensor.name}' has the zero point {tensor.zero_point}"
+    for name in _names(program):
+        if name not in tensors:
+            yield f"it uses a tensor '{name}' that it does not list"
+            return
+    for base, size in program.base_bytes.items():
+        if not 0 <= size <= LARGEST_MEMORY:
+            yield f"its memory {base.name} has {size} bytes"
+    yield from _shapes(program)
+    yield from _made(program)
+
+
+def _names(program: Program) -> Iterator[str]:
+    yield from (*program.inputs, *program.outputs, *program.aliases, *program.aliases.values())
+    yield from (result.tensor for result in program.results)
+    for segment in program.segments:
+        if isinstance(segment, ChipSegment):
+            yield from (place.tensor for place in (*segment.inputs, *segment.outputs))
+        elif isinstance(segment, HostSegment):
+            yield from (*segment.inputs, *segment.outputs)
+        else:
+            yield from (segment.input, segment.output)
+
+
+def _shapes(program: Program) -> Iterator[str]:
+    """What has other bytes than it must."""
+    tensors = program.tensors
+    for alias, original in program.aliases.items():
+        a, b = tensors[alias], tensors[original]
+        if math.prod(a.shape) != math.prod(b.shape) or a.dtype != b.dtype:
+            yield f"'{alias}' cannot be '{original}' in another shape"
+        seen = {alias}
+        while original in program.aliases:
+            if original in seen:
+                yield f"'{alias}' is another shape of itself"
+                return
+            seen.add(original)
+            original = program.aliases[original]
+    for segment in program.segments:
+        if isinstance(segment, ChipSegment):
+            for place in (*segment.inputs, *segment.outputs):
+                numbers = (place.offset, place.top, place.bottom, place.left, place.right)
+                if min(numbers) < 0 or min(place.height, place.width, place.channels) < 1:
+                    yield f"the place of '{place.tensor}' has a size below zero"
+                if tensors[place.tensor].dtype != "int8" or not -128 <= place.fill <= 127:
+                    yield f"the chip cannot hold '{place.tensor}'"
+        elif not isinstance(segment, HostSegment):
+            x, y = tensors[segment.input], tensors[segment.output]
+            types = _FLOAT_TO_INT.get(segment.operator, (x.dtype, x.dtype))
+            small = x if types[0] == "int8" else y
+            scaled = segment.operator not in _FLOAT_TO_INT or small.scale is not None
+            if (x.dtype, y.dtype) != types or math.prod(x.shape) != math.prod(y.shape) or not scaled:
+                yield f"its conversion '{segment.name}' cannot make '{y.name}' of '{x.name}'"
+
+
+def _made(program: Program) -> Iterator[str]:
+    """What is read before anything made it."""
+
+    def original(name: str) -> str:
+        while name in program.aliases:
+            name = program.aliases[name]
+        return name
+
+    known = {original(name) for name in program.inputs}
+    for segment in program.segments:
+        if isinstance(segment, ChipSegment):
+            reads, writes = ([place.tensor for place in places] for places in (segment.inputs, segment.outputs))
+        elif isinstance(segment, HostSegment):
+            reads, writes = list(segment.inputs), list(segment.outputs)
+        else:
+            reads, writes = [segment.input], [segment.output]
+        missing = [name for name in reads if original(name) not in known]
+        if missing:
+            yield f"it reads '{missing[0]}' before anything makes it"
+        known.update(map(original, writes))
+    missing = [name for name in program.outputs if original(name) not in known]
+    if missing:
+        yield f"nothing makes its output '{missing[0]}'"
