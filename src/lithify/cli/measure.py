@@ -1,5 +1,6 @@
 """The commands that measure: where the cycles of a program go, and what the standard networks take."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     callback=options.writable,
     help="Write the timeline in Chrome's trace format (.json), which https://ui.perfetto.dev opens.",
 )
-@click.option("--rtl", is_flag=True, help="Also run one input in RTL, and put its retirements into the timeline.")
+@click.option("--rtl", is_flag=True, help="Also run one input in RTL, and put what it tells into the timeline.")
 @options.seed
 @options.as_json
 def profile(
@@ -67,7 +68,7 @@ def profile(
         runs = run_segments(program)
         found = profile_program(program, progress, runs)
         if trace is not None:
-            results = _in_rtl(program, seed, progress) if rtl else []
+            results = _in_rtl(program, found.cycles, seed, progress) if rtl else []
             write_trace(trace, chrome_trace(program, runs, results))
         if html is not None:
             from lithify.profile.page import write_page
@@ -221,14 +222,15 @@ def _program(
         return lithify.compile(model, chip or "edge")
 
 
-def _in_rtl(program: "Program", seed: int, progress: "Progress") -> "list[DeviceResult]":
-    """One random input in RTL: what the chip told of each segment."""
+def _in_rtl(program: "Program", cycles: int, seed: int, progress: "Progress") -> "list[DeviceResult]":
+    """One random input in RTL, of about so many cycles: what the chip told of each segment."""
+    from lithify.profile.timeline import sampling
     from lithify.quantize import seeded
     from lithify.runtime import run
     from lithify.runtime.chip import RtlDevice
 
     with Stages(progress, 1)("run in RTL"):
-        device = RtlDevice.of(program.chip, progress.note)
+        device = replace(RtlDevice.of(program.chip, progress.note), sample_every=sampling(cycles))
         outcome = run(program, seeded(program.model_inputs, 1, seed)[0], device)
     return [entry.result for entry in outcome.segments]
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.isa import Queue
@@ -23,7 +22,7 @@ from lithify.profile.what_if import Change, Helped, changes, helped
 from lithify.program import Program
 from lithify.progress import Progress, Silent, Stages
 from lithify.sim.cost import ARRAY, SPENT, TRANSFERS, LayerCost
-from lithify.sim.inference import SegmentRun, Simulation, costs, run_segments, spent_cycles
+from lithify.sim.inference import SegmentRun, Simulation, costs, moved_by, run_segments, spent_cycles
 
 STRETCHES = 240
 """Points of the curves over time."""
@@ -228,7 +227,7 @@ def _layers(
         spent = spent_cycles(run)
         causes = _causes(run)
         ends = [issue.feed[1] + 1 for issue in run.issues]
-        moved_beats = np.diff(np.interp([0, *ends], *_moved_by(run.timing.bursts))).tolist()
+        moved_beats = np.diff(np.interp([0, *ends], *moved_by(run.timing.bursts))).tolist()
         for index, issue, beats in zip(run.indices(Queue.COMPUTE), run.issues, moved_beats, strict=True):
             name = layers.get(index)
             if name not in busy:
@@ -294,14 +293,6 @@ def _causes(run: SegmentRun) -> dict[int, str]:
 _LOADED = {Base.CONSTANTS: FOR_WEIGHTS, Base.INPUTS: FOR_INPUT}
 
 
-def _moved_by(bursts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Beats that the memory has moved by a cycle, as the corners of a curve; even within a burst."""
-    first, last, beats = bursts.T
-    after = beats.cumsum()
-    corners = np.stack([first, last + 1], axis=1).ravel()
-    return np.concatenate([[0], corners]), np.concatenate([[0], np.stack([after - beats, after], axis=1).ravel()])
-
-
 def _curves(chip: Chip, runs: Sequence[SegmentRun], uses: Sequence[Use]) -> Curves:
     total = max(1, sum(run.timing.cycles for run in runs))
     cycle: list[int] = []
@@ -311,7 +302,7 @@ def _curves(chip: Chip, runs: Sequence[SegmentRun], uses: Sequence[Use]) -> Curv
     for run, use in zip(runs, uses, strict=True):
         count = max(1, round(STRETCHES * run.timing.cycles / total))
         edges, held = use.occupancy.peaks(count, run.timing.cycles)
-        beats = np.diff(np.interp([*edges, run.timing.cycles], *_moved_by(run.timing.bursts)))
+        beats = np.diff(np.interp([*edges, run.timing.cycles], *moved_by(run.timing.bursts)))
         lengths = np.maximum(np.diff([*edges, run.timing.cycles]), 1)
         dram += np.minimum(beats * chip.bus_bytes / (lengths * chip.dram_bytes_per_cycle), 1).round(4).tolist()
         cycle += [before + edge for edge in edges]

@@ -9,18 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lithify.folder import write_text
 from lithify.isa import Queue
+from lithify.isa.addresses import result_count
 from lithify.isa.program import Program
 from lithify.isa.sequence import instruction_layers
 from lithify.runtime.device import DeviceResult
-from lithify.sim.inference import SegmentRun
+from lithify.sim.inference import SegmentRun, moved_by
 
 SIMULATED, RTL = 1, 2
 """Processes of the trace: the timing simulator's prediction, and what the RTL told."""
 
-_FEED = 50
-"""The thread of the array's input, behind those of the queues."""
+_FEED, _RESULTS = 50, 51
+"""The threads of the array's input and of what post-processing writes, behind those of the queues."""
+
+SAMPLES, POINTS = 50_000, 2_000
+"""About as often the RTL's counters are looked at, and as many points a curve has."""
+
+
+def sampling(cycles: int) -> int:
+    """Cycles between two samples of the RTL's counters in a run of about `cycles`: 1 where that is not too much."""
+    return max(1, cycles // SAMPLES)
 
 
 @dataclass(frozen=True)
@@ -54,19 +65,21 @@ def events(program: Program, runs: Sequence[SegmentRun]) -> tuple[Event, ...]:
 
 
 def chrome_trace(program: Program, runs: Sequence[SegmentRun], rtl: Sequence[DeviceResult] = ()) -> dict[str, Any]:
-    """The trace: instructions by queue, when the array is fed, and layers, from the timing simulator; the retirements
-    that RTL told, where it ran. Instructions of a queue that overlap lie in lanes below each other.
+    """The trace: instructions by queue, when the array is fed, layers and DRAM's bytes, from the timing simulator;
+    where the RTL ran, its retirements and, from samples of its counters, DRAM's bytes and when each instruction's
+    results were written. Instructions of a queue that overlap lie in lanes below each other.
     """
     rows: list[dict[str, Any]] = []
     seen = events(program, runs)
     for queue in Queue:
         rows += _lanes([event for event in seen if event.queue is queue], queue)
     rows += _feeding(program, runs)
-    used = {(row["pid"], row["tid"]) for row in rows}
     if rtl:
         rows += _retirements(runs, rtl)
-        used |= {(RTL, int(queue)) for queue in Queue if any(row["pid"] == RTL and row["tid"] == queue for row in rows)}
-    names = {SIMULATED: f"{program.name} on {program.chip.name}: timing simulator", RTL: "RTL: retirements"}
+        rows += _written(program, runs, rtl)
+    used = {(row["pid"], row["tid"]) for row in rows}
+    rows += _moved(program, runs, rtl)
+    names = {SIMULATED: f"{program.name} on {program.chip.name}: timing simulator", RTL: "RTL"}
     head: list[dict[str, Any]] = [
         {"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": {"name": names[pid]}}
         for pid in sorted({pid for pid, _ in used})
@@ -90,9 +103,12 @@ _LANE = 100
 """Threads of a queue's lanes lie this far apart: lane 0 of a queue has the queue's number."""
 
 
+_UNITS = {_FEED: "array: words fed", _RESULTS: "post-processing: results written"}
+
+
 def _thread(tid: int) -> str:
-    if tid == _FEED:
-        return "array: words fed"
+    if tid in _UNITS:
+        return _UNITS[tid]
     lane, queue = divmod(tid, _LANE)
     return Queue(queue).name.lower() + (f" ({lane + 1})" if lane else "")
 
@@ -137,3 +153,45 @@ def _retirements(runs: Sequence[SegmentRun], results: Sequence[DeviceResult]) ->
                     "cat": queue.name.lower(), "args": {"instruction": index},
                 }  # fmt: skip
         before += result.cycles
+
+
+def _written(program: Program, runs: Sequence[SegmentRun], results: Sequence[DeviceResult]) -> Iterator[dict[str, Any]]:
+    """From the first to the last result of each instruction that the RTL wrote, as exactly as it was sampled."""
+    layers = instruction_layers(program)
+    before = 0
+    for run, result in zip(runs, results, strict=True):
+        assert result.cycles is not None
+        if result.samples is not None:
+            cycle, words = result.samples[:, 0], result.samples[:, 3]
+            done = 0
+            for index in run.indices(Queue.COMPUTE):
+                count = result_count(run.instructions[index - run.first])
+                if count:
+                    first, last = cycle[np.searchsorted(words, [done + 1, done + count])].tolist()
+                    done += count
+                    yield {
+                        "ph": "X", "pid": RTL, "tid": _RESULTS, "ts": before + first, "dur": last + 1 - first,
+                        "name": layers.get(index, "") or f"instruction {index}", "cat": "post",
+                        "args": {"instruction": index, "words": count},
+                    }  # fmt: skip
+        before += result.cycles
+
+
+def _moved(program: Program, runs: Sequence[SegmentRun], results: Sequence[DeviceResult]) -> Iterator[dict[str, Any]]:
+    """DRAM bytes a cycle over time: as the timing simulator says and, where it was sampled, as the RTL counted."""
+    before = 0
+    for place, run in enumerate(runs):
+        edges = np.linspace(0, run.timing.cycles, min(POINTS, run.timing.cycles) + 1).astype(np.int64)
+        curves = {SIMULATED: np.interp(edges, *moved_by(run.timing.bursts)) * program.chip.bus_bytes}
+        samples = results[place].samples if results else None
+        if samples is not None:
+            cycles, counted = np.concatenate([[0], samples[:, 0] + 1]), samples[:, 1] + samples[:, 2]
+            curves[RTL] = np.interp(edges, cycles, np.concatenate([[0], counted]))
+        for process, curve in curves.items():
+            rates = np.diff(curve) / np.diff(edges)
+            for cycle, rate in zip(edges.tolist(), [*rates.tolist(), 0.0], strict=True):
+                yield {
+                    "ph": "C", "pid": process, "tid": 0, "ts": before + cycle, "name": "DRAM bytes a cycle",
+                    "args": {"bytes": round(rate, 3)},
+                }  # fmt: skip
+        before += run.timing.cycles

@@ -25,7 +25,8 @@ class RtlDevice:
     """A built simulator of a chip.
 
     verilog_sha256: of the Verilog it was made from; build_seconds: 0 where the cache had it. watch: hears the cycle
-    about once a million cycles, and may stop the run by raising.
+    about every 260,000 cycles, and may stop the run by raising. sample_every: cycles between two samples of the
+    counters; None: none are taken.
     """
 
     chip: Chip
@@ -35,6 +36,7 @@ class RtlDevice:
     first_seconds: float = 0.0
     name: str = "rtl"
     watch: Callable[[int], None] | None = None
+    sample_every: int | None = None
 
     @classmethod
     def of(cls, chip: Chip, note: Callable[[str], None] | None = None) -> Self:
@@ -64,7 +66,7 @@ class RtlDevice:
         registers = {int(base): address for base, address in layout.bases.items()}
         with Session(self.library, image, bytes_per_cycle=self.chip.dram_bytes_per_cycle) as session:
             session.record()
-            done = run(session, layout.program, segment.size, registers, progress=self.watch)
+            done = run(session, layout.program, segment.size, registers, progress=self.watch, every=self.sample_every)
             addresses, words = session.results()
         for base, memory in dram.items():
             left = image[layout.bases[base] : layout.bases[base] + memory.size]
@@ -80,7 +82,8 @@ class RtlDevice:
             "ARRAY_CYCLES": done.array_cycles,
         }
         stream = ResultStream(addresses.astype(np.int32), words.view(np.int8))
-        return DeviceResult(stream, done.cycles, counters, done.queue, done.cycle)
+        samples = done.samples if self.sample_every is not None else None
+        return DeviceResult(stream, done.cycles, counters, done.queue, done.cycle, samples)
 
 
 @lru_cache(maxsize=8)

@@ -22,6 +22,8 @@ class DeviceResult:
     counters: further counters by the names of their registers.
     queue, cycle: each retirement in order, its queue (4: END) and its cycle (0: the first that is counted); None if the
     device does not say.
+    samples: rows of a cycle and, up to and with it, DRAM bytes read and written and words of results written: [n, 4];
+    None if nobody asked for them.
     """
 
     results: ResultStream | None = None
@@ -29,6 +31,7 @@ class DeviceResult:
     counters: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     queue: NDArray[np.uint32] | None = None
     cycle: NDArray[np.int64] | None = None
+    samples: NDArray[np.int64] | None = None
 
 
 class Device(Protocol):

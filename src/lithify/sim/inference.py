@@ -190,3 +190,11 @@ def moved_bytes(chip: Chip, instruction: Instruction) -> int:
     first = value("offset") + plane + np.arange(value("rows"), dtype=np.int64)[None, :] * value("row_stride")
     beats = (first + value("row_bytes") - 1) // chip.bus_bytes - first // chip.bus_bytes + 1
     return int(beats.sum()) * chip.bus_bytes
+
+
+def moved_by(bursts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Beats that the memory has moved by a cycle, as the corners of a curve; even within a burst."""
+    first, last, beats = bursts.T
+    after = beats.cumsum()
+    corners = np.stack([first, last + 1], axis=1).ravel()
+    return np.concatenate([[0], corners]), np.concatenate([[0], np.stack([after - beats, after], axis=1).ravel()])

@@ -16,7 +16,8 @@ class Run:
     """What a program did on the chip.
 
     cycles, read_beats, write_beats, array_cycles: the chip's own counters. queue, cycle: the retirements in order; the
-    queue of each (4: END) and its cycle, where 0 is the first cycle that ``cycles`` counts.
+    queue of each (4: END) and its cycle, where 0 is the first cycle that ``cycles`` counts. samples: rows of a cycle
+    and, counted up to and with it, bytes read and written and recorded words of results: [n, 4].
     """
 
     cycles: int
@@ -25,6 +26,7 @@ class Run:
     array_cycles: int
     queue: npt.NDArray[np.uint32]
     cycle: npt.NDArray[np.int64]
+    samples: npt.NDArray[np.int64]
 
 
 def run(
@@ -35,11 +37,13 @@ def run(
     *,
     cycle_limit: int = 1 << 40,
     progress: Callable[[int], None] | None = None,
+    every: int | None = None,
 ) -> Run:
     """Run the program that lies at DRAM address ``program`` to its end.
 
-    ``bases`` gives the base registers that are used. Addresses and sizes are multiples of 128. Raises LithifyError when
-    the chip reports an error or has not finished after ``cycle_limit`` cycles.
+    ``bases`` gives the base registers that are used; ``every`` the cycles between two samples (None: there are none).
+    Addresses and sizes are multiples of 128. Raises LithifyError when the chip reports an error or has not finished
+    after ``cycle_limit`` cycles.
     """
 
     def pair(name: str, value: int) -> None:
@@ -62,7 +66,11 @@ def run(
     write("INTERRUPT_ENABLE", 1)
     earlier = session.trace()[0].size
     doorbell = write("CONTROL", 1)
-    session.run(cycle_limit=cycle_limit, progress=progress)
+    samples = [session.counters()]
+    if every is None:
+        session.run(cycle_limit=cycle_limit, progress=progress)
+    else:
+        session.run(cycle_limit=cycle_limit, progress=progress, every=every, sampled=samples.append)
     error = read("ERROR")
     queue, cycle = session.trace()
     counters = [read(f"{name}_LOW") | read(f"{name}_HIGH") << 32 for name in _COUNTERS]
@@ -72,7 +80,10 @@ def run(
         raise LithifyError(f"The simulated chip reports an error: {'; '.join(causes)}.")
     cycles, read_beats, write_beats, array_cycles = counters
     retired = cycle[earlier:].astype(np.int64) - (doorbell + 1)
-    return Run(cycles, read_beats, write_beats, array_cycles, queue[earlier:], retired)
+    counted = np.array([(now.cycle, now.bytes_read, now.bytes_written, now.results) for now in samples], np.int64)
+    # The counters hold what was up to the cycle before theirs; the first row is where counting begins.
+    relative = counted[1:] - [doorbell + 2, *counted[0, 1:].tolist()]
+    return Run(cycles, read_beats, write_beats, array_cycles, queue[earlier:], retired, relative)
 
 
 _COUNTERS = ("CYCLES", "READ_BEATS", "WRITE_BEATS", "ARRAY_CYCLES")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lithify.errors import LithifyError
 
 STUCK = (1 << 64) - 1
-SLICE = 1 << 20  # cycles between two looks at the keyboard and the progress bar
+SLICE = 1 << 18  # cycles between two looks at the keyboard and the progress bar: about a second
 
 FAULTS = {
     1: "a burst at address {address:#x} lies outside the DRAM image of {dram_bytes} bytes",
@@ -40,11 +40,14 @@ class _Counts(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Counters:
-    """What the harness has counted since reset; the bytes are those of whole beats on the bus."""
+    """What the harness has counted since reset; the bytes are those of whole beats on the bus, the results words that
+    post-processing wrote while they were recorded.
+    """
 
     cycle: int
     bytes_read: int
     bytes_written: int
+    results: int
 
 
 @functools.cache
@@ -111,13 +114,21 @@ class Session:
             raise LithifyError(f"The chip did not answer a read of register {address:#x}.")
         return value.value
 
-    def run(self, *, cycle_limit: int = 1 << 40, progress: Callable[[int], None] | None = None) -> None:
+    def run(
+        self,
+        *,
+        cycle_limit: int = 1 << 40,
+        progress: Callable[[int], None] | None = None,
+        every: int = SLICE,
+        sampled: Callable[[Counters], None] | None = None,
+    ) -> None:
         """Clock the chip until it raises its interrupt.
 
-        ``progress`` is called with the cycle number about once a million cycles. Raises LithifyError when the interrupt
-        has not come after ``cycle_limit`` cycles, or when the chip breaks a rule of the bus.
+        ``progress`` is called with the cycle number about every 260,000 cycles; ``sampled`` with the counters after
+        ``every`` cycles and at the end. Raises LithifyError when the interrupt has not come after ``cycle_limit``
+        cycles, or when the chip breaks a rule of the bus.
         """
-        start = self.counters().cycle
+        start = told = self.counters().cycle
         while True:
             counts = self._counts()
             if counts.fault:
@@ -128,14 +139,18 @@ class Session:
             left = start + cycle_limit - counts.now
             if left <= 0:
                 raise LithifyError(f"The simulated chip had not finished after the limit of {cycle_limit} cycles.")
-            self._api.lithify_run(self._handle, min(left, SLICE))
-            if progress:
-                progress(self.counters().cycle)
+            self._api.lithify_run(self._handle, min(left, every, SLICE))
+            now = self.counters()
+            if sampled:
+                sampled(now)
+            if progress and now.cycle - told >= SLICE:
+                told = now.cycle
+                progress(told)
 
     def counters(self) -> Counters:
         """The harness's own counters, since reset."""
         counts = self._counts()
-        return Counters(counts.now, counts.bytes_read, counts.bytes_written)
+        return Counters(counts.now, counts.bytes_read, counts.bytes_written, counts.results)
 
     def trace(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint64]]:
         """Every retirement since reset, in order: the queue it happened in and the cycle, as two arrays."""
