@@ -6,13 +6,14 @@ computed twice and nothing is loaded twice. A single operation is a stretch of l
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lithify.chip import Chip
 from lithify.compiler.cost import dram_cycles, group_cycles
 from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Operation
+from lithify.compiler.spread import Layout, layout, row_words
 from lithify.compiler.weights import chunk_words, groups, weight_words, whole_part
 
 SERIAL_CYCLES = 60
@@ -76,11 +77,6 @@ def fits_bands(operation: Operation) -> bool:
     if operation.landing is not None or operation.sliding.turned or operation.region != operation.y.whole:
         return False
     return residual is None or (residual.image != operation.x.name and not residual.broadcast)
-
-
-def row_words(image: Image, chip: Chip) -> int:
-    """Words of a row."""
-    return image.width * image.pixel_words(chip.word_bytes)
 
 
 def aligned_rows(image: Image, chip: Chip) -> int:
@@ -237,9 +233,10 @@ def ring_rows(
     return rows
 
 
-def ring_banks(image: Image, rows: int, chip: Chip) -> int:
-    """Banks of a ring of rows."""
-    return -(-rows * row_words(image, chip) // chip.bank_words)
+def ring_layout(image: Image, rows: int, stretch: Stretch, made: Collection[str], chip: Chip) -> Layout:
+    """The ring of an image in a stretch. made: images that the stretch makes."""
+    dense = image.name in stretch.stored or image.name not in made
+    return layout(image, rows, chip, dense)
 
 
 @dataclass(frozen=True)
@@ -280,6 +277,7 @@ class Cut:
 def cuts(operations: Sequence[Operation], stretch: Stretch, images: Mapping[str, Image], chip: Chip) -> tuple[Cut, ...]:
     """All ways to cut a stretch that are tried, whatever room there is."""
     found = []
+    made = {operation.y.name for operation in operations[stretch.first : stretch.end]}
     height = operations[stretch.end - 1].y.height
     for count in sorted({-(-height // -(-height // n)) for n in (*range(1, 9), 10, 12, 14, 16, 19, 28, 38, 56, 112)}):
         if count > height:
@@ -288,7 +286,7 @@ def cuts(operations: Sequence[Operation], stretch: Stretch, images: Mapping[str,
         tally = _tally(operations, stretch, images, turns, chip)
         for ahead in (2, 1, 0):
             rows = ring_rows(operations, stretch, images, turns, ahead, chip)
-            banks = sum(ring_banks(images[name], many, chip) for name, many in rows.items())
+            banks = sum(ring_layout(images[name], many, stretch, made, chip).banks for name, many in rows.items())
             if banks < chip.scratchpad_banks:
                 found.append(replace(tally, ahead=ahead, rows=rows, banks=banks))
     return tuple(found)

@@ -305,12 +305,14 @@ def plan_weights(
     each, count = weight_words(operation, chip, whole, True), groups(operation, chip)
     table = table_words(operation, chip)
     total = each * count * chip.word_bytes
-    if each + table > room or most is not None:
+    # What is one tile in any case may as well take its weights in smaller parts.
+    small = operation.region.positions <= chip.accumulators and 3 * (each + table) > room and whole.sets > 1
+    if each + table > room or most is not None or small:
         parts = _split(operation, chip, whole, room, most or (whole.y[1], whole.x[1], whole.chunks[1]))
         largest = max(chunk_words(operation, chip, part, 1, True) for part in parts)
         return Weights(parts, 1, -(-largest // chip.bank_words), total)
     # Two chunks fit in the ring where it can be, so that one is loaded while the other is used.
-    target = max(each, max(1, ring_banks // 2) * chip.bank_words - table)
+    target = max(each, max(1, ring_banks // 4) * chip.bank_words - table)
     chunk = -(-count // -(-count // max(1, target // each)))
     return Weights((whole,), chunk, -(-(chunk * each + table) // chip.bank_words), total)
 
@@ -321,7 +323,7 @@ def _split(operation: Operation, chip: Chip, whole: Part, room: int, most: tuple
     def words(y: int, x: int, chunks: int) -> int:
         return chunk_words(operation, chip, Part((0, y), (0, x), (0, chunks)), 1, True)
 
-    target = room // 2 if words(1, 1, 1) <= room // 2 else room
+    target = next((room // count for count in (4, 2) if words(1, 1, 1) <= room // count), room)
     y, x, chunks = most
     while chunks > 1 and words(y, x, chunks) > target:
         chunks -= 1

@@ -30,6 +30,11 @@ def compute_cycles(operation: Operation, chip: Chip, region: Rectangle) -> int:
     return groups(operation, chip) * group_cycles(operation, chip, region) + 30
 
 
+def step_cycles(operation: Operation, chip: Chip, region: Rectangle, count: int, part: Part | None) -> int:
+    """Cycles of one instruction for `count` groups."""
+    return count * group_cycles(operation, chip, region, part) + 20
+
+
 def dram_cycles(chip: Chip, size: int) -> int:
     """Cycles that `size` bytes occupy DRAM, in whole bus beats."""
     return -(-size // chip.bus_bytes) * chip.bus_bytes // chip.dram_bytes_per_cycle
@@ -61,7 +66,7 @@ def _key(operation: Operation, chip: Chip, region: Rectangle, part: Part | None)
 def _taps(operation: Operation, chip: Chip) -> int:
     """Taps read at once where rows of the input are whole (`emit.taps_at_once` decides)."""
     row = operation.x.width * operation.x.pixel_words(chip.word_bytes) * operation.sliding.dilations[0]
-    wide = operation.unit != "conv" and row >= chip.bank_words
+    wide = operation.unit != "conv" and (row >= chip.bank_words or operation.x.spread > 0)
     return max(1, min(chip.activation_ports, operation.cut[0])) if wide else 1
 
 

@@ -96,7 +96,7 @@ def emit_compute(step: Step, operation: Operation, serial: bool, lookup: int, ch
 
 def source_row_words(step: Step) -> int:
     """Words from one row of a step's input to the next."""
-    return step.input.pixel_words * step.input.rectangle.width
+    return step.input.row_words
 
 
 def taps_at_once(operation: Operation, row: int, ring: int, chip: Chip) -> int:
@@ -123,7 +123,7 @@ def _feed(step: Step, operation: Operation) -> dict[str, int | float]:
     down, right = (step.out.x, step.out.y) if sliding.turned else (step.out.y, step.out.x)
     start_y = down * sliding.strides[0] - sliding.pads[0] + first_y * pass_y
     start_x = right * sliding.strides[1] - sliding.pads[1] + first_x * pass_x
-    pixel, row = source.pixel_words, source.pixel_words * source.rectangle.width
+    pixel, row = source.pixel_words, source.row_words
     alone = operation.each_word_alone
     first_word = step.groups[0] if alone else part.chunks[0] if part else 0
     # A ring holds rows of the whole image, wherever they lie.
@@ -177,7 +177,7 @@ def _post(step: Step, operation: Operation, chip: Chip) -> dict[str, int | float
         "out_height": step.out.height,
         "out_width": step.out.width,
         "out_address": _result_address(step.output, step, operation.landing, first * each),
-        "out_row_words": steps[0] * step.output.rectangle.width * step.output.pixel_words if step.out.height > 1 else 0,
+        "out_row_words": steps[0] * step.output.row_words if step.out.height > 1 else 0,
         "out_pixel_words": steps[1] * step.output.pixel_words if step.out.positions > 1 else 0,
         "tile": step.tile,
         "groups": end - first,

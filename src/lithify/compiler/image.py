@@ -8,12 +8,17 @@ from lithify.isa.program import Base
 
 @dataclass(frozen=True)
 class Image:
-    """An int8 tensor as the chip handles it; `name` is the tensor's, or tells of what it is made (packed rows)."""
+    """An int8 tensor as the chip handles it; `name` is the tensor's, or tells of what it is made (packed rows).
+
+    spread: if its rows lie in different banks while it is on the chip (`spread.py`), over how many rows its readers
+    step at once; else 0.
+    """
 
     name: str
     height: int
     width: int
     channels: int
+    spread: int = 0
 
     def pixel_words(self, word_bytes: int) -> int:
         """Scratchpad words of one pixel: all channels, padded to whole words."""

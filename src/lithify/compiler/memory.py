@@ -13,6 +13,7 @@ from lithify.chip import Chip
 from lithify.compiler.blocks import Blocks, RingTooSmall, Staged, TooLarge, cut
 from lithify.compiler.image import Image
 from lithify.compiler.operation import Operation
+from lithify.compiler.spread import layout
 from lithify.errors import LithifyError
 
 
@@ -155,7 +156,7 @@ class _Attempt:
 
     def banks_of(self, image: Image) -> int:
         """Banks of a whole image."""
-        return -(-image.whole.positions * image.pixel_words(self.chip.word_bytes) // self.chip.bank_words)
+        return layout(image, image.height, self.chip).banks
 
     def run(self) -> tuple[int, int] | None:
         """None, or the operation at which there was no room and the banks it asked for."""

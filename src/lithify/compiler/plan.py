@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from lithify.chip import Chip
-from lithify.compiler.bands import Bands, Cut, Stretch, cuts, fits_bands, plan_bands, ring_banks
+from lithify.compiler.bands import Bands, Cut, Stretch, cuts, fits_bands, plan_bands, ring_layout
 from lithify.compiler.blocks import Blocks, RingTooSmall, Staged, TooLarge, cut, pack
 from lithify.compiler.image import Image
 from lithify.compiler.memory import best_plan as plan_by_blocks
 from lithify.compiler.operation import Operation
+from lithify.compiler.spread import layout
 
 LONGEST = 5
 """Operations of a stretch at most."""
@@ -116,8 +117,7 @@ class _Planner:
 
     def banks_of(self, name: str) -> int:
         """Banks of a whole image."""
-        image = self.images[name]
-        return -(-image.whole.positions * image.pixel_words(self.chip.word_bytes) // self.chip.bank_words)
+        return layout(self.images[name], self.images[name].height, self.chip).banks
 
     def live(self, boundary: int) -> list[str]:
         """Images that operations before the boundary made and others behind it touch."""
@@ -174,7 +174,7 @@ class _Planner:
         single = None
         if end == begin + 1:
             compute = self.operations[begin].macs // self.chip.multipliers
-            if cycles is None or cycles > 3 * compute // 2:
+            if cycles is None or cycles > 51 * compute // 50:
                 single = self.block_cycles(begin, resident, free)
         if single is not None and (cycles is None or single < cycles):
             return _Leg(stretch, True), single
@@ -205,6 +205,7 @@ class _Planner:
                     operation.table is None,
                     (operation.x.height, operation.x.width, operation.x.channels),
                     (operation.y.height, operation.y.width, operation.y.channels),
+                    (operation.x.spread, operation.y.spread),
                     operation.sliding,
                     operation.cut,
                     operation.landing and (operation.landing.channels, operation.region),
@@ -297,6 +298,7 @@ class _Planner:
         if not runs or sum(runs[-1]) != self.chip.scratchpad_banks:
             return None
         candidates = cuts(self.operations, stretch, self.images, self.chip)
+        made = {operation.y.name for operation in self.operations[stretch.first : stretch.end]}
         for free in range(sum(count for _, count in runs), 1, -1):
             bands = plan_bands(self.operations, stretch, candidates, free, self.chip)
             if bands is None:
@@ -306,7 +308,8 @@ class _Planner:
             top = self.chip.scratchpad_banks - bands.ring_banks
             below = [(first, min(count, top - first)) for first, count in runs if first < top]
             names = list(bands.rows)
-            slots = pack([ring_banks(self.images[name], bands.rows[name], self.chip) for name in names], below)
+            rings = [ring_layout(self.images[name], bands.rows[name], stretch, made, self.chip) for name in names]
+            slots = pack([ring.banks for ring in rings], below)
             if slots is not None:
                 return replace(bands, slots=dict(zip(names, slots, strict=True)))
         return None

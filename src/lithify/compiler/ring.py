@@ -1,87 +1,278 @@
-"""The ring of weights: where each chunk lies, and before which step it is loaded.
+"""Weights in the scratchpad: where each chunk lies, and before which step it is loaded.
 
-Chunks start at a bank, one after the other, and wrap around. While a bank is read nothing can be loaded into it, so
-small chunks that follow one another share a bank and are loaded together, before the first of them is used.
+Chunks take whatever banks no image lies in at the time, as early as banks are free: weights of later layers come while
+earlier ones compute. While a bank is read nothing can be loaded into it, so small chunks that follow one another share
+a bank and are loaded together, before the first of them is used.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect, insort
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from lithify.chip import Chip
 from lithify.compiler.bands import Bands
+from lithify.compiler.cost import dram_cycles
 from lithify.compiler.plan import Plan
 from lithify.compiler.steps import Chunk, Step
 
 TOGETHER = 8
 """Chunks at most that are loaded together."""
+STREAMING = 3
+"""Chunks of which room is left where not all weights of a stretch can stay."""
+NEAR = 64
+"""Steps at most over which a bank of passing chunks is shared."""
+
+Key = tuple[int, int, int]
 
 
-@dataclass
+@dataclass(eq=False)
+class _Block:
+    """Banks for all chunks of a phase that stay there to their last use.
+
+    steps: that use them, in order. size: in banks. first: bank, once a place is found; following: the next free one.
+    """
+
+    steps: list[int]
+    size: int
+    first: int = -1
+    following: int = 0
+
+
+@dataclass(eq=False)
 class _Page:
-    """The bank that was filled last. opener: index of the step before which it is loaded."""
+    """Neighbouring banks with chunks that are loaded together.
 
-    opener: int
-    bank: int
+    first, end: banks. words: taken. opener: the step before which it is loaded; last: the last step that uses it.
+    """
+
+    first: int
+    end: int
     words: int
-    chunks: int
+    opener: int
+    last: int
+    block: _Block | None
+    chunks: dict[Key, Chunk] = field(default_factory=dict)
 
 
-def place_weights(steps: Sequence[Step], plan: Plan, chip: Chip) -> tuple[Step, ...]:
-    """The steps with every chunk at its address, and with the chunks that are loaded before each."""
-    placed = list(steps)
-    held: dict[tuple[int, int, int], tuple[int, int, Chunk]] = {}
-    following = 0
-    page: _Page | None = None
-    rings = plan.ring_banks
-    # Weights that stay over the bands of a stretch lie in one piece, so that they never push each other out.
-    whole = {phase.stretch.first: phase for phase in plan.phases if isinstance(phase, Bands) and phase.weights_stay}
-    for index, step in enumerate(steps):
-        first = chip.scratchpad_banks - rings[step.operation]
-        entered = whole.pop(step.operation, None)
-        if entered is not None:
-            last = following + stay_banks(entered, steps[index:], chip)
-            if not first <= following or last > chip.scratchpad_banks:
-                following, page = first, None
-        # The banks below this operation's ring are used for images.
-        held = {key: entry for key, entry in held.items() if entry[0] >= first}
-        if page and page.bank < first:
-            page = None
-        if step.chunk is None:
-            continue
-        wanted = step.chunk
-        if wanted.key in held:
-            placed[index] = replace(placed[index], chunk=held[wanted.key][2])
-            continue
-        size = -(-wanted.words // chip.bank_words)
-        # The first bank is not shared: nothing can be done before it has come.
-        if page and page.opener and page.words + wanted.words <= chip.bank_words and page.chunks < TOGETHER:
-            start, opener = page.bank, page.opener
-            address = start * chip.bank_words + page.words
-            page.words += wanted.words
-            page.chunks += 1
+def place_weights(steps: Sequence[Step], plan: Plan, cycles: Sequence[int], chip: Chip) -> tuple[Step, ...]:
+    """The steps with every chunk at its address, and with the chunks that are loaded before each.
+
+    cycles: what each step takes, about.
+    """
+    return _Placing(steps, plan, cycles, chip).result()
+
+
+class _Placing:
+    def __init__(self, steps: Sequence[Step], plan: Plan, cycles: Sequence[int], chip: Chip) -> None:
+        self.steps, self.plan, self.cycles, self.chip = steps, plan, cycles, chip
+        self.images = _image_intervals(steps, plan, chip)
+        self.last_use = _last_uses(steps)
+        # Chunks that stay, and the blocks of banks in which they do.
+        self.block_of: dict[int, _Block] = {}
+        for block in _blocks(steps, plan, chip):
+            self.block_of.update(dict.fromkeys(block.steps, block))
+        self.uses: dict[Key, list[int]] = {}
+        for index, step in enumerate(steps):
+            if step.chunk is not None:
+                self.uses.setdefault(step.chunk.key, []).append(index)
+        # Of each bank: the pages that lie in it and may still matter.
+        self.pages: list[list[_Page]] = [[] for _ in range(chip.scratchpad_banks)]
+        self.before = [-1] * chip.scratchpad_banks
+        self.held: dict[Key, _Page] = {}
+        self.open: _Page | None = None
+        self.following = 0
+        self.ends = [0] * len(steps)
+        self.transferred = 0
+
+    def result(self) -> tuple[Step, ...]:
+        placed = list(self.steps)
+        loaded: dict[int, list[Chunk]] = {}
+        now = 0
+        for index, step in enumerate(self.steps):
+            if step.chunk is not None:
+                page = self.held.get(step.chunk.key)
+                if page is None or page.last < index:
+                    page = self.place(index, step.chunk, loaded)
+                placed[index] = replace(placed[index], chunk=page.chunks[step.chunk.key])
+            for buffer in step.loads:
+                # Rows come about while the step before the last works.
+                self.transfer(index - 2, buffer.words)
+            now = max(now, self.transferred if step.loads or index in loaded else 0) + self.cycles[index]
+            self.ends[index] = now
+        return tuple(replace(step, weights=tuple(loaded.get(index, ()))) for index, step in enumerate(placed))
+
+    def transfer(self, after: int, words: int) -> None:
+        """Loads some words once a step is done (below 0: at any time)."""
+        begin = max(self.transferred, self.ends[after] if after >= 0 else 0)
+        self.transferred = begin + dram_cycles(self.chip, words * self.chip.word_bytes)
+
+    def place(self, index: int, chunk: Chunk, loaded: dict[int, list[Chunk]]) -> _Page:
+        """Finds a place for a chunk that step `index` is the next to use."""
+        chip, page, block = self.chip, self.open, self.block_of.get(index)
+        last = block.steps[-1] if block else self.last_use[index]
+        # The first page is not shared: nothing can be done before it has come.
+        if (
+            page is not None
+            and page.opener
+            and page.block is block
+            and len(page.chunks) < TOGETHER
+            and page.words + chunk.words <= (page.end - page.first) * chip.bank_words
+            and (block or (page.last >= index - 1 and last - page.opener < NEAR))
+            and all(self.image_free(bank, page.opener, last) for bank in range(page.first, page.end))
+        ):
+            page.last = max(page.last, last)
         else:
-            start = following if first <= following <= chip.scratchpad_banks - size else first
-            if start == first < following and size <= following - first < 2 * size:
-                # Two do not fit beside each other: they overlap least if one begins low and the other ends high.
-                low = page is not None and following - size == first
-                start = chip.scratchpad_banks - size if low else first
-            address, opener = start * chip.bank_words, index
-            held = {key: entry for key, entry in held.items() if entry[1] <= start or entry[0] >= start + size}
-            following = start + size
-            page = _Page(index, start + size - 1, wanted.words - (size - 1) * chip.bank_words, 1)
-        chunk = replace(wanted, address=address)
-        held[wanted.key] = start, start + size, chunk
-        placed[index] = replace(placed[index], chunk=chunk)
-        placed[opener] = replace(placed[opener], weights=(*placed[opener].weights, chunk))
-    return tuple(placed)
+            size = -(-chunk.words // chip.bank_words)
+            if block and block.first < 0:
+                found = self.room(block.size, index, last, low=False)
+                if found is None:
+                    for step in block.steps:
+                        del self.block_of[step]
+                    block, last = None, self.last_use[index]
+                else:
+                    block.first = block.following = found
+            if block:
+                first = block.following
+                block.following += size
+            else:
+                room = self.room(size, index, last, low=True)
+                first = self.evict(size, index, last) if room is None else room
+                self.following = first + size
+            after = max(self.free_after(bank, index, last) for bank in range(first, first + size))
+            page = _Page(first, first + size, 0, index, last, block)
+            self.transfer(min(after, index - 1), chunk.words)
+            for bank in range(first, first + size):
+                self.pages[bank].append(page)
+            self.open = page
+        address = page.first * chip.bank_words + page.words
+        page.words += chunk.words
+        made = replace(chunk, address=address)
+        page.chunks[chunk.key] = made
+        self.held[chunk.key] = page
+        loaded.setdefault(page.opener, []).append(made)
+        return page
+
+    def image_free(self, bank: int, index: int, last: int) -> bool:
+        """Whether no image lies in a bank in the steps `index` to `last`."""
+        return not any(begin <= last and end >= index for begin, end in self.images[bank])
+
+    def room(self, size: int, index: int, last: int, low: bool) -> int | None:
+        """First of `size` banks that are free in the steps `index` to `last`: those that are free first.
+
+        low: among equals the next behind those taken last, so that all are used in turn; else the uppermost.
+        """
+        banks = self.chip.scratchpad_banks
+        free = [self.free_after(bank, index, last) for bank in range(banks)]
+        best: tuple[int, int, int] | None = None
+        for first in range(banks - size + 1):
+            after = max(free[first : first + size])
+            if after >= index:
+                continue
+            late = 0 if after < 0 else max(0, self.ends[after] - self.transferred)
+            found = late, (first - self.following) % banks if low else -first, first
+            if best is None or found < best:
+                best = found
+        return None if best is None else best[2]
+
+    def free_after(self, bank: int, index: int, last: int) -> int:
+        """The last step at or before `last` that uses a bank; -1 if there is none."""
+        images, pages = self.images[bank], self.pages[bank]
+        # Steps are asked about in order: what is over is remembered as one number.
+        while images and images[0][1] < index:
+            self.before[bank] = max(self.before[bank], images.popleft()[1])
+        if any(page.last < index for page in pages):
+            self.before[bank] = max(self.before[bank], *(page.last for page in pages if page.last < index))
+            self.pages[bank] = pages = [page for page in pages if page.last >= index]
+        after = max((page.last for page in pages), default=self.before[bank])
+        for begin, end in images:
+            if begin > last:
+                break
+            after = max(after, end)
+        return after
+
+    def evict(self, size: int, index: int, last: int) -> int:
+        """Makes room by giving up pages that would have stayed: what they hold is loaded again when it is needed."""
+        banks = self.chip.scratchpad_banks
+        best: tuple[int, int] | None = None
+        for first in range(banks - size + 1):
+            span = range(first, first + size)
+            if all(self.image_free(bank, index, last) for bank in span):
+                lost = {id(page) for bank in span for page in self.pages[bank] if page.last >= index}
+                if best is None or len(lost) < best[0]:
+                    best = len(lost), first
+        assert best is not None, "a chunk is larger than the ring of its operation"
+        first = best[1]
+        for bank in range(first, first + size):
+            for page in self.pages[bank]:
+                if page.last >= index:
+                    used = (use for key in page.chunks for use in self.uses[key] if page.opener <= use < index)
+                    page.last = max(used, default=page.opener)
+                    for key in [key for key in page.chunks if self.held.get(key) is page]:
+                        del self.held[key]
+                    if self.open is page:
+                        self.open = None
+        return first
 
 
-def stay_banks(bands: Bands, steps: Sequence[Step], chip: Chip) -> int:
-    """Banks at most of all weights of a stretch; steps: from its first on."""
-    seen: dict[tuple[int, int, int], int] = {}
-    for step in steps:
-        if step.operation >= bands.stretch.end:
-            break
+def _image_intervals(steps: Sequence[Step], plan: Plan, chip: Chip) -> list[deque[tuple[int, int]]]:
+    """For each bank, in order: the first and the last step of every time in which it holds an image."""
+    numbers: dict[int, int] = {}
+    for number, phase in enumerate(plan.phases):
+        covered = range(phase.stretch.first, phase.stretch.end) if isinstance(phase, Bands) else (phase.operation,)
+        numbers.update(dict.fromkeys(covered, number))
+    spans: dict[tuple[str, int, int], tuple[int, int]] = {}
+    for index, step in enumerate(steps):
+        for buffer in (step.input, step.residual, step.output, *step.loads, *step.stores):
+            if buffer is None:
+                continue
+            # A resident image lies where it does over all phases, the others' places are free after theirs.
+            during = -1 if buffer.image in plan.homes else numbers[step.operation]
+            for address, words in buffer.places:
+                for bank in range(address // chip.bank_words, (address + words - 1) // chip.bank_words + 1):
+                    key = buffer.image, during, bank
+                    spans[key] = spans.get(key, (index, index))[0], index
+    intervals: list[list[tuple[int, int]]] = [[] for _ in range(chip.scratchpad_banks)]
+    for (_, _, bank), span in spans.items():
+        insort(intervals[bank], span)
+    return [deque(spans) for spans in intervals]
+
+
+def _last_uses(steps: Sequence[Step]) -> list[int]:
+    """For each step: up to which of those that follow without a gap the chunk is used."""
+    last = list(range(len(steps)))
+    for index in range(len(steps) - 2, -1, -1):
+        chunk, following = steps[index].chunk, steps[index + 1].chunk
+        if chunk is not None and following is not None and chunk.key == following.key:
+            last[index] = last[index + 1]
+    return last
+
+
+def _blocks(steps: Sequence[Step], plan: Plan, chip: Chip) -> Iterator[_Block]:
+    """The chunks that are used again and stay, phase by phase.
+
+    Where the weights of a phase fit in its ring all stay; where they do not, as many as leave room to load the others
+    again and again.
+    """
+    starts = [phase.stretch.first if isinstance(phase, Bands) else phase.operation for phase in plan.phases]
+    rooms = [phase.ring_banks if isinstance(phase, Bands) else phase.blocks.ring_banks for phase in plan.phases]
+    uses: list[dict[Key, list[int]]] = [{} for _ in starts]
+    banks: dict[Key, int] = {}
+    for index, step in enumerate(steps):
         if step.chunk is not None:
-            seen[step.chunk.key] = -(-step.chunk.words // chip.bank_words)
-    return sum(seen.values())
+            uses[bisect(starts, step.operation) - 1].setdefault(step.chunk.key, []).append(index)
+            banks[step.chunk.key] = -(-step.chunk.words // chip.bank_words)
+    for room, used in zip(rooms, uses, strict=True):
+        if all(indices[-1] - indices[0] < len(indices) for indices in used.values()):
+            continue
+        if sum(banks[key] for key in used) > room:
+            room -= STREAMING * max(banks[key] for key in used)
+        block = _Block([], 0)
+        for key, indices in used.items():
+            if block.size + banks[key] > room:
+                break
+            block.size += banks[key]
+            block.steps += indices
+        if block.steps:
+            block.steps.sort()
+            yield block

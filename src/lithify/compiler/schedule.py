@@ -1,14 +1,23 @@
 """Schedule: the order of instructions in the program, loads moved ahead as far as their banks and data allow.
 
 Every dependence is kept by program order (`tokens.py` turns it into tokens), so moving a load ahead is safe where no
-step between uses its banks and no store between writes what it reads.
+step between uses its words and no store between writes what it reads.
 """
 
+from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from heapq import heappop, heappush
 
 from lithify.chip import Chip
+from lithify.compiler.bands import COMPUTE_BYTES, TRANSFER_BYTES
+from lithify.compiler.cost import dram_cycles
 from lithify.isa import Instruction, Queue
+
+COUNTER = 255
+"""What a token counter holds."""
+LANDING = 110
+"""From a load's turn at DRAM to its use, beside its bytes, about: DRAM's latency and the tokens."""
 
 Span = tuple[int, int, int]
 """A stretch of DRAM: base, first byte, end."""
@@ -47,50 +56,189 @@ class StepActions:
     stores: tuple[Action, ...]
 
 
-Kind = Literal["load", "compute", "store"]
+def order(steps: tuple[StepActions, ...], cycles: Sequence[int], chip: Chip) -> tuple[Action, ...]:
+    """All actions in program order: in the order in which they would start if each step took its `cycles`.
+
+    Compute instructions run one after the other and wait for what they read. Whenever DRAM is free it takes, of the
+    loads whose place is free, the one that is needed next.
+    """
+    return _Scheduling(steps, cycles, chip).run()
 
 
-def order(steps: tuple[StepActions, ...], chip: Chip) -> tuple[Action, ...]:
-    """All actions in program order."""
-    ordered: list[Action] = []
-    loads = [(index, load) for index, step in enumerate(steps) for load in step.loads]
-    # More loads than the queue holds would stop the decoder, and with it the compute instructions behind them.
-    ahead = chip.queue_depth - 1
-    position = 0
-    for index, step in enumerate(steps):
-        while position < len(loads) and loads[position][0] <= index:
-            ordered.append(loads[position][1])
-            position += 1
-        # Loads are taken in the order in which they are needed, so the first that may not move stops all behind it.
-        limit = position + ahead
-        early = position
-        while early < min(limit, len(loads)) and _may_move(loads[early][1], steps[index : loads[early][0]]):
-            ordered.append(loads[early][1])
-            early += 1
-        position = early
-        ordered.append(step.compute)
-        ordered += step.stores
-    return tuple(ordered)
+class _Scheduling:
+    """The chip in outline: steps, and DRAM as one transfer after the other."""
 
+    def __init__(self, steps: tuple[StepActions, ...], cycles: Sequence[int], chip: Chip) -> None:
+        self.steps, self.cycles, self.chip = steps, cycles, chip
+        self.loads = [load for step in steps for load in step.loads]
+        self.banks = [_bits(load.banks) for load in self.loads]
+        # After which step each load may start, and after whose stores.
+        self.after, self.stored = _earliest(steps)
+        self.released: list[list[int]] = [[] for _ in range(len(steps) + 1)]
+        for number, after in enumerate(self.after):
+            self.released[after + 1].append(number)
+        # Loads into one bank keep their order.
+        self.turn: list[deque[int]] = [deque() for _ in range(chip.scratchpad_banks)]
+        for number, banks in enumerate(self.banks):
+            for bank in banks:
+                self.turn[bank].append(number)
+        self.free = [False] * len(self.loads)
+        # As many loads may be ahead of the steps that need them: tokens are counted.
+        self.most = COUNTER - 3 * chip.queue_depth
+        self.now = self.transferred = self.ahead = 0
+        self.loaded = [0] * chip.scratchpad_banks
+        self.used = [0] * chip.scratchpad_banks
+        self.done = [0] * len(steps)
+        self.later: list[tuple[int, int]] = []
+        self.ready: list[int] = []
 
-def _may_move(load: Action, between: tuple[StepActions, ...]) -> bool:
-    """Whether a load may go before all steps of `between`."""
-    for step in between:
-        if _meet(load, step.compute):
-            return False
+    def run(self) -> tuple[Action, ...]:
+        ordered: list[Action] = []
+        missing = [len(step.loads) for step in self.steps]
+        self.release(0)
+        for index, step in enumerate(self.steps):
+            banks = _bits(step.compute.banks)
+            while True:
+                start = max(self.now, *(self.loaded[bank] for bank in banks))
+                if self.ahead >= self.most and missing[index]:
+                    self.transferred = max(self.transferred, self.now)
+                number = self.next_load(index, start, bool(missing[index]))
+                if number is None:
+                    assert not missing[index], "a load that a step needs waits for that step"
+                    break
+                missing[self.loads[number].step] -= 1
+                ordered.append(self.loads[number])
+            ordered += [step.compute, *step.stores]
+            self.ahead -= len(step.loads)
+            self.compute(index, start, banks)
+        return tuple(ordered)
+
+    def compute(self, index: int, start: int, banks: list[int]) -> None:
+        """A step runs, and its results are stored."""
+        step = self.steps[index]
+        self.now = start + self.cycles[index]
+        self.transferred += dram_cycles(self.chip, COMPUTE_BYTES)
+        for bank in banks:
+            self.used[bank] = self.now
         for store in step.stores:
-            if _meet(load, store) or any(overlap(a, b) for a in load.reads for b in store.writes):
-                return False
-    return True
+            self.transferred = max(self.transferred, self.now) + self.transfer_cycles(store)
+            for bank in _bits(store.banks):
+                self.used[bank] = max(self.used[bank], self.transferred)
+        self.done[index] = max(self.now, self.transferred) if step.stores else self.now
+        self.release(index + 1)
+
+    def release(self, index: int) -> None:
+        """The step before `index` has been started: loads that had to come after it may start when it ends."""
+        for number in self.released[index]:
+            self.free[number] = True
+            self.offer(number)
+
+    def offer(self, number: int) -> None:
+        """A load enters the waiting ones if it is its turn."""
+        if self.free[number] and all(self.turn[bank][0] == number for bank in self.banks[number]):
+            heappush(self.later, (self.possible(number), number))
+
+    def possible(self, number: int) -> int:
+        """The cycle in which the place of a load is free, and what it loads is there."""
+        stored = self.done[self.stored[number]] if self.stored[number] >= 0 else 0
+        return max(stored, *(self.used[bank] for bank in self.banks[number]))
+
+    def next_load(self, index: int, start: int, needed: bool) -> int | None:
+        """Starts the load that comes before step `index`, which could start in the cycle `start`, if there is one.
+
+        needed: whether a load of that step is missing.
+        """
+        while True:
+            while self.later and self.later[0][0] <= self.transferred:
+                heappush(self.ready, heappop(self.later)[1])
+            if self.ahead >= self.most and not needed:
+                return None
+            if not self.ready:
+                if not self.later or not (needed or self.later[0][0] <= start):
+                    return None
+                self.transferred = max(self.transferred, self.later[0][0])
+                continue
+            if not needed and self.transferred > start:
+                return None
+            number = heappop(self.ready)
+            load = self.loads[number]
+            possible = self.possible(number)
+            if possible > self.transferred:
+                heappush(self.later, (possible, number))
+                continue
+            if not needed and load.banks & self.steps[index].compute.banks:
+                # The step would have to wait for it; it comes after it.
+                heappush(self.later, (start + self.cycles[index], number))
+                continue
+            break
+        self.transferred += self.transfer_cycles(load)
+        self.ahead += 1
+        for bank in self.banks[number]:
+            self.loaded[bank] = self.transferred + LANDING
+            self.turn[bank].popleft()
+        for bank in self.banks[number]:
+            if self.turn[bank]:
+                self.offer(self.turn[bank][0])
+        return number
+
+    def transfer_cycles(self, action: Action) -> int:
+        """Cycles for which a transfer and its instruction keep DRAM busy."""
+        value = action.instruction.integer
+        rows = value("rows") * value("planes")
+        return rows * dram_cycles(self.chip, value("row_bytes")) + dram_cycles(self.chip, TRANSFER_BYTES)
 
 
-def _meet(load: Action, other: Action) -> bool:
-    """Whether a load and another action use the same words, or banks where the load is not exact."""
-    if not load.banks & other.banks or not load.exact:
-        return bool(load.banks & other.banks)
+def _earliest(steps: tuple[StepActions, ...]) -> tuple[list[int], list[int]]:
+    """For each load the last step before its own that uses its place, and the last whose stores it reads; or -1.
+
+    The first is never before the second.
+    """
+    after: list[int] = []
+    stored: list[int] = []
+    users: dict[int, list[int]] = defaultdict(list)
+    stores: dict[int, list[tuple[int, Span]]] = defaultdict(list)
+    for index, step in enumerate(steps):
+        for load in step.loads:
+            last = from_store = -1
+            for bank in _bits(load.banks):
+                for user in reversed(users[bank]):
+                    if user <= last or not load.exact or _meet_step(load, steps[user]):
+                        last = max(last, user)
+                        break
+            for span in load.reads:
+                for writer, written in reversed(stores[span[0]]):
+                    if writer <= from_store or overlap(span, written):
+                        from_store = max(from_store, writer)
+                        break
+            after.append(max(last, from_store))
+            stored.append(from_store)
+        mask = step.compute.banks
+        for store in step.stores:
+            mask |= store.banks
+            for span in store.writes:
+                stores[span[0]].append((index, span))
+        for bank in _bits(mask):
+            users[bank].append(index)
+    return after, stored
+
+
+def _meet_step(load: Action, step: StepActions) -> bool:
+    """Whether a load and a step use the same words."""
     return any(
-        first < begin + words and begin < first + count for first, count in load.places for begin, words in other.places
+        first < begin + words and begin < first + count
+        for first, count in load.places
+        for action in (step.compute, *step.stores)
+        for begin, words in action.places
     )
+
+
+def _bits(mask: int) -> list[int]:
+    """The banks of a mask."""
+    banks = []
+    while mask:
+        banks.append((mask & -mask).bit_length() - 1)
+        mask &= mask - 1
+    return banks
 
 
 def overlap(a: Span, b: Span) -> bool:

@@ -1,12 +1,13 @@
 """Segment: one stretch of chip work becomes placements, constants and instructions in program order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lithify.chip import Chip
+from lithify.compiler.cost import step_cycles
 from lithify.compiler.emit import emit_compute, emit_transfer, emit_weights, result_channel
 from lithify.compiler.image import DramImage, Image, image_shape
 from lithify.compiler.operation import Operation
@@ -14,6 +15,7 @@ from lithify.compiler.plan import Plan, best_plan
 from lithify.compiler.ring import place_weights
 from lithify.compiler.rows import pack_rows
 from lithify.compiler.schedule import Action, Span, StepActions, order
+from lithify.compiler.spread import spread_images
 from lithify.compiler.steps import Buffer, Chunk, Step, make_steps
 from lithify.compiler.tokens import SerialStep, add_tokens, serial_flags
 from lithify.compiler.views import branches_first, strided_views, view_of
@@ -81,13 +83,14 @@ def compile_segment(
     operations, placements, dram = _inputs(operations, outside, constants, memories, chip)
     before = {operation.layer: operation.sliding.strides for operation in operations}
     operations, views = strided_views(branches_first(operations), chip)
+    stored = wanted | frozenset(views.values())
+    operations = spread_images(operations, stored, chip)
     images = {image.name: image for operation in operations for image in (operation.x, operation.y)}
     for operation in operations:
         residual = operation.residual
         if residual is not None and residual.image not in images:
-            size = {"height": 1, "width": 1} if residual.broadcast else {}
-            images[residual.image] = replace(operation.y, name=residual.image, **size)
-    stored = wanted | frozenset(views.values())
+            height, width = (1, 1) if residual.broadcast else (operation.y.height, operation.y.width)
+            images[residual.image] = replace(operation.y, name=residual.image, height=height, width=width, spread=0)
     plan = best_plan(operations, images, frozenset(dram) | frozenset(views), stored, views, chip)
     made = {operation.y.name for operation in operations}
     outputs = []
@@ -106,9 +109,14 @@ def compile_segment(
     for operation in operations:
         if operation.x.name in views:
             dram[operation.x.name] = view_of(dram[views[operation.x.name]], before[operation.layer])
-    steps = place_weights(make_steps(operations, plan, images, stored, chip), plan, chip)
-    actions = _actions(operations, steps, images, dram, memories, chip)
-    return Compiled(tuple(placements), tuple(outputs), operations, steps, add_tokens(order(actions, chip), chip), plan)
+    steps = make_steps(operations, plan, images, stored, chip)
+    cycles = [
+        step_cycles(operations[step.operation], chip, step.out, step.groups[1] - step.groups[0], step.part)
+        for step in steps
+    ]
+    steps = place_weights(steps, plan, cycles, chip)
+    actions = order(_actions(operations, steps, images, dram, memories, chip), cycles, chip)
+    return Compiled(tuple(placements), tuple(outputs), operations, steps, add_tokens(actions, chip), plan)
 
 
 def _inputs(
@@ -170,20 +178,16 @@ def _actions(
         )
     )
     made = []
-    newest = 0
+    # Of each bank: the last step so far that uses it.
+    touched = [-1] * chip.scratchpad_banks
     for index, (step, serial, lookup) in enumerate(zip(steps, flags, lookups, strict=True)):
         operation = operations[step.operation]
         loads = []
-        runs = _runs(step.weights, offsets, chip)
-        # What lies where the weights before still are comes last, and by itself.
-        free = [part for run in runs for part in _apart(run, newest, chip)]
-        for address, words, offset in sorted(free, key=lambda run: bool(banks_of(run[0], run[1], chip) & newest)):
+        parts = [part for run in _runs(step.weights, offsets, chip) for part in _apart(run, touched, chip)]
+        # What lies where another step's words are the longest comes last, and by itself.
+        for address, words, offset in sorted(parts, key=lambda part: touched[part[0] // chip.bank_words]):
             entry = emit_weights(address, words, offset, chip)
             loads.append(Action(Queue.LOAD, entry, banks_of(address, words, chip), (), (), index))
-        if runs:
-            newest = 0
-            for address, words, _ in runs:
-                newest |= banks_of(address, words, chip)
         loads += [_transfer("LOAD", buffer, images, dram, index, chip) for buffer in step.loads]
         stores = tuple(_transfer("STORE", buffer, images, dram, index, chip) for buffer in step.stores)
         compute = Action(
@@ -196,6 +200,10 @@ def _actions(
             _all_places(step),
         )
         made.append(StepActions(tuple(loads), compute, stores))
+        used = compute.banks
+        for store in stores:
+            used |= store.banks
+        touched = [index if used >> bank & 1 else before for bank, before in enumerate(touched)]
     return tuple(made)
 
 
@@ -227,15 +235,15 @@ def _runs(
     return runs
 
 
-def _apart(run: tuple[int, int, int], busy: int, chip: Chip) -> list[tuple[int, int, int]]:
-    """A transfer cut where it enters or leaves the banks `busy`."""
+def _apart(run: tuple[int, int, int], touched: Sequence[int], chip: Chip) -> list[tuple[int, int, int]]:
+    """A transfer cut where the steps that used its banks last differ, so that each part is loaded when it can."""
     address, words, offset = run
     parts: list[tuple[int, int, int]] = []
     place = address
     while place < address + words:
-        inside = busy >> place // chip.bank_words & 1
+        before = touched[place // chip.bank_words]
         end = place
-        while end < address + words and busy >> end // chip.bank_words & 1 == inside:
+        while end < address + words and touched[end // chip.bank_words] == before:
             end = min((end // chip.bank_words + 1) * chip.bank_words, address + words)
         parts.append((place, end - place, offset + (place - address) * chip.word_bytes))
         place = end

@@ -7,31 +7,32 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from lithify.chip import Chip
-from lithify.compiler.bands import Bands, row_words
+from lithify.compiler.bands import Bands, ring_layout
 from lithify.compiler.blocks import Blocks, tiles
 from lithify.compiler.cost import best_tile
 from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Landing, Operation
 from lithify.compiler.plan import Plan, Single
+from lithify.compiler.spread import layout, row_words
 from lithify.compiler.weights import Part, chunk_words, group_result_words, groups, whole_part
 
 
 @dataclass(frozen=True)
 class RowRing:
-    """Whole rows of an image of `height` rows: row y lies in place y % `rows` from `address` on.
-
-    words: of all places.
+    """Whole rows of an image of `height` rows in `words` words from `address` on: row y begins at word y * `pitch`,
+    modulo `words`. rows: how many it holds.
     """
 
     address: int
     rows: int
     height: int
     words: int
+    pitch: int
 
     @property
     def wraps(self) -> bool:
-        """Whether it is too small for the image."""
-        return self.rows < self.height
+        """Whether rows beyond its end begin anew."""
+        return self.pitch * self.height > self.words
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,27 @@ class Buffer:
     @property
     def places(self) -> tuple[tuple[int, int], ...]:
         """Stretches of the scratchpad that it occupies: (address, words)."""
-        return tuple((piece.address, piece.words) for piece in self.pieces(self.rectangle.height))
+        if self.ring is None or self.ring.pitch == self.rectangle.width * self.pixel_words:
+            return tuple((piece.address, piece.words) for piece in self.pieces(self.rectangle.height))
+        ring, row = self.ring, self.rectangle.width * self.pixel_words
+        found = []
+        for y in range(self.rectangle.y, self.rectangle.y + self.rectangle.height):
+            first = y * ring.pitch % ring.words
+            found.append((ring.address + first, min(row, ring.words - first)))
+            if first + row > ring.words:
+                found.append((ring.address, first + row - ring.words))
+        return tuple(found)
+
+    @property
+    def row_words(self) -> int:
+        """Words from row to row."""
+        return self.ring.pitch if self.ring else self.rectangle.width * self.pixel_words
 
     def pieces(self, most: int) -> "tuple[Buffer, ...]":
         """Buffers outside of rings that make it up: of at most `most` rows, none of them around a ring's end."""
         if self.ring is None:
             return (self,)
+        assert self.ring.pitch == self.rectangle.width * self.pixel_words, "a spread image is neither loaded nor stored"
         made, area = [], self.rectangle
         y, end = area.y, area.y + area.height
         while y < end:
@@ -78,7 +94,7 @@ class Buffer:
     def address_of(self, y: int, x: int) -> int:
         """Address of the pixel (y, x) of the image, which may lie outside."""
         if self.ring is not None:
-            step = (y * self.rectangle.width + x) * self.pixel_words
+            step = y * self.ring.pitch + x * self.pixel_words
             return self.ring.address + (step % self.ring.words if self.ring.wraps else step)
         return self.address + ((y - self.rectangle.y) * self.rectangle.width + x - self.rectangle.x) * self.pixel_words
 
@@ -157,13 +173,7 @@ def _single_steps(
 ) -> list[Step]:
     """last: the last operation that makes a part of the same image."""
     homes = {
-        name: Buffer(
-            name,
-            images[name].whole,
-            0,
-            images[name].pixel_words(chip.word_bytes),
-            plan.homes[name] * chip.bank_words,
-        )
+        name: _home(images[name], plan.homes[name] * chip.bank_words, chip)
         for name in (*operation.reads, operation.y.name)
         if name in plan.homes
     }
@@ -182,17 +192,29 @@ def _single_steps(
     return made
 
 
+def _home(image: Image, address: int, chip: Chip) -> Buffer:
+    """An image that is resident."""
+    pixel, where = image.pixel_words(chip.word_bytes), layout(image, image.height, chip)
+    if where.pitch == row_words(image, chip):
+        return Buffer(image.name, image.whole, 0, pixel, address)
+    ring = RowRing(address, image.height, image.height, where.words, where.pitch)
+    return Buffer(image.name, image.whole, 0, pixel, 0, ring)
+
+
 def _band_steps(
     bands: Bands, operations: tuple[Operation, ...], plan: Plan, images: Mapping[str, Image], chip: Chip
 ) -> Iterator[Step]:
     """Turn by turn, each an instruction for every chunk of weights."""
+    made = {operation.y.name for operation in operations[bands.stretch.first : bands.stretch.end]}
 
     def rows(name: str, first: int, end: int) -> Buffer:
         image = images[name]
-        each = row_words(image, chip)
-        bank = plan.homes[name] if name in plan.homes else bands.slots[name]
-        held = image.height if name in plan.homes else bands.rows[name]
-        ring = RowRing(bank * chip.bank_words, held, image.height, held * each)
+        if name in plan.homes:
+            bank, held, where = plan.homes[name], image.height, layout(image, image.height, chip)
+        else:
+            bank, held = bands.slots[name], bands.rows[name]
+            where = ring_layout(image, held, bands.stretch, made, chip)
+        ring = RowRing(bank * chip.bank_words, held, image.height, where.words, where.pitch)
         return Buffer(
             name, Rectangle(first, 0, end - first, image.width), 0, image.pixel_words(chip.word_bytes), 0, ring
         )

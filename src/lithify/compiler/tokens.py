@@ -9,12 +9,9 @@ already.
 from collections import defaultdict
 
 from lithify.chip import Chip
-from lithify.compiler.schedule import Action, Span, overlap
+from lithify.compiler.schedule import COUNTER, Action, Span, overlap
 from lithify.errors import LithifyError
 from lithify.isa import Queue
-
-COUNTER = 255
-"""What a token counter holds."""
 
 
 def add_tokens(actions: tuple[Action, ...], chip: Chip) -> tuple[Action, ...]:
