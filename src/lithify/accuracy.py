@@ -7,11 +7,11 @@ import onnx_ir as ir
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from lithify.frontend.onnx import NEWEST_IR
 from lithify.preprocessing import Chain
 from lithify.program import Program
 from lithify.progress import Progress
 from lithify.quantize.data import Samples
+from lithify.quantize.running import opened
 from lithify.report import Accuracy
 
 CHIP_SECONDS = 20.0
@@ -73,7 +73,5 @@ def _run(model: ir.Model, samples: Samples) -> NDArray[Any]:
     options.intra_op_num_threads = 1
     # int8 activations keep their int8 kernels, whose rounding is the contract's (docs/numbers.md).
     options.add_session_config_entry("session.qdqisint8allowed", "1")
-    proto = ir.serde.serialize_model(model)
-    proto.ir_version = min(proto.ir_version, NEWEST_IR)
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = opened(model, options)
     return np.concatenate([session.run(None, samples[index])[0].reshape(1, -1) for index in range(len(samples))])

@@ -310,7 +310,9 @@ def _version(*packages: str) -> str:
 def _output(command: Sequence[str]) -> str:
     """What a program prints, or "" where it fails or takes too long."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False, errors="replace")
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, check=False, encoding="utf-8", errors="replace"
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return (done.stdout + done.stderr if done.returncode else done.stdout or done.stderr).strip()

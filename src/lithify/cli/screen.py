@@ -10,8 +10,12 @@ import click
 
 
 def emit(result: object) -> None:
-    """The machine's output: one JSON text, and nothing else on standard output."""
-    click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    """The machine's output: one JSON text, and nothing else on standard output.
+
+    What the output's encoding may lack is escaped.
+    """
+    everything = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "") == "utf8"
+    click.echo(json.dumps(result, indent=2, ensure_ascii=not everything))
 
 
 class Watch:

@@ -17,6 +17,7 @@ from onnx_ir.passes.common import (
 
 from lithify.errors import LithifyError
 from lithify.frontend import operators, types
+from lithify.frontend.external import LARGEST_MESSAGE, map_weights, read_weights
 from lithify.frontend.shapes import fix_inputs, infer
 from lithify.preprocessing import KEY
 
@@ -29,9 +30,6 @@ NEWEST_IR = 13
 """What ONNX Runtime 1.31, the judge, still loads (measured)."""
 
 _ALLOWED = f"Lithify takes {OLDEST_OPSET} to {NEWEST_OPSET}. Export the model with one of those."
-
-_LARGEST_FILE = 2**31 - 2**24
-"""protobuf ends at 2 GiB: beyond this the weights go beside the file."""
 
 
 def load(path: str | Path, shape: Mapping[str, Sequence[int]] | None = None) -> ir.Model:
@@ -64,6 +62,7 @@ def load_proto(
 def _fixed(proto: onnx.ModelProto, path: Path, shape: Mapping[str, Sequence[int]] | None) -> ir.Model:
     """The checked model with its functions inlined, its constants lifted and its shapes fixed."""
     model = ir.serde.deserialize_model(_convert(proto, path))
+    map_weights(model, path)
     # Files of old IR versions list their weights among the inputs too, which is taken back below.
     model.ir_version = max(model.ir_version, OLDEST_IR)
     InlinePass()(model)
@@ -101,7 +100,7 @@ def save(model: ir.Model, path: str | Path) -> None:
 def too_large(model: ir.Model) -> bool:
     """Whether the model with its weights is beyond what protobuf can hold in one message."""
     sizes = (value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None)
-    return sum(sizes) > _LARGEST_FILE
+    return sum(sizes) > LARGEST_MESSAGE
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -116,16 +115,9 @@ def _read(path: Path) -> onnx.ModelProto:
     except (DecodeError, ValueError) as error:
         raise _not_onnx(path) from error
     _check_versions(proto, path)
-    for tensor in onnx.external_data_helper._get_all_tensors(proto):
-        if onnx.external_data_helper.uses_external_data(tensor):
-            beside = path.parent / onnx.external_data_helper.ExternalDataInfo(tensor).location
-            if not beside.exists():
-                raise LithifyError(
-                    f"'{path}' keeps its weights in '{beside.name}', which is missing. Put that file beside the model."
-                )
     try:
+        read_weights(proto, path)
         onnx.checker.check_model(str(path))
-        onnx.external_data_helper.load_external_data_for_model(proto, str(path.parent))
     except (onnx.checker.ValidationError, ValueError, OSError) as error:
         raise _invalid(path, error) from error
     return proto

@@ -7,6 +7,7 @@ import onnx_ir as ir
 from onnx_ir.analysis import analyze_implicit_usage
 
 from lithify.errors import LithifyError
+from lithify.frontend.external import in_memory
 
 NEWEST_IR = 13
 LARGEST = 2**31 - 2**24
@@ -93,7 +94,7 @@ def model_of(
     graph.output.extend(ir.serde.serialize_value(value) for value in outputs)
     for value in constants:
         assert value.const_value is not None
-        tensor = ir.serde.serialize_tensor(value.const_value)
+        tensor = ir.serde.serialize_tensor(in_memory(value.const_value))
         tensor.name = str(value.name)
         graph.initializer.append(tensor)
     opsets = [onnx.OperatorSetIdProto(domain=name, version=version) for name, version in model.opset_imports.items()]

@@ -50,12 +50,19 @@ def _session(model: ir.Model, names: Sequence[str]) -> Any:
     outputs = {value.name for value in shown.graph.outputs}
     values = {value.name: value for node in shown.graph for value in node.outputs}
     shown.graph.outputs.extend(values[name] for name in names if name in values and name not in outputs)
-    shown.ir_version = min(shown.ir_version, NEWEST_IR)
+    return opened(shown, options)
+
+
+def opened(model: ir.Model, options: Any) -> Any:
+    """A session of ONNX Runtime on the processor; a model beyond what a message holds goes through a file."""
+    import onnxruntime
+
     provider = ["CPUExecutionProvider"]
-    if too_large(shown):
+    if too_large(model):
         with tempfile.TemporaryDirectory(prefix="lithify-") as folder:
             path = Path(folder) / "model.onnx"
-            save(shown, path)
+            save(model, path)
             return onnxruntime.InferenceSession(str(path), options, providers=provider)
-    data = ir.serde.serialize_model(shown).SerializeToString()
-    return onnxruntime.InferenceSession(data, options, providers=provider)
+    proto = ir.serde.serialize_model(model)
+    proto.ir_version = min(proto.ir_version, NEWEST_IR)
+    return onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=provider)

@@ -21,6 +21,6 @@ def lint(files: Mapping[str, str], top: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file, text in files.items():
-            (folder / file).write_text(text)
+            (folder / file).write_text(text, encoding="utf-8")
         waived = [f"-Wno-{warning}" for warning in WAIVERS]
         verilate(folder, ["--lint-only", "-Wall", *waived, "--top-module", top, *sorted(files)])

@@ -54,7 +54,9 @@ def worst_path(synthesis: Synthesis, top: str, kit: Kit, *, corner: str = "typic
         "exit",
     ]
     (folder / "timing.tcl").write_text("\n".join(script) + "\n", encoding="utf-8")
-    run = subprocess.run([sta, "-exit", "-no_splash", "timing.tcl"], cwd=folder, capture_output=True, text=True)
+    run = subprocess.run(
+        [sta, "-exit", "-no_splash", "timing.tcl"], cwd=folder, capture_output=True, text=True, encoding="utf-8"
+    )
     slack = re.search(r"^\s*(-?[0-9.]+)\s+slack", run.stdout, re.MULTILINE)
     if run.returncode or slack is None:
         lines = [line for line in (run.stdout + run.stderr).splitlines() if "rror" in line] or [

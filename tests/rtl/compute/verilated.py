@@ -6,7 +6,7 @@ from typing import Any
 
 from lithify.rtl.netlist import modules
 from lithify.rtl.simulation.backends import backend
-from lithify.rtl.simulation.build import COMPILE_FLAGS, LIBRARY, _identity, _link, _runtime
+from lithify.rtl.simulation.build import COMPILE_FLAGS, _identity, _link, _runtime, library
 from lithify.rtl.simulation.cache import cached, digest
 from lithify.rtl.simulation.toolchain import call, find_compiler
 
@@ -34,4 +34,4 @@ def build(component: Any, harness: str, headers: dict[str, str]) -> ctypes.CDLL:
         _link(cxx, [folder / "everything.o", *sorted(runtime.glob("*.o"))], folder)
 
     key = digest([*_identity(cxx, tool), *FLAGS, *(part for item in sorted(texts.items()) for part in item)])
-    return ctypes.CDLL(cached("block", key, make) / LIBRARY)
+    return ctypes.CDLL(cached("block", key, make) / library(cxx))

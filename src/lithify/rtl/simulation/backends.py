@@ -74,7 +74,7 @@ def _verilator() -> Backend:
         units = sorted((folder / "cpp").glob("*.cpp"))
         # Small files cost more for their headers than for themselves: compile them as one.
         small = [unit for unit in units if unit.stat().st_size < SMALL_BYTES]
-        (folder / "small.cpp").write_text("".join(f'#include "{unit.name}"\n' for unit in small))
+        (folder / "small.cpp").write_text("".join(f'#include "{unit.name}"\n' for unit in small), encoding="utf-8")
         return [*(unit for unit in units if unit not in small), folder / "small.cpp"]
 
     return Backend(
@@ -101,7 +101,7 @@ def _cxxrtl() -> Backend:
         script = CXXRTL_SCRIPT.format(files=" ".join(files), top=top)
         call([sys.executable, "-c", program, "-q", "-p", script], folder, "Yosys")
         (folder / "model_type.h").write_text(
-            f'#include "design.h"\nusing ModelType = cxxrtl_design::p_{top.replace("_", "__")};\n'
+            f'#include "design.h"\nusing ModelType = cxxrtl_design::p_{top.replace("_", "__")};\n', encoding="utf-8"
         )
         return [folder / "design.cc"]
 

@@ -22,7 +22,8 @@ COMPILE_FLAGS = ("-std=c++20", "-fPIC", "-DVL_TIME_CONTEXT", "-w")
 FAST, SLOW = "-O3", "-O1"
 """Verilator names files after what they hold: what is slow runs once, at the start."""
 
-LIBRARY = "simulation.dll" if sys.platform == "win32" else "simulation.so"
+LIBRARY = "simulation"
+PROBE = "#include <string>\nstd::string probe(int value) { return std::to_string(value); }\n"
 PORTS = ("clk", "rst", "m_axi_wdata", "s_axi_wdata", "irq", "retire", "result_data")
 """Some ports without which a module is not a chip."""
 
@@ -54,15 +55,19 @@ def build(
     *,
     compiler: CompilerName = "zig",
     simulator: SimulatorName | None = None,
+    target: str | None = None,
     progress: Progress | None = None,
 ) -> Build:
     """Build the simulator of module ``top`` of the Verilog in ``files`` (file name to text), or find it in the cache.
 
+    ``target``: another machine that zig is to compile for (``toolchain.TARGETS``); its library is for that machine.
     Raises LithifyError where a tool is missing or fails, with the tool's own words.
     """
     say = progress or (lambda text: None)
-    cxx, tool = find_compiler(compiler), backend(simulator)
-    source = {name: resources.files(__package__).joinpath(name).read_text() for name in (*SOURCES, tool.model)}
+    cxx, tool = find_compiler(compiler, target), backend(simulator)
+    source = {
+        name: resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in (*SOURCES, tool.model)
+    }
     source["dut.h"] = adapter(files[f"{top}.v"], tool)
     verilog = verilog_sha256(files)
     key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags])
@@ -77,7 +82,7 @@ def build(
         runtime_seconds = time.perf_counter() - start
         say(f"translating the chip's Verilog to C++ ({tool.name})")
         for name, text in (*files.items(), *source.items()):
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, encoding="utf-8")
         units = [*tool.translate(folder, sorted(files), top), folder / "harness.cpp"]
         say(f"compiling the chip's simulator ({len(units)} files)")
         objects = _compile(cxx, tool, units, folder)
@@ -88,12 +93,12 @@ def build(
     start = time.perf_counter()
     entry = cached("simulator", key, make)
     seconds = time.perf_counter() - start - runtime_seconds
-    return Build(entry / LIBRARY, tool.name, verilog, not fresh, runtime_seconds, seconds if fresh else 0.0)
+    return Build(entry / library(cxx), tool.name, verilog, not fresh, runtime_seconds, seconds if fresh else 0.0)
 
 
 def _identity(cxx: Compiler, tool: Backend) -> tuple[str, ...]:
     """What compiled code depends on, its source apart."""
-    return (*COMPILE_FLAGS, FAST, SLOW, sys.platform, cxx.name, cxx.version, tool.name, tool.version)
+    return (*COMPILE_FLAGS, FAST, SLOW, cxx.target.name or sys.platform, cxx.name, cxx.version, tool.name, tool.version)
 
 
 def _runtime(cxx: Compiler, tool: Backend, say: Progress) -> Path:
@@ -102,7 +107,9 @@ def _runtime(cxx: Compiler, tool: Backend, say: Progress) -> Path:
     def make(folder: Path) -> None:
         say("first build on this machine: compiling the C++ library and the simulator's runtime (about a minute, once)")
         probe = folder / "probe.cpp"
-        probe.write_text("#include <string>\nstd::string probe(int value) { return std::to_string(value); }\n")
+        probe.write_text(
+            "#include <string>\nstd::string probe(int value) { return std::to_string(value); }\n", encoding="utf-8"
+        )
         objects = _compile(cxx, tool, [*tool.runtime, probe], folder)
         # zig builds its C++ library when it first links: do it here, where it is announced and counted apart.
         _link(cxx, objects, folder)
@@ -127,7 +134,12 @@ def _compile(cxx: Compiler, tool: Backend, units: Sequence[Path], folder: Path) 
 
 
 def _link(cxx: Compiler, objects: Sequence[Path], folder: Path) -> None:
-    call([*cxx.command, "-shared", "-o", LIBRARY, *map(str, objects)], folder, "Linking the simulator")
+    call([*cxx.command, "-shared", "-o", library(cxx), *map(str, objects)], folder, "Linking the simulator")
+
+
+def library(cxx: Compiler) -> str:
+    """The file name of what the compiler links."""
+    return LIBRARY + cxx.target.suffix
 
 
 def adapter(top: str, tool: Backend) -> str:
