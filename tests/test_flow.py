@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import lithify
+from lithify.frontend import save
 from lithify.reference.evaluate import run as by_reference
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -148,3 +149,17 @@ def test_chips_and_doctor() -> None:
     for finding in findings:
         assert finding.found or finding.install or finding.group == "processor", finding
     assert {finding.name for finding in findings if finding.required and finding.found} >= {"amaranth", "onnxruntime"}
+
+
+def test_the_model_beside_a_program_is_read_when_it_is_needed(program: lithify.Program, tmp_path: Path) -> None:
+    """Running and timing a program read its file alone: the model beside it may be many times as large, or bad."""
+    program.save(tmp_path / "program.lith")
+    (tmp_path / "quantized.onnx").write_bytes(b"no model")
+    loaded = lithify.Program.load(tmp_path)
+    assert loaded.simulate().cycles == program.simulate().cycles
+    with pytest.raises(lithify.LithifyError, match=r"quantized\.onnx"):
+        loaded.verify(rtl="none")
+    model = lithify.quantize(lithify.optimize(lithify.load(EXAMPLES / "digits_cnn.onnx")), DATA)
+    save(model, tmp_path / "quantized.onnx")
+    graph = lithify.Program.load(tmp_path).graph
+    assert graph is not None and program.graph is not None and len(graph.nodes) == len(program.graph.nodes)

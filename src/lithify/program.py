@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -35,12 +36,21 @@ Device = Literal["functional", "rtl"]
 class Program(isa_program.Program):
     """A compiled network for one chip; what it holds is said in `lithify.isa.program`.
 
-    graph: the quantised graph it was compiled from, which `verify` judges by; None where only the .lith file is there.
+    model: the quantised graph it was compiled from, or the file that holds it, which is read when `graph` is first
+    asked for; None where only the .lith file is there.
     reasons: for nodes that are quantised and yet run on the host, why, by name; empty for a program that was loaded.
     """
 
-    graph: Graph | None = None
+    model: Graph | Path | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def graph(self) -> Graph | None:
+        """The quantised graph, which `verify` judges by.
+
+        Raises LithifyError where the file that lies beside the program is no model, or another one.
+        """
+        return self._graph_of(self.model) if isinstance(self.model, Path) else self.model
 
     @classmethod
     def load(
@@ -62,18 +72,11 @@ class Program(isa_program.Program):
                 f"compile the network again with --chip {chip if isinstance(chip, str | Path) else chip.name}."
             )
         beside = Path(model) if model is not None else path.with_name(QUANTIZED)
-        graph = None
-        if model is not None or beside.is_file():
-            graph = _graph(beside)
-            wanted_inputs = [compiled.tensors[name] for name in compiled.inputs]
-            found = [graph.tensors[name] for name in graph.inputs]
-            if [(t.name, t.shape) for t in wanted_inputs] != [(t.name, t.shape) for t in found]:
-                raise LithifyError(
-                    f"'{beside}' is not the model that the program '{path}' was compiled from: its inputs are "
-                    f"{_inputs_text(found)}, the program's {_inputs_text(wanted_inputs)}; "
-                    "give the right one with --model."
-                )
-        return cls(**_fields(compiled), graph=graph)
+        loaded = cls(**_fields(compiled), model=beside if model is not None or beside.is_file() else None)
+        if model is not None:
+            # Named, so it has to fit; what merely lies there is read when it is needed.
+            _ = loaded.graph
+        return loaded
 
     def save(self, path: str | Path) -> None:
         """Writes the .lith file. It runs without the model and without the compiler."""
@@ -182,6 +185,20 @@ class Program(isa_program.Program):
         samples = verify_samples(self.model_inputs, inputs, count, seed, self.pictures)
         return verify(self, self.graph, samples, rtl=rtl, progress=progress)
 
+    def _graph_of(self, path: Path) -> Graph:
+        from lithify.frontend import load
+        from lithify.quantize import read as read_graph
+
+        graph = read_graph(load(path))
+        wanted = [self.tensors[name] for name in self.inputs]
+        found = [graph.tensors[name] for name in graph.inputs]
+        if [(tensor.name, tensor.shape) for tensor in wanted] != [(tensor.name, tensor.shape) for tensor in found]:
+            raise LithifyError(
+                f"'{path}' is not the model that the program '{self.name}' was compiled from: its inputs are "
+                f"{_inputs_text(found)}, the program's {_inputs_text(wanted)}; give the right one with --model."
+            )
+        return graph
+
     def disassemble(self) -> str:
         """The listing of all instructions."""
         from lithify.isa.listing import listing
@@ -193,7 +210,7 @@ def from_compiled(
     compiled: isa_program.Program, graph: Graph | None = None, reasons: Mapping[str, str] | None = None
 ) -> Program:
     """The program that the compiler made, with the graph it was made from."""
-    return Program(**_fields(compiled), graph=graph, reasons=reasons or {})
+    return Program(**_fields(compiled), model=graph, reasons=reasons or {})
 
 
 def stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -216,13 +233,6 @@ def _device(chip: Chip, device: Device, progress: Progress) -> RunsSegments:
 
 def _fields(compiled: isa_program.Program) -> Mapping[str, Any]:
     return {field.name: getattr(compiled, field.name) for field in fields(isa_program.Program)}
-
-
-def _graph(path: Path) -> Graph:
-    from lithify.frontend import load
-    from lithify.quantize import read as read_graph
-
-    return read_graph(load(path))
 
 
 def _input(tensor: isa_program.TensorInfo) -> Input:

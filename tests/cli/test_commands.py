@@ -111,8 +111,9 @@ def test_verify_refuses_another_model(run: Run, program: Path, tmp_path: Path) -
     assert run("quantize", NETWORK.with_name("digits_resnet8.onnx"), "-o", other).status == 0
     ran = run("verify", program, "--model", other, "--rtl", "none")
     assert ran.status == 1
+    name = load_program(program).name
     assert ran.err.splitlines()[-1] == (
-        f"Error: '{other}' is not the model that the program '{program}' was compiled from: its inputs are "
+        f"Error: '{other}' is not the model that the program '{name}' was compiled from: its inputs are "
         "input [1, 1, 32, 32], the program's input [1, 1, 28, 28]; give the right one with --model."
     )
 

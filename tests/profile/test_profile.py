@@ -88,7 +88,7 @@ def test_the_roofline_is_below_the_cycles(program: Program, profile: Profile) ->
     weights = sum(array.nbytes for array in program.graph.constants.values() if array.ndim)
     ends = 28 * 28 + 10 if program.inputs[0] == "input" and profile.simulation.macs == 248768 else 32 * 32 + 10
     assert roof.minimal_bytes == weights + ends
-    assert replace(program, graph=None).graph is None
+    assert replace(program, model=None).graph is None
 
 
 def test_the_curves_stay_in_the_memory(program: Program, profile: Profile) -> None:
