@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lithify.isa.vector import Second
 from lithify.reference.float32 import PRIMITIVES
-from lithify.rtl.vector.add import Add, Second
+from lithify.rtl.vector.add import Add
 from lithify.rtl.vector.divide import Divide
 from lithify.rtl.vector.lane import FloatLane
 from lithify.rtl.vector.multiply import Multiply
@@ -157,7 +158,7 @@ def test_square_root() -> None:
     same(run(Divide, a=a, b=b, root=1), PRIMITIVES["square_root"].meaning(floats(a)), a)
 
 
-@pytest.mark.parametrize("operation", Second)
+@pytest.mark.parametrize("operation", [entry for entry in Second if entry < Second.DIVIDE])
 def test_a_lane_rounds_twice(operation: Second) -> None:
     """The product, then the second operation: never fused."""
     a, b = pairs(10)

@@ -1,12 +1,12 @@
 """The float32 adder, which also compares, chooses and rounds: one result a cycle."""
 
-from enum import IntEnum
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from lithify.isa.vector import Second
 from lithify.rtl.compute.rounding import normalized
 from lithify.rtl.vector.float32 import (
     BIAS,
@@ -25,28 +25,10 @@ GUARD_BITS = 3
 ONE = BIAS << FRACTION_BITS
 
 
-class Second(IntEnum):
-    """What is done to a and b; the names are those of docs/vector.md, `reverse` being b - a.
-
-    `select` takes a where `mask` is set. `round`, `exponent` and `significand` are of a alone.
-    """
-
-    ADD = 0
-    SUBTRACT = 1
-    REVERSE = 2
-    MAXIMUM = 3
-    MINIMUM = 4
-    LESS = 5
-    EQUAL = 6
-    SELECT = 7
-    SIGNED = 8
-    ROUND = 9
-    EXPONENT = 10
-    SIGNIFICAND = 11
-
-
 class Add(wiring.Component):
-    """``result`` of ``operation`` (a ``Second``) on a and b, ``LATENCY`` cycles after its operands.
+    """``result`` of ``operation`` (a ``Second`` below DIVIDE) on a and b, ``LATENCY`` cycles after its operands.
+
+    REVERSE is b - a, SELECT takes a where ``mask`` is set; ROUND, EXPONENT and SIGNIFICAND are of a alone.
 
     Whatever is chosen instead of added goes through the adder as its only addend, which is exact.
     """

@@ -1,0 +1,317 @@
+"""What the vector unit executes: the table of a micro-operation's fields, and those of the instruction that runs them.
+
+A micro-operation is `second(f32(a * b), c)` on a strip of 64 elements, a division of a register, or an operation on
+scalars. docs/vector.md says what each does.
+"""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
+
+from lithify.chip.vector import PROGRAM_OPERATIONS, SCALARS, STRIP, VectorShape
+from lithify.errors import LithifyError
+from lithify.isa.operations import Field
+
+MICRO_BYTES = 8
+
+
+class Second(IntEnum):
+    """The second operation, on the product and c; the last three stand for the whole micro-operation."""
+
+    ADD = 0
+    SUBTRACT = 1
+    REVERSE = 2
+    MAXIMUM = 3
+    MINIMUM = 4
+    LESS = 5
+    EQUAL = 6
+    SELECT = 7
+    SIGNED = 8
+    ROUND = 9
+    EXPONENT = 10
+    SIGNIFICAND = 11
+    DIVIDE = 12
+    SCALAR_DIVIDE = 13
+    SCALAR_ROOT = 14
+
+
+class A(IntEnum):
+    """Where the first operand comes from; in an operation on scalars REGISTER is the scalar."""
+
+    ACCUMULATOR = 0
+    REGISTER = 1
+    CONSTANT = 2
+    STREAM = 3
+
+
+class B(IntEnum):
+    """Where the second operand comes from."""
+
+    ONE = 0
+    CONSTANT = 1
+    REGISTER = 2
+    SCALAR = 3
+    ACCUMULATOR = 4
+
+
+class C(IntEnum):
+    """Where the third operand comes from. NOTHING is -0, which added changes nothing; FOLDED: see `fold`."""
+
+    NOTHING = 0
+    CONSTANT = 1
+    REGISTER = 2
+    SCALAR = 3
+    ACCUMULATOR = 4
+    FOLDED = 5
+
+
+class Format(IntEnum):
+    """Of a stream's elements in the scratchpad."""
+
+    INT8 = 0
+    INT32 = 1
+    FLOAT32 = 2
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of an element."""
+        return 1 if self is Format.INT8 else 4
+
+
+MICRO_FIELDS: tuple[Field, ...] = (
+    Field("constant", 32, "The constant, wherever an operand is CONSTANT.", "float32"),
+    Field("second", 4, "The second operation."),
+    Field("a", 2, "Source of a."),
+    Field("b", 3, "Source of b."),
+    Field("c", 3, "Source of c."),
+    Field("register", 3, "The register that is read."),
+    Field("scalar", 2, "The scalar that is read."),
+    Field("scale", 1, "The product is a * 2^rint(b).", "flag"),
+    Field("first", 1, "A loop over the strips of the row begins here.", "flag"),
+    Field("last", 1, "The loop ends here.", "flag"),
+    Field("present", 1, "SELECT chooses by whether the row has the element, not by the mask.", "flag"),
+    Field("set_mask", 1, "The results, of LESS or EQUAL, are the mask from now on.", "flag"),
+    Field(
+        "fold",
+        3,
+        "n above 0: element i of the accumulator is combined with element i + 2^(n-1), which c = FOLDED stands for.",
+    ),
+    Field("write", 1, "The results go to the register `target`.", "flag"),
+    Field("target", 3, "The register, or the scalar, that is written."),
+    Field("to_scalar", 1, "The first element goes to the scalar `target`.", "flag"),
+    Field("stream", 1, "The stream that a = STREAM reads."),
+    Field("store", 1, "The results go to the output stream.", "flag"),
+)
+"""The fields of a micro-operation in their order; 64 bits."""
+
+assert sum(entry.bits for entry in MICRO_FIELDS) == 8 * MICRO_BYTES
+
+_STREAM = (
+    ("address", 16, "unsigned"),
+    ("row_words", 16, "unsigned"),
+    ("format", 2, "unsigned"),
+    ("zero_point", 8, "signed"),
+)
+
+
+def _stream(name: str) -> tuple[Field, ...]:
+    says = {
+        "address": "Scratchpad address of the first row.",
+        "row_words": "Words from row to row; 0: every row takes the same.",
+        "format": "0: int8, 1: int32, 2: float32.",
+        "zero_point": "Of int8.",
+    }
+    return tuple(Field(f"{name}_{part}", bits, says[part], kind) for part, bits, kind in _STREAM)  # type: ignore[arg-type]
+
+
+VECTOR_FIELDS: tuple[Field, ...] = (
+    Field("program", 16, "Scratchpad address of the first micro-operation.", unit="words"),
+    Field("operations", 7, "Micro-operations of the program."),
+    Field("rows", 16, "Rows."),
+    Field("columns", 16, "Elements of a row."),
+    *_stream("x"),
+    *_stream("w"),
+    *_stream("y"),
+    Field("minimum", 8, "Lower clamp of an int8 result.", "signed"),
+    Field("maximum", 8, "Upper clamp of an int8 result.", "signed"),
+)
+"""The fields of the instruction beside its header."""
+
+
+@dataclass(frozen=True)
+class Micro:
+    """A micro-operation; see `MICRO_FIELDS`. The defaults pass the accumulator on."""
+
+    second: Second = Second.ADD
+    a: A = A.ACCUMULATOR
+    b: B = B.ONE
+    c: C = C.NOTHING
+    constant: float = 0.0
+    register: int = 0
+    scalar: int = 0
+    scale: int = 0
+    first: int = 0
+    last: int = 0
+    present: int = 0
+    set_mask: int = 0
+    fold: int = 0
+    write: int = 0
+    target: int = 0
+    to_scalar: int = 0
+    stream: int = 0
+    store: int = 0
+
+    @property
+    def lane(self) -> bool:
+        """Whether the lanes execute it."""
+        return self.second < Second.DIVIDE
+
+    @property
+    def folded(self) -> int:
+        """The distance, in elements, of a fold; 0 for none."""
+        return 1 << self.fold >> 1
+
+    @property
+    def bits(self) -> int:
+        """The 64 bits."""
+        word = position = 0
+        for entry in MICRO_FIELDS:
+            value = getattr(self, entry.name)
+            raw = struct.unpack("<I", struct.pack("<f", value))[0] if entry.kind == "float32" else int(value)
+            assert 0 <= raw < 1 << entry.bits, f"{entry.name} is {value}"
+            word |= raw << position
+            position += entry.bits
+        return word
+
+
+assert {entry.name for entry in MICRO_FIELDS} == {entry.name for entry in fields(Micro)}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A tensor in the scratchpad: rows of elements, from a word's first byte on."""
+
+    address: int = 0
+    row_words: int = 0
+    format: Format = Format.INT8
+    zero_point: int = 0
+
+
+@dataclass(frozen=True)
+class VectorInstruction:
+    """A program and what it runs over. minimum, maximum: of an int8 result."""
+
+    program: int
+    rows: int
+    columns: int
+    operations: tuple[Micro, ...]
+    x: Stream = field(default_factory=Stream)
+    w: Stream = field(default_factory=Stream)
+    y: Stream = field(default_factory=Stream)
+    minimum: int = -128
+    maximum: int = 127
+
+    @property
+    def strips(self) -> int:
+        """Strips of a row; the last may be shorter."""
+        return -(-self.columns // STRIP)
+
+    @property
+    def values(self) -> dict[str, int]:
+        """The values of `VECTOR_FIELDS`."""
+        streams = {f"{name}_{part}": int(getattr(getattr(self, name), part)) for name in "xwy" for part, *_ in _STREAM}
+        own = {"program": self.program, "operations": len(self.operations), "rows": self.rows, "columns": self.columns}
+        return own | streams | {"minimum": self.minimum, "maximum": self.maximum}
+
+
+def encode_program(operations: Iterable[Micro]) -> bytes:
+    """The program's bytes, as they lie in the scratchpad."""
+    return b"".join(entry.bits.to_bytes(MICRO_BYTES, "little") for entry in operations)
+
+
+def check_program(shape: VectorShape, operations: tuple[Micro, ...]) -> None:
+    """Raises LithifyError for a program that the unit does not run as it is meant.
+
+    In each row, registers, scalars and the mask are written before they are read, and the accumulator is taken from
+    the micro-operation just before: so rows are independent, and nothing depends on what the unit did earlier.
+    """
+    if not 1 <= len(operations) <= PROGRAM_OPERATIONS:
+        raise LithifyError(
+            f"A vector program has {len(operations)} micro-operations; it must have 1 to {PROGRAM_OPERATIONS}."
+        )
+    known: set[str] = set()
+    left: int = 0  # elements of the accumulator that mean something
+    start: int | None = None
+    for number, entry in enumerate(operations):
+        if entry.first:
+            if start is not None:
+                raise _refuse(number, "begins a loop inside a loop")
+            start = number
+        left = _check_operation(number, entry, known, left)
+        if entry.last:
+            if start is None:
+                raise _refuse(number, "ends a loop that has not begun")
+            # The accumulator comes round from the loop's end to its start.
+            if _takes_accumulator(operations[start]) and not (entry.lane and left == STRIP):
+                raise _refuse(start, "takes the accumulator at the start of a loop, where its end does not leave one")
+            start = None
+    if start is not None:
+        raise _refuse(start, "begins a loop that does not end")
+
+
+def _refuse(number: int, problem: str) -> LithifyError:
+    return LithifyError(f"Micro-operation {number} {problem}.")
+
+
+def _takes_accumulator(entry: Micro) -> bool:
+    return entry.lane and (entry.a is A.ACCUMULATOR or entry.b is B.ACCUMULATOR or entry.c is C.ACCUMULATOR)
+
+
+def _check_operation(number: int, entry: Micro, known: set[str], left: int) -> int:
+    """Checks a micro-operation; adds to `known` what it writes; the elements it leaves in the accumulator."""
+    scalars = entry.second in (Second.SCALAR_DIVIDE, Second.SCALAR_ROOT)
+    if scalars:
+        if entry.a not in (A.REGISTER, A.CONSTANT) or entry.b not in (B.ONE, B.SCALAR, B.CONSTANT):
+            raise _refuse(number, "is on scalars, and takes something else")
+        reads = [f"scalar {entry.scalar}"] * (entry.a is A.REGISTER or entry.b is B.SCALAR)
+    elif entry.second is Second.DIVIDE:
+        if entry.a is not A.REGISTER or entry.b not in (B.SCALAR, B.CONSTANT):
+            raise _refuse(number, "divides, which is a register by a scalar or a constant")
+        reads = [f"register {entry.register}"] + [f"scalar {entry.scalar}"] * (entry.b is B.SCALAR)
+    else:
+        reads = [f"register {entry.register}"] * (
+            entry.a is A.REGISTER or entry.b is B.REGISTER or entry.c is C.REGISTER
+        )
+        reads += [f"scalar {entry.scalar}"] * (entry.b is B.SCALAR or entry.c is C.SCALAR)
+        reads += ["mask"] * (entry.second is Second.SELECT and not entry.present)
+    for name in reads:
+        if name not in known:
+            raise _refuse(number, f"reads {name}, which nothing before it in the row has written")
+    if entry.fold or entry.c is C.FOLDED:
+        combines = entry.second in (Second.ADD, Second.MAXIMUM, Second.MINIMUM)
+        plain = entry.a is A.ACCUMULATOR and entry.b is B.ONE and entry.c is C.FOLDED and entry.fold and not entry.scale
+        if not (combines and plain):
+            raise _refuse(number, "folds, which is the accumulator with itself by ADD, MAXIMUM or MINIMUM")
+        if left < 2 * entry.folded:
+            raise _refuse(number, f"folds {2 * entry.folded} elements, of which {left} are there")
+        left = entry.folded
+    elif _takes_accumulator(entry) and left == 0:
+        raise _refuse(number, "takes the accumulator, which the one before it did not leave")
+    elif entry.lane and not _takes_accumulator(entry):
+        left = STRIP
+    if entry.lane and (entry.write or entry.set_mask or entry.store) and left < STRIP:
+        raise _refuse(number, f"writes a strip of which {left} elements are there")
+    if not entry.lane and (entry.write or entry.set_mask or entry.store or entry.to_scalar):
+        raise _refuse(number, "is no operation of the lanes; where its result goes is fixed")
+    if entry.lane and entry.to_scalar and f"scalar {entry.target % SCALARS}" in reads:
+        raise _refuse(number, "reads the scalar that its first element goes to")
+    if entry.set_mask and entry.second not in (Second.LESS, Second.EQUAL):
+        raise _refuse(number, "sets the mask, and is neither LESS nor EQUAL")
+    if entry.write or entry.second is Second.DIVIDE:
+        known.add(f"register {entry.target}")
+    if entry.to_scalar or scalars:
+        known.add(f"scalar {entry.target % SCALARS}")
+    if entry.set_mask:
+        known.add("mask")
+    return left if entry.lane else 0

@@ -1,0 +1,185 @@
+"""What a vector instruction writes: its micro-operations in numpy, all rows at once."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lithify.chip.vector import SCALARS, STRIP, VectorShape
+from lithify.isa.stream import ResultStream
+from lithify.isa.vector import A, B, C, Format, Micro, Second, Stream, VectorInstruction, check_program
+from lithify.reference.arithmetic import round_to_int8
+from lithify.reference.float32 import PRIMITIVES, Values, flushed
+
+ONE, NOTHING = np.float32(1), np.float32(-0.0)
+
+
+@dataclass
+class _State:
+    """Of every row: registers, scalars, mask, accumulator [rows, 64]; strip: which one."""
+
+    accumulator: Values
+    registers: dict[int, Values] = field(default_factory=dict)
+    scalars: dict[int, Values] = field(default_factory=dict)
+    mask: Values | None = None
+    strip: int = 0
+
+
+def run_vector(shape: VectorShape, instruction: VectorInstruction, words: NDArray[np.int8]) -> ResultStream:
+    """The words that the instruction writes, in order, from the scratchpad's words [n, word bytes]; it changes none.
+
+    Raises LithifyError for a program that is not one (`check_program`).
+    """
+    check_program(shape, instruction.operations)
+    state = _State(np.full((instruction.rows, STRIP), np.nan, np.float32))
+    stored: list[tuple[int, int, NDArray[np.int8]]] = []  # step, strip, [rows, strip bytes]
+    operations = instruction.operations
+    at = start = step = 0
+    while at < len(operations):
+        entry = operations[at]
+        if entry.first and state.strip == 0:
+            start = at
+        _execute(shape, instruction, words, entry, state)
+        if entry.store:
+            stored.append((step, state.strip, _bytes(instruction, state.accumulator)))
+        step += 1
+        if entry.last and state.strip < instruction.strips - 1:
+            state.strip += 1
+            at = start
+            continue
+        if entry.last:
+            state.strip = 0
+        at += 1
+    return _written(shape, instruction, stored)
+
+
+def _execute(
+    shape: VectorShape, instruction: VectorInstruction, words: NDArray[np.int8], entry: Micro, state: _State
+) -> None:
+    if not entry.lane:
+        _divide(entry, state)
+        return
+    a = _stream(shape, instruction, words, entry, state.strip) if entry.a is A.STREAM else _a(entry, state)
+    name = "scale" if entry.scale else "multiply"
+    product = PRIMITIVES[name].meaning(a, _b(entry, state))
+    result = _second(instruction, entry, state, product)
+    state.accumulator = result
+    if entry.write:
+        state.registers[entry.target] = result
+    if entry.set_mask:
+        state.mask = result
+    if entry.to_scalar:
+        state.scalars[entry.target % SCALARS] = result[:, :1]
+
+
+def _divide(entry: Micro, state: _State) -> None:
+    if entry.second is Second.DIVIDE:
+        quotient = PRIMITIVES["divide"].meaning(state.registers[entry.register], _b(entry, state))
+        state.registers[entry.target] = quotient
+        return
+    a = state.scalars[entry.scalar] if entry.a is A.REGISTER else np.float32(entry.constant)
+    if entry.second is Second.SCALAR_ROOT:
+        result = PRIMITIVES["square_root"].meaning(a)
+    else:
+        result = PRIMITIVES["divide"].meaning(a, _b(entry, state))
+    state.scalars[entry.target % SCALARS] = np.broadcast_to(result, (len(state.accumulator), 1))
+
+
+def _a(entry: Micro, state: _State) -> Any:
+    if entry.a is A.CONSTANT:
+        return np.full_like(state.accumulator, entry.constant)
+    return state.registers[entry.register] if entry.a is A.REGISTER else state.accumulator
+
+
+def _b(entry: Micro, state: _State) -> Any:
+    match entry.b:
+        case B.ONE:
+            return ONE
+        case B.CONSTANT:
+            return np.float32(entry.constant)
+        case B.REGISTER:
+            return state.registers[entry.register]
+        case B.SCALAR:
+            return state.scalars[entry.scalar]
+        case _:
+            return state.accumulator
+
+
+def _c(entry: Micro, state: _State) -> Any:
+    match entry.c:
+        case C.NOTHING:
+            return NOTHING
+        case C.CONSTANT:
+            return np.float32(entry.constant)
+        case C.REGISTER:
+            return state.registers[entry.register]
+        case C.SCALAR:
+            return state.scalars[entry.scalar]
+        case C.ACCUMULATOR:
+            return state.accumulator
+        case _:
+            # Beyond the folded elements there is nothing that a program may use.
+            return np.roll(state.accumulator, -entry.folded, axis=1)
+
+
+def _second(instruction: VectorInstruction, entry: Micro, state: _State, product: Values) -> Values:
+    if entry.second in (Second.ROUND, Second.EXPONENT, Second.SIGNIFICAND):
+        return PRIMITIVES[entry.second.name.lower()].meaning(product)
+    c = np.broadcast_to(_c(entry, state), product.shape)
+    if entry.second is Second.REVERSE:
+        return PRIMITIVES["subtract"].meaning(c, product)
+    if entry.second is Second.SELECT:
+        there = np.arange(STRIP) < instruction.columns - STRIP * state.strip
+        mask = there.astype(np.float32) if entry.present else state.mask
+        return PRIMITIVES["select"].meaning(mask, product, c)
+    return PRIMITIVES[entry.second.name.lower()].meaning(product, c)
+
+
+def _stream(
+    shape: VectorShape, instruction: VectorInstruction, words: NDArray[np.int8], entry: Micro, strip: int
+) -> Values:
+    """The elements of a strip of every row; those that the row does not have are +0."""
+    source: Stream = instruction.w if entry.stream else instruction.x
+    size = source.format.bytes
+    count = min(STRIP, instruction.columns - STRIP * strip)
+    word = np.arange(-(-count * size // shape.word_bytes)) + strip * shape.strip_words(size)
+    row = np.arange(instruction.rows)[:, None] * source.row_words
+    data = words[source.address + row + word].reshape(instruction.rows, -1)[:, : count * size]
+    elements = np.zeros((instruction.rows, STRIP), np.float32)
+    if source.format is Format.INT8:
+        elements[:, :count] = data.astype(np.int32) - source.zero_point
+    else:
+        kind = "<i4" if source.format is Format.INT32 else "<f4"
+        elements[:, :count] = np.ascontiguousarray(data).view(kind).astype(np.float32)
+    return flushed(elements)
+
+
+def _bytes(instruction: VectorInstruction, values: Values) -> NDArray[np.int8]:
+    """The bytes of a strip of results in the format of the output."""
+    y = instruction.y
+    if y.format is Format.INT8:
+        return round_to_int8(values, y.zero_point, instruction.minimum, instruction.maximum)
+    return np.ascontiguousarray(values).view(np.int8)
+
+
+def _written(
+    shape: VectorShape, instruction: VectorInstruction, stored: list[tuple[int, int, NDArray[np.int8]]]
+) -> ResultStream:
+    """The words of all rows in the order in which they are written: row by row. Groups that a row lacks are zeros."""
+    addresses: list[NDArray[np.int32]] = []
+    words: list[NDArray[np.int8]] = []
+    size = instruction.y.format.bytes
+    for row in range(instruction.rows):
+        for _, strip, data in stored:
+            count = min(STRIP, instruction.columns - STRIP * strip)
+            groups = -(-count // shape.lanes) * shape.lanes * size  # bytes of whole groups
+            number = -(-groups // shape.word_bytes)
+            line = np.zeros(number * shape.word_bytes, np.int8)
+            line[:groups] = data[row, :groups]
+            first = instruction.y.address + row * instruction.y.row_words + strip * shape.strip_words(size)
+            addresses.append(np.arange(first, first + number, dtype=np.int32))
+            words.append(line.reshape(number, shape.word_bytes))
+    if not addresses:
+        return ResultStream(np.empty(0, np.int32), np.empty((0, shape.word_bytes), np.int8))
+    return ResultStream(np.concatenate(addresses), np.concatenate(words))

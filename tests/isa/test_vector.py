@@ -1,0 +1,82 @@
+"""Vector programs: what is refused, and how they lie in memory."""
+
+from dataclasses import replace
+
+import pytest
+
+from lithify.chip.vector import VectorShape
+from lithify.errors import LithifyError
+from lithify.isa.vector import A, B, C, Micro, Second, check_program, encode_program
+
+SHAPE = VectorShape(4, 16)
+READ = Micro(a=A.STREAM)
+FOLD = Micro(Second.ADD, c=C.FOLDED, fold=6)
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ((), "A vector program has 0 micro-operations; it must have 1 to 64."),
+        ((Micro(),), "Micro-operation 0 takes the accumulator, which the one before it did not leave."),
+        (
+            (replace(READ, c=C.REGISTER, register=5),),
+            "Micro-operation 0 reads register 5, which nothing before it in the row has written.",
+        ),
+        (
+            (replace(READ, b=B.SCALAR, scalar=2),),
+            "Micro-operation 0 reads scalar 2, which nothing before it in the row has written.",
+        ),
+        (
+            (replace(READ, second=Second.SELECT),),
+            "Micro-operation 0 reads mask, which nothing before it in the row has written.",
+        ),
+        ((READ, FOLD, FOLD), "Micro-operation 2 folds 64 elements, of which 32 are there."),
+        ((READ, replace(FOLD, store=1)), "Micro-operation 1 writes a strip of which 32 elements are there."),
+        (
+            (READ, replace(FOLD, second=Second.SUBTRACT)),
+            "Micro-operation 1 folds, which is the accumulator with itself by ADD, MAXIMUM or MINIMUM.",
+        ),
+        ((replace(READ, first=1),), "Micro-operation 0 begins a loop that does not end."),
+        ((replace(READ, last=1),), "Micro-operation 0 ends a loop that has not begun."),
+        ((replace(READ, first=1), replace(READ, first=1)), "Micro-operation 1 begins a loop inside a loop."),
+        (
+            (READ, Micro(first=1), replace(FOLD, last=1)),
+            "Micro-operation 1 takes the accumulator at the start of a loop, where its end does not leave one.",
+        ),
+        (
+            (Micro(Second.DIVIDE, a=A.STREAM),),
+            "Micro-operation 0 divides, which is a register by a scalar or a constant.",
+        ),
+        (
+            (Micro(Second.SCALAR_ROOT, a=A.STREAM),),
+            "Micro-operation 0 is on scalars, and takes something else.",
+        ),
+        (
+            (Micro(Second.SCALAR_DIVIDE, a=A.CONSTANT, write=1),),
+            "Micro-operation 0 is no operation of the lanes; where its result goes is fixed.",
+        ),
+        (
+            (replace(READ, to_scalar=1), replace(READ, b=B.SCALAR, to_scalar=1, target=4)),
+            "Micro-operation 1 reads the scalar that its first element goes to.",
+        ),
+        ((replace(READ, set_mask=1),), "Micro-operation 0 sets the mask, and is neither LESS nor EQUAL."),
+    ],
+)
+def test_what_is_refused(program: tuple[Micro, ...], message: str) -> None:
+    with pytest.raises(LithifyError) as caught:
+        check_program(SHAPE, program)
+    assert str(caught.value) == message
+
+
+def test_a_fold_of_64_elements() -> None:
+    folds = tuple(replace(FOLD, fold=n) for n in range(6, 0, -1))
+    check_program(SHAPE, (READ, *folds, Micro(to_scalar=1), replace(READ, c=C.SCALAR, store=1)))
+
+
+def test_the_constant_comes_first_and_flags_after_it() -> None:
+    entry = Micro(Second.MAXIMUM, a=A.CONSTANT, constant=-1.0, store=1)
+    code = encode_program((entry, Micro()))
+    assert len(code) == 16
+    assert code[:4] == bytes([0, 0, 0x80, 0xBF])
+    assert code[4] == 3 | 2 << 4 and code[7] == 0x80
+    assert int.from_bytes(code[8:], "little") == 0
