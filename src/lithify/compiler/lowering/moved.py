@@ -16,9 +16,21 @@ from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.operators import OPERATORS
 
 
+CONSTANTS = 256
+"""More than any int8: numbers of places begin here, so that what is below is a constant between them."""
+
+
 def lower_moved(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
-    """A node that moves the values of one tensor."""
-    return lower_chain(graph, (node,), chip)
+    """A node that moves the values of one tensor to one or more others, perhaps with a constant between them."""
+    source = image_of(graph.tensors[node.inputs[0]])
+    operations: list[Operation] = []
+    for name, places in zip(node.outputs, _places(graph, (node,)), strict=True):
+        target = image_of(graph.tensors[name])
+        index = _as_image(places, target)
+        constants = index[index < CONSTANTS]
+        pad = int(constants[0]) if constants.size else 0
+        operations += rearranged(node, chip, source, target, np.where(index < CONSTANTS, -1, index - CONSTANTS), pad)
+    return tuple(operations)
 
 
 def lower_chain(graph: Graph, nodes: tuple[Node, ...], chip: Chip) -> tuple[Operation, ...]:
@@ -30,12 +42,19 @@ def lower_chain(graph: Graph, nodes: tuple[Node, ...], chip: Chip) -> tuple[Oper
 
 def chain_places(graph: Graph, nodes: tuple[Node, ...]) -> NDArray[np.int64]:
     """In the shape of what the last node makes: where in the image that the first reads each value lies, row-major."""
+    (places,) = _places(graph, nodes)
+    return places - CONSTANTS
+
+
+def _places(graph: Graph, nodes: tuple[Node, ...]) -> tuple[NDArray[np.int64], ...]:
+    """For each output of the last node the places of its values, from CONSTANTS on."""
     x = graph.tensors[nodes[0].inputs[0]]
-    places = _as_tensor(np.arange(np.prod(x.shape), dtype=np.int64), x, image_of(x))
+    numbers = CONSTANTS + np.arange(np.prod(x.shape), dtype=np.int64)
+    moved: tuple[NDArray[np.int64], ...] = (_as_tensor(numbers, x, image_of(x)),)
     for node in nodes:
-        operand = Operand(graph.tensors[node.inputs[0]], places)
-        (places,) = OPERATORS[node.operator].meaning(node, (operand,), tuple(graph.tensors[n] for n in node.outputs))
-    return places
+        operand = Operand(graph.tensors[node.inputs[0]], moved[0])
+        moved = OPERATORS[node.operator].meaning(node, (operand,), tuple(graph.tensors[n] for n in node.outputs))
+    return moved
 
 
 def _as_tensor(places: NDArray[np.int64], tensor: Tensor, image: Image) -> NDArray[np.int64]:

@@ -12,7 +12,11 @@ from lithify.compiler.operation import Operation, Sliding
 from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.pieces import ranges
 
-AXES = {4: {1: "channels", 2: "height", 3: "width"}, 2: {0: "width", 1: "channels"}}
+AXES = {
+    4: {1: "channels", 2: "height", 3: "width"},
+    2: {0: "width", 1: "channels"},
+    1: {0: "channels"},
+}
 """What the dimensions of a tensor are in its image (`image_shape`), by its rank."""
 
 
@@ -20,7 +24,7 @@ def axes_of(tensor: Tensor) -> dict[int, str]:
     """What each dimension of a tensor is in its image; raises Unsupported."""
     image_of(tensor)
     if len(tensor.shape) not in AXES:
-        raise Unsupported(f"'{tensor.name}' has {len(tensor.shape)} dimensions, and only 2 or 4 are moved by the chip")
+        raise Unsupported(f"'{tensor.name}' has {len(tensor.shape)} dimensions, which are not rows, columns and channels")
     return AXES[len(tensor.shape)]
 
 
@@ -36,6 +40,8 @@ def lower_slice(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
 def lower_split(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """A Slice for each output."""
     x, axis = graph.tensors[node.inputs[0]], node.attributes["axis"]
+    if len(x.shape) not in AXES:
+        return lower_moved(graph, node, chip)
     operations, start = [], 0
     for name, size in zip(node.outputs, node.attributes["split"], strict=True):
         taken = [range(start, start + size) if place == axis else range(n) for place, n in enumerate(x.shape)]
@@ -64,7 +70,7 @@ def _taken(graph: Graph, node: Node, chip: Chip, x: Tensor, taken: Sequence[rang
 def lower_pad(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """A constant: coordinates outside read as it, and a channel outside is a bias. Else values of the image move."""
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
-    if node.attributes["mode"] != "constant":
+    if node.attributes["mode"] != "constant" or len(x.shape) not in AXES:
         return lower_moved(graph, node, chip)
     value = x.zero_point + node.attributes["value"]
     if not -128 <= value <= 127:
@@ -73,7 +79,7 @@ def lower_pad(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     source, target = image_of(x), image_of(y)
     channels = np.arange(target.channels) - before["channels"]
     channels[(channels < 0) | (channels >= source.channels)] = -1
-    sliding = Sliding((1, 1), (1, 1), (before.get("height", 0), before["width"]))
+    sliding = Sliding((1, 1), (1, 1), (before.get("height", 0), before.get("width", 0)))
     return (gathered(node, chip, source, target, channels, sliding, value),)
 
 

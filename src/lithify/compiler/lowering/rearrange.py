@@ -32,7 +32,7 @@ DIRECT_GRIDS = 16
 class _Class:
     """Results that are made alike. y, x: [results], their places; from_y, from_x: the first pixel each is made from.
 
-    taps: [channels], the index of each channel's value in the window of `kernel` taps.
+    taps: [channels], the index of each channel's value in the window of `kernel` taps; -1 for padding.
     """
 
     y: Indices
@@ -52,10 +52,13 @@ class _Grid:
     turned: bool
 
 
-def rearranged(node: Node, chip: Chip, source: Image, target: Image, index: Indices) -> tuple[Operation, ...]:
+def rearranged(
+    node: Node, chip: Chip, source: Image, target: Image, index: Indices, pad: int = 0
+) -> tuple[Operation, ...]:
     """The operations that make `target`; raises Unsupported where there would be too many.
 
-    index: [height, width, channels] of the target, the index of each value in the source, row-major as well.
+    index: [height, width, channels] of the target, the index of each value in the source, row-major as well; -1 for
+    the value `pad`.
     """
     classes = tuple(_classes(source, np.asarray(index, np.int64)))
     split = _rows_first(node, chip, source, target, classes)
@@ -65,7 +68,7 @@ def rearranged(node: Node, chip: Chip, source: Image, target: Image, index: Indi
     weights = 0
     for made in classes:
         for grid in _grids(made):
-            operations.append(_moved(node, chip, source, target, made, grid))
+            operations.append(_moved(node, chip, source, target, made, grid, pad))
             parameters = operations[-1].parameters
             weights += parameters.weights.size if parameters else 0
             if len(operations) > MOST_GRIDS or weights > MOST_WEIGHTS:
@@ -75,12 +78,17 @@ def rearranged(node: Node, chip: Chip, source: Image, target: Image, index: Indi
 
 def _classes(source: Image, index: Indices) -> Iterator[_Class]:
     height, width, channels = index.shape
-    pixels, of_channel = np.divmod(index.reshape(height * width, channels), source.channels)
+    flat = index.reshape(height * width, channels)
+    known = flat >= 0
+    pixels, of_channel = np.divmod(flat, source.channels)
     rows, columns = np.divmod(pixels, source.width)
-    from_y, from_x = rows.min(axis=1), columns.min(axis=1)
-    down, right = rows - from_y[:, None], columns - from_x[:, None]
+    beyond = source.height + source.width
+    nothing = ~known.any(axis=1)
+    from_y, from_x = (np.where(known, part, beyond).min(axis=1) for part in (rows, columns))
+    from_y[nothing] = from_x[nothing] = 0
+    down, right = (np.where(known, p - q[:, None], 0) for p, q in ((rows, from_y), (columns, from_x)))
+    pattern = np.where(known, (down * source.width + right) * source.channels + of_channel, -1)
     # Equal patterns have equal sums of odd random numbers; they are compared all the same.
-    pattern = (down * source.width + right) * source.channels + of_channel
     factors = np.random.default_rng(0).integers(1, 1 << 62, channels) | 1
     _, first, which = np.unique(pattern @ factors, return_index=True, return_inverse=True)
     if len(first) > MOST_GRIDS:
@@ -90,6 +98,7 @@ def _classes(source: Image, index: Indices) -> Iterator[_Class]:
         (members,) = np.nonzero(which == number)
         kernel = int(down[example].max()) + 1, int(right[example].max()) + 1
         taps = (down[example] * kernel[1] + right[example]) * source.channels + of_channel[example]
+        taps[~known[example]] = -1
         if len(taps) * kernel[0] * kernel[1] * source.channels > MOST_WEIGHTS:
             raise Unsupported("it gathers its values from too far apart for weights of zeros and ones")
         y, x = np.divmod(members, width)
@@ -131,12 +140,14 @@ def _axes(made: _Class, turned: bool) -> tuple[Places, Places] | None:
     )
 
 
-def _moved(node: Node, chip: Chip, source: Image, target: Image, made: _Class, grid: _Grid) -> Operation:
+def _moved(
+    node: Node, chip: Chip, source: Image, target: Image, made: _Class, grid: _Grid, pad: int = 0
+) -> Operation:
     """One grid of a class."""
     rows, columns = grid.rows, grid.columns
     first, second = (columns, rows) if grid.turned else (rows, columns)
     sliding = Sliding(made.kernel, (first.stride, second.stride), (-first.source, -second.source), turned=grid.turned)
-    return landed(gathered(node, chip, source, target, made.taps, sliding), rows, columns)
+    return landed(gathered(node, chip, source, target, made.taps, sliding, pad), rows, columns)
 
 
 def landed(operation: Operation, rows: Progression, columns: Progression) -> Operation:
@@ -153,7 +164,7 @@ def _rows_first(
     node: Node, chip: Chip, source: Image, target: Image, classes: tuple[_Class, ...]
 ) -> tuple[Operation, ...] | None:
     """Rows moved first, then columns, where both at once would take many operations."""
-    if len(classes) != 1 or classes[0].kernel != (1, 1):
+    if len(classes) != 1 or classes[0].kernel != (1, 1) or classes[0].taps.min() < 0:
         return None
     (made,) = classes
     axes = _axes(made, False)
