@@ -72,12 +72,68 @@ def test_movement_runs_on_the_chip(chip: str, operator: str, attributes: dict) -
 @pytest.mark.parametrize(
     ("operator", "attributes", "reason"),
     [
-        ("Tile", {"repeats": (2, 1, 1, 1)}, "'t1' of shape (2, 12, 6, 8) is 2 images, and the chip takes one"),
-        ("ReduceMax", {"axes": (0,)}, "it reduces several images to one, and the chip takes one"),
+        ("ReduceMax", {"axes": (0,)}, "it reduces several images to one, and the chip takes one at a time"),
     ],
 )
 def test_what_the_chip_cannot_move_runs_on_the_host_by_name(operator: str, attributes: dict, reason: str) -> None:
-    assert list(compiled(3, "tiny", (1, 12, 6, 8), operator, **attributes).reasons.values()) == [reason]
+    assert list(compiled(3, "tiny", (2, 12, 6, 8), operator, **attributes).reasons.values()) == [reason]
+
+
+@pytest.mark.parametrize(
+    ("shape", "operator", "attributes"),
+    [
+        ((2, 3, 9), "Transpose", {"perm": (2, 0, 1)}),
+        ((4, 5, 6), "Slice", {"starts": (1, 4), "ends": (4, -9), "axes": (0, 1), "steps": (2, -2)}),
+        ((4, 5, 6), "Pad", {"pads": (1, 0, 2, 0, 3, 1), "value": 1}),
+        ((2, 3, 4, 5, 6), "ReduceMin", {"axes": (1, 2)}),
+        ((2, 3, 4, 5, 6), "ReduceSum", {"axes": (2, 4), "keepdims": 0}),
+        ((4, 5, 6), "ReduceMean", {"axes": (1,), "keepdims": 0}),
+        ((4, 5, 6), "ReduceMax", {"axes": (0, 1, 2), "keepdims": 0}),
+        ((11,), "ReduceMax", {"axes": (0,)}),
+        ((3, 8, 6, 5), "MaxPool", {"kernel_shape": (3, 3), "pads": (1, 1, 1, 1), "strides": (2, 1)}),
+        ((3, 8, 6, 5), "ReduceMin", {"axes": (1, 2), "keepdims": 0}),
+        ((2, 8, 6, 5), "Tile", {"repeats": (2, 1, 2, 1)}),
+        ((2, 8, 6, 5), "Transpose", {"perm": (1, 0, 3, 2)}),
+        ((2, 8, 6, 4), "SpaceToDepth", {"blocksize": 2}),
+        ((2, 8, 6, 5), "Pad", {"pads": (0, 0, 1, 2, 0, 1, 1, 2), "value": -1}),
+    ],
+)
+@pytest.mark.parametrize("chip", ["tiny", "small"])
+def test_any_rank_and_batch_runs_on_the_chip(
+    chip: str, shape: tuple[int, ...], operator: str, attributes: dict
+) -> None:
+    assert not compiled(14, chip, shape, operator, **attributes).reasons
+
+
+@pytest.mark.parametrize("chip", ["tiny", "wide", "small"])
+@pytest.mark.parametrize("group", [1, 12])
+def test_a_convolution_of_a_batch_never_reaches_into_the_next_image(chip: str, group: int) -> None:
+    random = np.random.default_rng((15, group))
+    drawing = Drawing(random)
+    x = drawing.tensor((3, 12, 5, 6))
+    weights, bias = drawing.products(12, 12 // group, 3, 3)
+    y = drawing.add("Conv", (x.name, weights, bias), pads=(1, 1, 1, 1), group=group)
+    z = drawing.add("Concat", (x.name, x.name), True, axis=0)
+    graph = Graph("batch", (x.name,), (y.name, z.name), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+    made = check(graph, CHIPS[chip], inputs(random, graph))
+    assert not made.reasons
+    convolutions = [operation for operation in made.segments[0].operations if operation.operator == "Conv"]
+    assert [operation.first_row for operation in convolutions] == [0, 5, 10]
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [((1, 5, 4, 3), (1, 1, 4, 3)), ((1, 5, 4, 1), (1, 5, 1, 3)), ((1, 1, 1, 1), (1, 9, 4, 3)), ((2, 5, 4), (1, 5, 1)),
+     ((2, 9, 4, 3), (2, 9, 1, 1)), ((1, 9, 4, 3), (1, 9, 1, 1)), ((4, 1), (1, 7))],
+)  # fmt: skip
+def test_pairs_of_any_shapes_run_on_the_chip(operator: str, first: tuple[int, ...], second: tuple[int, ...]) -> None:
+    random = np.random.default_rng((16, len(first)))
+    drawing = Drawing(random)
+    a, b = drawing.tensor(first), drawing.tensor(second)
+    y = drawing.add(operator, (a.name, b.name))
+    graph = Graph("pair", (a.name, b.name), (y.name,), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+    assert not check(graph, CHIPS["tiny"], inputs(random, graph)).reasons
 
 
 @pytest.mark.parametrize("chip", ["tiny", "small"])

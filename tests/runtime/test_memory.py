@@ -25,7 +25,14 @@ def test_packing_follows_the_formula_and_touches_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "image"),
-    [((1, 3, 4, 5), (4, 5, 3)), ((6, 7), (1, 6, 7)), ((1, 6, 7), (1, 6, 7)), ((9,), (1, 1, 9)), ((), (1, 1, 1))],
+    [
+        ((1, 3, 4, 5), (4, 5, 3)),
+        ((2, 3, 4, 5), (8, 5, 3)),
+        ((6, 7), (1, 6, 7)),
+        ((1, 6, 7), (1, 6, 7)),
+        ((9,), (1, 1, 9)),
+        ((), (1, 1, 1)),
+    ],
 )
 def test_images_of_tensors(shape: tuple[int, ...], image: tuple[int, int, int]) -> None:
     data = np.random.default_rng(0).integers(-128, 128, shape, dtype=np.int8)
@@ -34,7 +41,6 @@ def test_images_of_tensors(shape: tuple[int, ...], image: tuple[int, int, int]) 
     assert np.array_equal(from_image(to_image(data), shape), data)
 
 
-def test_several_images_are_refused() -> None:
-    with pytest.raises(LithifyError) as caught:
-        image_shape((2, 3, 4, 5))
-    assert str(caught.value) == "A tensor of shape (2, 3, 4, 5) has 2 images; the chip takes one at a time."
+def test_images_of_a_batch_lie_one_under_the_other() -> None:
+    data = np.random.default_rng(1).integers(-128, 128, (2, 3, 4, 5), dtype=np.int8)
+    assert np.array_equal(to_image(data)[4:], to_image(data[1:]))

@@ -96,12 +96,7 @@ def _aliases(graph: Graph, lowered: Mapping[str, tuple[Operation, ...]], joined:
         ]
         shape = image_shape(after.shape)
         same = before.dtype == "int8" and image_shape(before.shape) == shape and _same_order(before.shape, after.shape)
-        flat = (
-            before.dtype == "int8"
-            and image_shape(before.shape) is not None
-            and shape is not None
-            and shape[:2] == (1, 1)
-        )
+        flat = before.dtype == "int8" and shape[:2] == (1, 1)
         # Reshapes of reshapes would have to follow the same rule through every step; those go by the host.
         again = any(
             name in reader.inputs and reader.operator == "Reshape" and reader.name not in joined
@@ -114,8 +109,9 @@ def _aliases(graph: Graph, lowered: Mapping[str, tuple[Operation, ...]], joined:
 
 def _same_order(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     """Whether two shapes of equal images hold their elements in the same order: images are NCHW, matrices are not."""
-    height, width, channels = image_shape(a) or (1, 1, 1)
-    return (len(a) == 4) == (len(b) == 4) or height * width == 1 or channels == 1
+    height, width, channels = image_shape(a)
+    planes = [shape if len(shape) == 4 else None for shape in (a, b)]
+    return planes[0] == planes[1] or height * width == 1 or channels == 1
 
 
 def _read_originals(graph: Graph, lowered: dict[str, tuple[Operation, ...]], aliases: Mapping[str, str]) -> None:
@@ -123,14 +119,17 @@ def _read_originals(graph: Graph, lowered: dict[str, tuple[Operation, ...]], ali
     for name, operations in lowered.items():
         changed = []
         for operation in operations:
-            if operation.x.name in aliases:
-                image = image_of(graph.tensors[aliases[operation.x.name]])
+            if operation.x.name in aliases and operation.excerpt is not None:
+                operation = replace(operation, x=replace(operation.x, name=aliases[operation.x.name]))
+            elif operation.x.name in aliases:
+                original = graph.tensors[aliases[operation.x.name]]
+                image = image_of(original)
                 same = (image.height, image.width, image.channels) == (
                     operation.x.height,
                     operation.x.width,
                     operation.x.channels,
                 )
-                operation = replace(operation, x=image) if same else flattened_gemm(operation, image)
+                operation = replace(operation, x=image) if same else flattened_gemm(operation, original)
             residual = operation.residual
             if residual is not None and residual.image in aliases:
                 operation = replace(operation, residual=replace(residual, image=aliases[residual.image]))

@@ -126,9 +126,12 @@ def _feed(step: Step, operation: Operation) -> dict[str, int | float]:
     pixel, row = source.pixel_words, source.row_words
     alone = operation.each_word_alone
     first_word = step.groups[0] if alone else part.chunks[0] if part else 0
-    # A ring holds rows of the whole image, wherever they lie.
+    # A ring holds rows of the whole image, wherever they lie; of an image in memory only x exists.
     height, top = (source.ring.height, 0) if source.ring else (source.rectangle.height, source.rectangle.y)
-    address = source.address_of(start_y, start_x) + first_word - source.first_word
+    if operation.excerpt is not None:
+        begin = max(top, operation.first_row)
+        height, top = min(height + top, operation.first_row + operation.x.height) - begin, begin - operation.first_row
+    address = source.address_of(start_y + operation.first_row, start_x) + first_word - source.first_word
     values: dict[str, int | float] = {
         "in_address": address % WRAP,
         "in_height": height,

@@ -70,8 +70,8 @@ class DramImage:
     fill: int = 0
 
 
-def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
-    """(height, width, channels) of a tensor, as `Placement` defines; None for several images."""
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(height, width, channels) of a tensor, as `Placement` defines: several images lie one under the other."""
     if len(shape) == 4:
-        return (shape[2], shape[3], shape[1]) if shape[0] == 1 else None
+        return shape[0] * shape[2], shape[3], shape[1]
     return 1, math.prod(shape[:-1]), shape[-1] if shape else 1

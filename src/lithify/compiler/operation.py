@@ -46,6 +46,13 @@ class Landing:
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """What an operation sees of the image that it reads: from row `row` on, as many rows as its own x has."""
+
+    row: int
+
+
+@dataclass(frozen=True)
 class Residual:
     """The addition behind an operation: b is the image `image`; a is the operation's own result (see section 4).
 
@@ -83,10 +90,11 @@ class Parameters:
 class Operation:
     """One pass over the rectangle `region` of the image `y`.
 
-    landing: where results lie in y; then `region` counts positions, not pixels. unit: which instruction does it; cut:
-    taps (height, width) that a depthwise pass takes at once, the whole kernel for stream, (1, 1) for conv. parameters:
-    None for stream. layer, operator, macs: as reports show the node. tensor: the tensor of the graph that the results
-    belong to. table: int8 [256], what the results are looked up in, last of all.
+    excerpt: which rows of the image x is, if not all. landing: where results lie in y; then `region` counts positions,
+    not pixels. unit: which instruction does it; cut: taps (height, width) that a depthwise pass takes at once, the
+    whole kernel for stream, (1, 1) for conv. parameters: None for stream. layer, operator, macs: as reports show the node.
+    tensor: the tensor of the graph that the results belong to. table: int8 [256], what the results are looked up in,
+    last of all.
     """
 
     layer: str
@@ -107,6 +115,12 @@ class Operation:
     tensor: str
     table: NDArray[np.int8] | None = None
     landing: Landing | None = None
+    excerpt: Excerpt | None = None
+
+    @property
+    def first_row(self) -> int:
+        """The row of the image in memory that is row 0 of x."""
+        return self.excerpt.row if self.excerpt else 0
 
     @property
     def results(self) -> Image:

@@ -26,6 +26,7 @@ def pack_rows(operation: Operation, tensor: Tensor, chip: Chip) -> tuple[Operati
     if (
         operation.unit != "conv"
         or operation.landing is not None
+        or operation.excerpt is not None
         or sliding.turned
         or operation.each_word_alone
         or sliding.dilations[1] != 1

@@ -85,7 +85,9 @@ def compile_segment(
     operations, views = strided_views(branches_first(operations), chip)
     stored = wanted | frozenset(views.values())
     operations = spread_images(operations, stored, chip)
-    images = {image.name: image for operation in operations for image in (operation.x, operation.y)}
+    images = {name: Image(name, *image_shape(tensor.shape)) for name, tensor in outside.items()}
+    for operation in operations:
+        images |= {image.name: image for image in (operation.x, operation.y)[operation.excerpt is not None :]}
     for operation in operations:
         residual = operation.residual
         if residual is not None and residual.image not in images:
@@ -143,12 +145,11 @@ def _inputs(
         if name not in outside:
             continue
         shape = image_shape(outside[name].shape)
-        assert shape is not None
         image = Image(name, *shape)
         pixel = image.pixel_words(chip.word_bytes) * chip.word_bytes
         if name in constants:
             data = constants[name]
-            pixels = data[0].transpose(1, 2, 0) if data.ndim == 4 else data.reshape(shape)
+            pixels = (data.transpose(0, 2, 3, 1) if data.ndim == 4 else data).reshape(shape)
             padded = np.zeros((*shape[:2], pixel), np.int8)
             padded[:, :, : image.channels] = pixels
             base, offset = Base.CONSTANTS, memories.add_constant(padded, f"'{name}'")

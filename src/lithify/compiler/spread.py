@@ -83,6 +83,6 @@ def spread_images(operations: Sequence[Operation], stored: frozenset[str], chip:
 def _step(operation: Operation) -> int:
     """Rows over which an operation steps at once in its input."""
     sliding = operation.sliding
-    if sliding.turned:
+    if sliding.turned or operation.excerpt is not None:
         return LONGEST_STEP + 1
     return max(sliding.strides[0], (sliding.kernel[0] - 1) * sliding.dilations[0])

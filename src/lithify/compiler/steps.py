@@ -300,6 +300,7 @@ class _Staging:
         elif part is not None:
             first, end = part.chunks
         rectangle = operation.input_of(piece, part.y, part.x) if part else operation.input_of(piece)
+        rectangle = replace(rectangle, y=rectangle.y + operation.first_row)
         wanted = Buffer(operation.x.name, rectangle, first, end - first, 0)
         for slot, buffer in self.held.items():
             if replace(buffer, address=0) == wanted:

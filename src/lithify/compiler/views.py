@@ -23,6 +23,7 @@ def strided_views(operations: Sequence[Operation], chip: Chip) -> tuple[tuple[Op
         if (
             x.name in made
             and operation.landing is None
+            and operation.excerpt is None
             and not sliding.turned
             and sliding.kernel == (1, 1)
             and sliding.pads == (0, 0)

@@ -42,9 +42,9 @@ class TensorInfo:
 class Placement:
     """Where an int8 tensor that crosses between host and chip lies in DRAM.
 
-    The tensor is an image of height x width x channels: (1, C, H, W) -> H x W x C; (M, K) -> 1 x M x K;
-    (K,) -> 1 x 1 x K. In DRAM: rows of pixels, each `pixel_bytes` long (channels first, the rest fill), with a border
-    of fill pixels around:
+    The tensor is an image of height x width x channels: (1, C, H, W) -> H x W x C, and several images one under the
+    other; (M, K) -> 1 x M x K; (K,) -> 1 x 1 x K. In DRAM: rows of pixels, each `pixel_bytes` long (channels first, the
+    rest fill), with a border of fill pixels around:
     byte of (y, x, c) = offset + ((y + top) * (left + width + right) + x + left) * pixel_bytes + c.
     fill: the value of all bytes that are no channel; usually the zero point.
     """

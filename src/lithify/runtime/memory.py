@@ -19,28 +19,25 @@ PATTERN_BYTES = 65_521
 def image_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     """Height, width and channels of a tensor as the chip sees it.
 
-    (1, C, H, W) -> (H, W, C); (..., M, K) -> (1, all but the last, K); (K,) -> (1, 1, K); () -> (1, 1, 1).
+    (N, C, H, W) -> (N * H, W, C); (..., M, K) -> (1, all but the last, K); (K,) -> (1, 1, K); () -> (1, 1, 1).
     """
     if len(shape) == 4:
-        if shape[0] != 1:
-            raise LithifyError(f"A tensor of shape {tuple(shape)} has {shape[0]} images; the chip takes one at a time.")
-        return shape[2], shape[3], shape[1]
+        return shape[0] * shape[2], shape[3], shape[1]
     return 1, math.prod(shape[:-1]), shape[-1] if shape else 1
 
 
 def to_image(data: NDArray[Scalar]) -> NDArray[Scalar]:
     """The same elements as [height, width, channels]."""
     if data.ndim == 4:
-        image_shape(data.shape)
-        image: NDArray[Scalar] = data[0].transpose(1, 2, 0)
-        return image
+        return data.transpose(0, 2, 3, 1).reshape(image_shape(data.shape))
     return data.reshape(image_shape(data.shape))
 
 
 def from_image(image: NDArray[Scalar], shape: Sequence[int]) -> NDArray[Scalar]:
     """[height, width, channels] back to a tensor of `shape`, contiguous."""
     if len(shape) == 4:
-        return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+        batch, channels, height, width = shape
+        return np.ascontiguousarray(image.reshape(batch, height, width, channels).transpose(0, 3, 1, 2))
     return np.ascontiguousarray(image).reshape(tuple(shape))
 
 

@@ -110,7 +110,7 @@ def _element(program: Program, writer: _Writer, word: int, byte: int) -> Element
     index: tuple[int, ...] | None = None
     if y < height and x < width and channel < channels:
         if len(shape) == 4:
-            index = (0, channel, y, x)
+            index = (y // shape[2], channel, y % shape[2], x)
         else:
             index = tuple(int(entry) for entry in np.unravel_index(x * channels + channel, shape)) if shape else ()
     result = writer.result

@@ -58,7 +58,7 @@ def writer_of(program: Program, tensor: str, index: tuple[int, ...]) -> tuple[st
         return "", ""
     shape = program.tensors[tensor].shape
     if len(shape) == 4:
-        place = (index[2], index[3], index[1])
+        place = (index[0] * shape[2] + index[2], index[3], index[1])
     else:
         _, _, channels = image_shape(shape)
         flat = int(np.ravel_multi_index(index, shape)) if shape else 0

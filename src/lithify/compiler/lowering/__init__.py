@@ -5,10 +5,11 @@ from types import MappingProxyType
 
 from lithify.chip import Chip
 from lithify.compiler.lower import Unsupported, check_fields, lower
+from lithify.compiler.lowering.batch import batch_of, each_image, one_image
 from lithify.compiler.lowering.concat import lower_concat
 from lithify.compiler.lowering.moved import lower_moved
 from lithify.compiler.lowering.movement import lower_pad, lower_slice, lower_space_to_depth, lower_split
-from lithify.compiler.lowering.pairs import lower_add, lower_mul, lower_sub
+from lithify.compiler.lowering.pairs import lower_pair
 from lithify.compiler.lowering.reductions import lower_reduction
 from lithify.compiler.lowering.resize import lower_resize_linear
 from lithify.compiler.lowering.table import lower_lookup
@@ -24,9 +25,9 @@ Rule = Callable[[Graph, Node, Chip], tuple[Operation, ...]]
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "Lookup": lower_lookup,
-        "Add": lower_add,
-        "Sub": lower_sub,
-        "Mul": lower_mul,
+        "Add": lower_pair,
+        "Sub": lower_pair,
+        "Mul": lower_pair,
         "Concat": lower_concat,
         "Slice": lower_slice,
         "Split": lower_split,
@@ -48,13 +49,15 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 
 def lower_node(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """The operations of a node that is no conversion, no Transpose and no Host; raises Unsupported."""
-    if node.operator not in RULES:
-        return lower(graph, node, chip)
+    images = batch_of(graph, node)
+    seen = one_image(graph, node) if images > 1 else graph
     try:
-        operations = RULES[node.operator](graph, node, chip)
+        operations = RULES.get(node.operator, lower)(seen, node, chip)
     except LithifyError as error:
         # The reference refuses the scales, whoever runs the node; its own sentence says so.
         raise Unsupported(str(error)) from error
+    if images > 1:
+        operations = each_image(graph, node, chip, operations)
     for operation in operations:
         check_fields(operation, chip)
     return operations

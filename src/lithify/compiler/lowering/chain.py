@@ -5,13 +5,11 @@ that nothing moves at all.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from lithify.chip import Chip
-from lithify.compiler.image import image_shape
-from lithify.compiler.lower import Unsupported, check_fields, flattened_gemm, image_of
+from lithify.compiler.lower import Unsupported, check_fields, image_of, over_image
 from lithify.compiler.lowering.moved import chain_places, lower_chain
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node
@@ -94,7 +92,7 @@ def _product(
 ) -> Node | None:
     """The Gemm over one row that alone reads what the chain makes."""
     name = chain[-1].outputs[0]
-    if not _only(graph, name, readers) or image_shape(graph.tensors[name].shape) is None:
+    if not _only(graph, name, readers):
         return None
     (reader,) = readers[name]
     image = image_of(graph.tensors[name])
@@ -110,6 +108,4 @@ def _permuted(graph: Graph, chain: Chain, gemm: Operation) -> Operation:
     ordered = np.zeros_like(weights)
     # Where the product's value k lies in the source, row-major in rows, columns, channels.
     ordered[:, chain_places(graph, chain).reshape(-1)] = weights
-    planes = ordered.reshape(-1, source.height, source.width, source.channels).transpose(0, 3, 1, 2)
-    parameters = replace(gemm.parameters, weights=np.ascontiguousarray(planes))
-    return flattened_gemm(replace(gemm, parameters=parameters), source)
+    return over_image(gemm, source, ordered)

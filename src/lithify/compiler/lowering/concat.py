@@ -1,5 +1,6 @@
-"""Concat: along rows or columns each input fills its region; along channels inputs are placed one after the other."""
+"""Concat: along rows, columns or several dimensions each input fills its places; along channels one after the other."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,27 +9,63 @@ from lithify.chip import Chip
 from lithify.compiler.image import Rectangle
 from lithify.compiler.lower import Unsupported, image_of
 from lithify.compiler.lowering.identity import gathered
-from lithify.compiler.lowering.movement import axes_of
+from lithify.compiler.lowering.movement import axes_of, plain
+from lithify.compiler.lowering.progressions import Progression, progressions
+from lithify.compiler.lowering.rearrange import landed
 from lithify.compiler.operation import Operation, Residual, Sliding
 from lithify.reference.graph import Graph, Node
 
 
 def lower_concat(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
-    """An operation for each input."""
-    target = image_of(graph.tensors[node.outputs[0]])
-    axis = axes_of(graph.tensors[node.outputs[0]]).get(node.attributes["axis"])
-    if axis is None:
-        raise Unsupported("it joins several images, and the chip takes one")
-    if axis == "channels":
+    """An operation for each input, or more."""
+    y = graph.tensors[node.outputs[0]]
+    target = image_of(y)
+    axis = axes_of(y).get(node.attributes["axis"]) if plain(y) else None
+    if axis == "channels" or node.attributes["axis"] == (1 if len(y.shape) == 4 else len(y.shape) - 1):
         return _channels(graph, node, chip)
+    if axis is None:
+        return _stretches(graph, node, chip)
     operations, place = [], 0
     for name in node.inputs:
         source = image_of(graph.tensors[name])
-        y, x = (place, 0) if axis == "height" else (0, place)
-        region = Rectangle(y, x, source.height, source.width)
+        y_first, x_first = (place, 0) if axis == "height" else (0, place)
+        region = Rectangle(y_first, x_first, source.height, source.width)
         same = np.arange(source.channels)
-        operations.append(gathered(node, chip, source, target, same, Sliding(pads=(y, x)), 0, region))
+        operations.append(gathered(node, chip, source, target, same, Sliding(pads=(y_first, x_first)), 0, region))
         place += source.height if axis == "height" else source.width
+    return tuple(operations)
+
+
+def _stretches(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
+    """Rows or columns of the result go to the inputs in turn, in stretches."""
+    y, axis = graph.tensors[node.outputs[0]], node.attributes["axis"]
+    target = image_of(y)
+    # Of four dimensions the second is the channels; the last of the others is. Columns of a batch stay whole.
+    by_columns = len(y.shape) != 4 or axis == 3
+    sizes = [y.shape[0], y.shape[2], y.shape[3]] if len(y.shape) == 4 else list(y.shape[:-1])
+    axis = max(axis - 1, 0) if len(y.shape) == 4 else axis
+    if len(y.shape) == 4 and not by_columns:
+        sizes = sizes[:2]
+    elif len(y.shape) == 4:
+        sizes, axis = [sizes[2]], 0
+    inner, total = math.prod(sizes[axis + 1 :]), sizes[axis]
+    outer = math.prod(sizes[:axis])
+    operations, offset = [], 0
+    for name in node.inputs:
+        source = image_of(graph.tensors[name])
+        own = (source.width if by_columns else source.height) // (outer * inner)
+        places = {
+            (index * total + offset) * inner + part: (index * own * inner + part, ())
+            for index in range(outer)
+            for part in range(own * inner)
+        }
+        for run in progressions(places):
+            whole = Progression(0, 1, source.height if by_columns else source.width, 0, 1, ())
+            rows, columns = (whole, run) if by_columns else (run, whole)
+            sliding = Sliding((1, 1), (rows.stride, columns.stride), (-rows.source, -columns.source))
+            same = np.arange(source.channels)
+            operations.append(landed(gathered(node, chip, source, target, same, sliding), rows, columns))
+        offset += own
     return tuple(operations)
 
 

@@ -15,7 +15,6 @@ from lithify.reference.definition import Operand
 from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.operators import OPERATORS
 
-
 CONSTANTS = 256
 """More than any int8: numbers of places begin here, so that what is below is a constant between them."""
 
@@ -60,12 +59,13 @@ def _places(graph: Graph, nodes: tuple[Node, ...]) -> tuple[NDArray[np.int64], .
 def _as_tensor(places: NDArray[np.int64], tensor: Tensor, image: Image) -> NDArray[np.int64]:
     """Numbers in the order of the image, in the shape of the tensor."""
     if len(tensor.shape) == 4:
-        return places.reshape(1, image.height, image.width, image.channels).transpose(0, 3, 1, 2)
+        batch, channels, height, width = tensor.shape
+        return places.reshape(batch, height, width, channels).transpose(0, 3, 1, 2)
     return places.reshape(tensor.shape)
 
 
 def _as_image(places: NDArray[np.int64], image: Image) -> NDArray[np.int64]:
     """[height, width, channels] of numbers in a tensor's shape."""
     if places.ndim == 4:
-        places = places[0].transpose(1, 2, 0)
+        places = places.transpose(0, 2, 3, 1)
     return places.reshape(image.height, image.width, image.channels)

@@ -20,11 +20,13 @@ AXES = {
 """What the dimensions of a tensor are in its image (`image_shape`), by its rank."""
 
 
+def plain(tensor: Tensor) -> bool:
+    """Whether each dimension of a tensor is one of its image's, or of size 1."""
+    return len(tensor.shape) in AXES and (len(tensor.shape) < 4 or tensor.shape[0] == 1)
+
+
 def axes_of(tensor: Tensor) -> dict[int, str]:
-    """What each dimension of a tensor is in its image; raises Unsupported."""
-    image_of(tensor)
-    if len(tensor.shape) not in AXES:
-        raise Unsupported(f"'{tensor.name}' has {len(tensor.shape)} dimensions, which are not rows, columns and channels")
+    """What each dimension of a `plain` tensor is in its image."""
     return AXES[len(tensor.shape)]
 
 
@@ -32,7 +34,7 @@ def lower_slice(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """Any channels in any order, and rows and columns forwards, are one product."""
     x = graph.tensors[node.inputs[0]]
     taken = ranges(node, x.shape)
-    if len(x.shape) not in AXES or any(len(part) > 1 and part.step < 0 for part in _pixels(x, taken)):
+    if not plain(x) or any(len(part) > 1 and part.step < 0 for part in _pixels(x, taken)):
         return lower_moved(graph, node, chip)
     return (_taken(graph, node, chip, x, taken, node.outputs[0]),)
 
@@ -40,7 +42,7 @@ def lower_slice(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
 def lower_split(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """A Slice for each output."""
     x, axis = graph.tensors[node.inputs[0]], node.attributes["axis"]
-    if len(x.shape) not in AXES:
+    if not plain(x):
         return lower_moved(graph, node, chip)
     operations, start = [], 0
     for name, size in zip(node.outputs, node.attributes["split"], strict=True):
@@ -70,7 +72,7 @@ def _taken(graph: Graph, node: Node, chip: Chip, x: Tensor, taken: Sequence[rang
 def lower_pad(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """A constant: coordinates outside read as it, and a channel outside is a bias. Else values of the image move."""
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
-    if node.attributes["mode"] != "constant" or len(x.shape) not in AXES:
+    if node.attributes["mode"] != "constant" or not (plain(x) and plain(y)):
         return lower_moved(graph, node, chip)
     value = x.zero_point + node.attributes["value"]
     if not -128 <= value <= 127:
@@ -85,6 +87,8 @@ def lower_pad(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
 
 def lower_space_to_depth(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """A kernel of the size of a block, whose every value becomes a channel."""
+    if not plain(graph.tensors[node.inputs[0]]):
+        return lower_moved(graph, node, chip)
     source, target = (image_of(graph.tensors[name]) for name in (node.inputs[0], node.outputs[0]))
     block = node.attributes["blocksize"]
     return (gathered(node, chip, source, target, np.arange(target.channels), Sliding((block, block), (block, block))),)

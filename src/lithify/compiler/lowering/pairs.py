@@ -1,5 +1,6 @@
 """Add, Sub and Mul of two tensors: the second comes through the residual port, one value a channel or whole."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -7,9 +8,11 @@ import numpy as np
 from lithify.chip import Chip
 from lithify.compiler.lower import Unsupported, image_of, lower, positive, residual_of
 from lithify.compiler.lowering.identity import copied, times
+from lithify.compiler.lowering.moved import lower_moved
 from lithify.compiler.operation import Operation, Residual, Sliding
 from lithify.reference.arithmetic import product_multiplier
 from lithify.reference.graph import Graph, Node, Tensor
+from lithify.reference.operators import make_node
 
 
 def ordered(graph: Graph, node: Node) -> tuple[int, bool]:
@@ -27,7 +30,39 @@ def ordered(graph: Graph, node: Node) -> tuple[int, bool]:
     raise Unsupported(f"its operands have the shapes {a.shape} and {b.shape}, not equal or one value a channel")
 
 
-def lower_add(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
+def lower_pair(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
+    """Add, Sub or Mul; what is repeated otherwise than one value a channel is repeated in memory first."""
+    rule = {"Add": _add, "Sub": _sub, "Mul": _mul}[node.operator]
+    try:
+        first, broadcast = ordered(graph, node)
+    except Unsupported:
+        return _expanded(graph, node, chip, rule)
+    if node.operator == "Sub" and broadcast and first == 0:
+        # A value a channel cannot be the one that is negated: multipliers are positive.
+        return _expanded(graph, node, chip, rule)
+    return rule(graph, node, chip)
+
+
+def _expanded(
+    graph: Graph, node: Node, chip: Chip, rule: Callable[[Graph, Node, Chip], tuple[Operation, ...]]
+) -> tuple[Operation, ...]:
+    y = _result(graph, node)
+    tensors, names = dict(graph.tensors), []
+    operations: list[Operation] = []
+    for name in node.inputs:
+        x = graph.tensors[name]
+        if x.shape != y.shape:
+            expand = make_node(node.name, "Expand", (name,), (f"{name} (for {node.name})",), shape=y.shape)
+            x = tensors[expand.outputs[0]] = replace(x, name=expand.outputs[0], shape=y.shape)
+            if x.name not in names:
+                made = lower_moved(replace(graph, tensors=tensors), expand, chip)
+                operations += [replace(operation, tensor=y.name) for operation in made]
+        names.append(x.name)
+    whole = replace(graph, tensors=tensors)
+    return (*operations, *rule(whole, replace(node, inputs=tuple(names)), chip))
+
+
+def _add(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """The residual stage; see `lower.residual_of`."""
     first, broadcast = ordered(graph, node)
     if not broadcast:
@@ -37,18 +72,15 @@ def lower_add(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     return (replace(times(node, chip, x, y, 1, 0), residual=residual_of(graph, node, chip, first)),)
 
 
-def lower_sub(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
+def _sub(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """a - b as the addition of a to ~b = -b - 1, whose zero point is ~zb: ~b - ~zb = -(b - zb)."""
-    first, broadcast = ordered(graph, node)
-    if broadcast and first == 0:
-        raise Unsupported("it subtracts one value a channel, and multipliers are positive")
     b = image_of(graph.tensors[node.inputs[1]])
     residual = residual_of(graph, node, chip, 1)
     residual = replace(residual, a_zero_point=-1 - residual.a_zero_point)
     return _with_second(graph, node, chip, times(node, chip, b, image_of(_result(graph, node)), -1, -1), residual)
 
 
-def lower_mul(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
+def _mul(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """STREAM with `multiply`."""
     if not chip.has("multiply"):
         raise Unsupported(f"chip '{chip.name}' is built without the unit multiply")

@@ -140,9 +140,7 @@ def _axes(made: _Class, turned: bool) -> tuple[Places, Places] | None:
     )
 
 
-def _moved(
-    node: Node, chip: Chip, source: Image, target: Image, made: _Class, grid: _Grid, pad: int = 0
-) -> Operation:
+def _moved(node: Node, chip: Chip, source: Image, target: Image, made: _Class, grid: _Grid, pad: int = 0) -> Operation:
     """One grid of a class."""
     rows, columns = grid.rows, grid.columns
     first, second = (columns, rows) if grid.turned else (rows, columns)
