@@ -45,7 +45,9 @@ def check_layers(seed: int, first: int, end: int) -> None:
         except Exception as error:
             raise AssertionError(f"layer {number} of seed {seed} ({graph.name}) on '{chip.name}'") from error
         if chip.units and len(graph.tensors["x"].shape) != 3:
-            assert not compilation.reasons, f"layer {number} of seed {seed} runs on the host"
+            # Weights of a blend that hardly repeat would take an operation for each pixel.
+            left = [why for why in compilation.reasons.values() if not why.startswith("its weights ")]
+            assert not left, f"layer {number} of seed {seed} runs on the host"
 
 
 @pytest.mark.parametrize("part", range(4))

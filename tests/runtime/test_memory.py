@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from lithify.errors import LithifyError
 from lithify.isa.program import Base, Placement
 from lithify.runtime.memory import from_image, image_shape, pack, to_image, unpack
 

@@ -92,9 +92,9 @@ class Operation:
 
     excerpt: which rows of the image x is, if not all. landing: where results lie in y; then `region` counts positions,
     not pixels. unit: which instruction does it; cut: taps (height, width) that a depthwise pass takes at once, the
-    whole kernel for stream, (1, 1) for conv. parameters: None for stream. layer, operator, macs: as reports show the node.
-    tensor: the tensor of the graph that the results belong to. table: int8 [256], what the results are looked up in,
-    last of all.
+    whole kernel for stream, (1, 1) for conv. parameters: None for stream. layer, operator, macs: as reports
+    show the node. tensor: the tensor of the graph that the results belong to. table: int8 [256], what the results are
+    looked up in, last of all.
     """
 
     layer: str
