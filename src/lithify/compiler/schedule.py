@@ -83,6 +83,9 @@ class _Scheduling:
             for bank in banks:
                 self.turn[bank].append(number)
         self.free = [False] * len(self.loads)
+        self.started = [False] * len(self.loads)
+        numbers = iter(range(len(self.loads)))
+        self.of_step = [[next(numbers) for _ in step.loads] for step in steps]
         # As many loads may be ahead of the steps that need them: tokens are counted.
         self.most = COUNTER - 3 * chip.queue_depth
         self.now = self.transferred = self.ahead = 0
@@ -166,12 +169,13 @@ class _Scheduling:
             if possible > self.transferred:
                 heappush(self.later, (possible, number))
                 continue
-            if not needed and load.banks & self.steps[index].compute.banks:
-                # The step would have to wait for it; it comes after it.
-                heappush(self.later, (start + self.cycles[index], number))
+            urgent = None if needed else self.urgent(index, start, number)
+            if urgent is not None:
+                heappush(self.later, (urgent, number))
                 continue
             break
         self.transferred += self.transfer_cycles(load)
+        self.started[number] = True
         self.ahead += 1
         for bank in self.banks[number]:
             self.loaded[bank] = self.transferred + LANDING
@@ -180,6 +184,16 @@ class _Scheduling:
             if self.turn[bank]:
                 self.offer(self.turn[bank][0])
         return number
+
+    def urgent(self, index: int, start: int, number: int) -> int | None:
+        """Until when a load had better wait for one of the step after `index` that will soon be possible; or None."""
+        end = self.transferred + self.transfer_cycles(self.loads[number])
+        for other in self.of_step[index + 1] if index + 1 < len(self.steps) else ():
+            if other < number and not self.started[other]:
+                possible = self.possible(other) if self.free[other] else start + self.cycles[index]
+                if self.transferred < possible < end and possible - self.transferred < end - possible:
+                    return possible
+        return None
 
     def transfer_cycles(self, action: Action) -> int:
         """Cycles for which a transfer and its instruction keep DRAM busy."""
