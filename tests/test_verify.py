@@ -1,6 +1,7 @@
 """The proof finds what is wrong and says where: faults in the program, in the hardware's results and in its cycles."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import lithify
 from lithify.isa.program import Base, ChipSegment
 from lithify.isa.program import Program as Compiled
 from lithify.isa.stream import ResultStream
+from lithify.progress import Silent
 from lithify.quantize.data import Input, Samples, seeded
 from lithify.reference.evaluate import run as by_reference
 from lithify.runtime import DeviceResult, FunctionalDevice, run
 from lithify.sim.inference import simulate
-from lithify.verify import verify_samples
+from lithify.verify import verify, verify_samples
 from lithify.verify.compare import Tally
 from lithify.verify.difference import unequal
 
@@ -165,3 +167,43 @@ def test_unequal_tells_signs_and_takes_nan_for_nan() -> None:
     one = np.array([0.0, -0.0, np.nan, 1.0, np.inf], np.float32)
     other = np.array([-0.0, -0.0, np.nan, 2.0, np.inf], np.float32)
     assert unequal(one, other).tolist() == [True, False, False, True, False]
+
+
+@dataclass(frozen=True)
+class Long:
+    """A chip that equals both simulators, and does not go on before somebody has heard how far it is."""
+
+    heard: threading.Event
+    watch: Callable[[int], None] | None = None
+    name: str = "long"
+    verilog_sha256: str = ""
+
+    def run_segment(
+        self, program: Compiled, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]]
+    ) -> DeviceResult:
+        assert self.watch is not None
+        self.watch(1000)
+        assert self.heard.wait(60)
+        result = FunctionalDevice().run_segment(program, segment, dram)
+        (timing,) = simulate(program).segments
+        return replace(result, cycles=timing.cycles, queue=timing.queue, cycle=timing.cycle)
+
+
+class Hears(Silent):
+    """Records what is told of the RTL."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.told: list[tuple[int, int]] = []
+
+    def update(self, done: int, total: int, unit: str) -> None:
+        if unit == "cycles in RTL" and done:
+            self.told.append((done, total))
+            self.event.set()
+
+
+def test_long_runs_in_rtl_say_how_far_they_are(program: lithify.Program, samples: Samples) -> None:
+    hears = Hears()
+    assert program.graph is not None
+    found = verify(program, program.graph, samples.first(1), device=Long(hears.event), progress=hears)
+    assert found.agreed and hears.told[0] == (1000, program.simulate().cycles)

@@ -4,7 +4,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from lithify.runtime.chip import RtlDevice
 
 LIMITS = (-128, 127)
+
+LOOK = 0.5
+"""Seconds between two looks at how far the RTL has come."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def verify(
     timing = simulate(program)
     tally = Tally(program, graph)
     rows: dict[str, list[tuple[Array, ...]]] = {"reference": [], "functional": [], "rtl": []}
-    with closing(_hardware(program, samples, in_rtl, device)) as hardware_runs:
+    with closing(_hardware(program, samples, in_rtl, device, watch, timing.cycles)) as hardware_runs:
         for index in range(len(samples)):
             expected = run_reference(graph, samples[index])
             functional = run(program, samples[index], FunctionalDevice())
@@ -121,22 +124,33 @@ def verify(
 
 
 def _hardware(
-    program: Program, samples: Samples, count: int, device: "RtlDevice | None"
+    program: Program, samples: Samples, count: int, device: "RtlDevice | None", progress: Progress, cycles: int
 ) -> Generator[Outcome, None, None]:
-    """The first `count` samples in RTL, in order, as many at once as there are cores; closing it stops them."""
+    """The first `count` samples in RTL, in order, as many at once as there are cores; closing it stops them.
+
+    progress: hears, while one is waited for, how many cycles all of them have come to; cycles: what each takes.
+    """
     if device is None:
         return
     stop = threading.Event()
 
-    def watch(cycle: int) -> None:
-        if stop.is_set():
-            raise LithifyError("The simulation was stopped.")
+    reached = [0] * count
 
-    watched = replace(device, watch=watch)
+    def watched(index: int) -> "RtlDevice":
+        def watch(cycle: int) -> None:
+            reached[index] = min(cycle, cycles)
+            if stop.is_set():
+                raise LithifyError("The simulation was stopped.")
+
+        return replace(device, watch=watch)
+
     with ThreadPoolExecutor(max_workers=max(1, min(count, os.cpu_count() or 1))) as pool:
-        ahead = deque(pool.submit(run, program, samples[index], watched) for index in range(count))
+        ahead = deque(pool.submit(run, program, samples[index], watched(index)) for index in range(count))
         try:
             while ahead:
+                while not wait([ahead[0]], timeout=LOOK).done:
+                    progress.update(sum(reached), count * cycles, "cycles in RTL")
+                reached[count - len(ahead)] = cycles
                 yield ahead.popleft().result()
         finally:
             stop.set()
