@@ -8,7 +8,13 @@ from lithify.isa.program import ChipSegment, HostSegment, Program
 DTYPES = ("int8", "uint8", "int32", "int64", "float32")
 LARGEST_MEMORY = 2**40
 """DRAM addresses have 40 bits."""
-_FLOAT_TO_INT = {"Quantize": ("float32", "int8"), "Dequantize": ("int8", "float32")}
+_TYPES = {
+    "Quantize": ("float32", "int8"),
+    "Dequantize": ("int8", "float32"),
+    "Signed": ("uint8", "int8"),
+    "Unsigned": ("int8", "uint8"),
+}
+"""What conversions read and make; others keep the type."""
 
 
 def contradiction(program: Program) -> str | None:
@@ -74,9 +80,9 @@ def _shapes(program: Program) -> Iterator[str]:
                     yield f"the chip cannot hold '{place.tensor}'"
         elif not isinstance(segment, HostSegment):
             x, y = tensors[segment.input], tensors[segment.output]
-            types = _FLOAT_TO_INT.get(segment.operator, (x.dtype, x.dtype))
+            types = _TYPES.get(segment.operator, (x.dtype, x.dtype))
             small = x if types[0] == "int8" else y
-            scaled = segment.operator not in _FLOAT_TO_INT or small.scale is not None
+            scaled = segment.operator not in _TYPES or small.scale is not None
             if (x.dtype, y.dtype) != types or math.prod(x.shape) != math.prod(y.shape) or not scaled:
                 yield f"its conversion '{segment.name}' cannot make '{y.name}' of '{x.name}'"
 
