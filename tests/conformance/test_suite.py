@@ -64,5 +64,5 @@ def test_no_test_fails_and_the_page_holds() -> None:
 
 def on_chip(text: str) -> set[str]:
     """The tests that a page lists as run by the chip."""
-    lists = [line.partition(": ")[2].partition(". As ")[0] for line in text.splitlines() if line.startswith("- chip: ")]
-    return {name for line in lists for name in line.split(", ")}
+    lists = [line.split("`")[1] for line in text.splitlines() if line.startswith("- chip: ")]
+    return {name for names in lists for name in names.split()}

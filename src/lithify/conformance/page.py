@@ -4,6 +4,7 @@
 """
 
 import sys
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,8 +16,9 @@ HEAD = """\
 
 Written by `python -m lithify.conformance.page docs/operators.md` (the same as `lithify conformance`); do not edit.
 
-The backend test suite of onnx {version}, as its wheel carries it (kinds {kinds}), goes through the whole line for the
-chip `{chip}`: imported, optimised, quantised, compiled, run on the functional simulator. A test is
+The backend test suite of onnx {version}, as its wheel carries it ({kinds}),
+goes through the whole line for the chip `{chip}`: imported, optimised, quantised, compiled, run on the functional
+simulator. A test is
 
 - **chip** if `--strict` takes it: nothing on the host but a final Softmax;
 - **host** if some or all of it runs on the host, by name;
@@ -24,7 +26,7 @@ chip `{chip}`: imported, optimised, quantised, compiled, run on the functional s
 - **failed** if its result is wrong or something else than a sentence came out.
 
 Weights, shapes, axes and the like, which the suite gives as inputs, are constants, as in networks. Float tests become
-int8 with their own inputs as calibration data, and are marked **q**: what the chip gives must equal the reference on
+int8 with their own inputs as calibration data, and are marked `*`: what the chip gives must equal the reference on
 every bit, ONNX Runtime on the same quantised model but for one step, and the float model, on the inputs as int8 holds
 them, but for a sixteenth of its range. All others are judged by the suite's own expectations and tolerances.
 """
@@ -42,12 +44,13 @@ def page(found: Conformance) -> str:
     for outcome in OUTCOMES:
         names = [_name(verdict) for verdict in others if verdict.outcome == outcome]
         if names:
-            parts += [f"**{outcome}** ({len(names)}): {', '.join(names)}.", ""]
+            text = textwrap.fill(" ".join(names), 118, break_long_words=False, break_on_hyphens=False)
+            parts += [f"{outcome.capitalize()} ({len(names)}):", "", textwrap.indent(text, "    "), ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
 def _table(rows: Iterable[tuple[str, Sequence[Verdict]]]) -> Iterator[str]:
-    yield "| | tests | chip | of them q | host | refused | failed |"
+    yield "| | tests | chip | of them `*` | host | refused | failed |"
     yield "|---|---|---|---|---|---|---|"
     for name, verdicts in rows:
         counts = [sum(verdict.outcome == outcome for verdict in verdicts) for outcome in OUTCOMES]
@@ -74,14 +77,14 @@ def _lists(verdicts: Sequence[Verdict]) -> Iterator[str]:
                 if verdict.outcome == outcome:
                     reasons[verdict.reason].append(_name(verdict))
             for reason, names in reasons.items():
-                yield f"- {outcome}: {', '.join(names)}{f'. {reason}' if reason else ''}"
+                yield f"- {outcome}: `{' '.join(names)}`{f' {reason}' if reason else ''}"
         yield ""
 
 
 def _name(verdict: Verdict) -> str:
     """Without what all names begin with."""
-    name = verdict.name.removeprefix("test_").replace("_", r"\_")
-    return f"{name} **q**" if verdict.quantised else name
+    name = verdict.name.removeprefix("test_")
+    return f"{name}*" if verdict.quantised else name
 
 
 if __name__ == "__main__":

@@ -33,13 +33,17 @@ def _first(tensor: Tensor) -> Tensor:
 
 
 def each_image(graph: Graph, node: Node, chip: Chip, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    """The operations of one image, for all images of the batch."""
+    """The operations of one image, for all images of the batch.
+
+    Each for every image before the next: what is made on the way is traced as a part of the result, in the rows of the
+    first image, and the last operations write over all of that.
+    """
     count = graph.tensors[node.inputs[0]].shape[0]
     if count > MOST_IMAGES:
         raise Unsupported(f"it takes {count} images at once, and the chip at most {MOST_IMAGES}")
     source, target = (image_of(graph.tensors[name]) for name in (node.inputs[0], node.outputs[0]))
     return tuple(
-        _of_image(operation, number, source, target, count) for number in range(count) for operation in operations
+        _of_image(operation, number, source, target, count) for operation in operations for number in range(count)
     )
 
 

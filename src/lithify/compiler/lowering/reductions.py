@@ -150,6 +150,9 @@ def _extreme(node: Node, chip: Chip, source: Image, result: Image, how: _Windows
     """The largest under a window; the smallest as the largest of -1 - x, turned back. Channels become columns first."""
     if not chip.has("max_pool"):
         raise Unsupported(f"chip '{chip.name}' is built without the unit max_pool")
+    words = max(math.prod(sliding.kernel) for sliding, _ in how.windows) * source.pixel_words(chip.word_bytes)
+    if words > chip.words // 2:
+        raise Unsupported(f"it compares {words} words at once, and the scratchpad of '{chip.name}' has {chip.words}")
     image = source
     stages: list[tuple[Operation, ...]] = []
 
