@@ -1,5 +1,6 @@
 """The program file: what is saved is loaded again, and anything else is refused in one sentence."""
 
+import mmap
 import os
 import struct
 from dataclasses import replace
@@ -25,6 +26,21 @@ def test_a_saved_program_is_loaded_equal(tmp_path: Path) -> None:
     save(program(), path)
     assert load_program(path) == program()
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.lith"]
+
+
+def test_the_constants_of_a_large_program_stay_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lithify.isa.file.MAPPED", 1000)
+    path = tmp_path / "net.lith"
+    save(program(), path)
+    loaded = load_program(path)
+    assert isinstance(loaded.constants, memoryview) and isinstance(loaded.constants.obj, mmap.mmap)
+    assert loaded.constants.readonly and loaded == program()
+    assert not np.frombuffer(loaded.constants, np.uint8).flags.writeable
+    save(loaded, tmp_path / "again.lith")
+    assert (tmp_path / "again.lith").read_bytes() == path.read_bytes()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(LithifyError, match="is damaged: it ends after"):
+        load_program(path)
 
 
 def test_saving_replaces_an_older_file_and_equal_programs_give_equal_files(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ layers), `host_model_<n>` (ONNX), `preprocessing` (JSON, see `lithify.preprocess
 """
 
 import hashlib
+import mmap
 import os
 import struct
 import tempfile
@@ -44,8 +45,12 @@ from lithify.preprocessing import Chain, chain_from_json
 
 MAGIC = b"\x8fLITH\r\n\x1a"
 FORMAT_VERSION = 2
+MAPPED = 2**24
+"""Files of this many bytes and more are mapped into memory: what a run does not read is never loaded."""
 ALIGNMENT = 64
 """Sections begin at multiples of this, so that they can be mapped into memory."""
+
+Block = bytes | memoryview
 
 _PREAMBLE = struct.Struct("<8sIIQ")
 _HEADER_START = _PREAMBLE.size + 32
@@ -139,12 +144,15 @@ def save(program: Program, path: str | Path) -> None:
 
 
 def load_program(path: str | Path) -> Program:
-    """The program that `save` wrote, every digest verified.
+    """The program that `save` wrote, every digest verified. The constants of a large one stay in the file, mapped.
 
     Raises LithifyError if the file cannot be read, is no program, is damaged, or is of another version.
     """
+    data: bytes | memoryview
     try:
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            large = os.fstat(file.fileno()).st_size >= MAPPED
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) if large else file.read()
     except OSError as error:
         raise LithifyError(
             f"Cannot read the program '{path}': {error.strerror}; give a .lith file that Lithify compiled."
@@ -166,7 +174,7 @@ def to_bytes(program: Program) -> bytes:
         aliases=dict(program.aliases),
         fused=program.fused,
     )
-    contents = {
+    contents: dict[str, Block] = {
         "chip": write_chip(program.chip).encode(),
         "instructions": program.instructions,
         "constants": program.constants,
@@ -178,7 +186,7 @@ def to_bytes(program: Program) -> bytes:
     return seal(program.name, contents)
 
 
-def seal(name: str, contents: Mapping[str, bytes]) -> bytes:
+def seal(name: str, contents: Mapping[str, Block]) -> bytes:
     """The program file of a network called `name`, of these sections in this order, with their digests."""
     # The header's length depends on the offsets, which depend on the header's length: offsets count from the first
     # section, which begins at the first aligned byte after the header.
@@ -188,7 +196,7 @@ def seal(name: str, contents: Mapping[str, bytes]) -> bytes:
         offset = _aligned(offset + len(block))
     header = _HEADER_JSON.dump_json(Header(name, (EntryPoint("main", 0),), tuple(sections)))
     preamble = _PREAMBLE.pack(MAGIC, FORMAT_VERSION, ISA_VERSION, len(header))
-    parts = [preamble, hashlib.sha256(preamble + header).digest(), header]
+    parts: list[Block] = [preamble, hashlib.sha256(preamble + header).digest(), header]
     size = _HEADER_START + len(header)
     for block in contents.values():
         parts += [bytes(_aligned(size) - size), block]
@@ -196,22 +204,28 @@ def seal(name: str, contents: Mapping[str, bytes]) -> bytes:
     return b"".join(parts)
 
 
-def from_bytes(data: bytes, where: str) -> Program:
+def from_bytes(data: Block, where: str) -> Program:
     """The program in a file's contents; `where` names the file in errors. Errors as of `load_program`."""
-    name, contents = open_sections(data, where)
+    header, start = _read_header(data, where)
+    contents: dict[str, bytes] = {}
+    constants: Block = b""
+    for name, block in _read_sections(data, where, header.sections, start):
+        if name == "constants":
+            constants = block
+        contents[name] = b"" if name == "constants" else bytes(block)
     try:
         chip = parse_chip(contents["chip"].decode(), f"{where}: chip")
         mapping = _MAP_JSON.validate_json(contents["map"])
         segments = tuple(_segment(step, contents) for step in mapping.steps)
         program = Program(
-            name=name,
+            name=header.name,
             chip=chip,
             inputs=mapping.inputs,
             outputs=mapping.outputs,
             tensors={tensor.name: tensor for tensor in mapping.tensors},
             segments=segments,
             instructions=contents["instructions"],
-            constants=contents["constants"],
+            constants=constants,
             base_bytes={Base[name]: size for name, size in mapping.base_bytes.items()},
             results=mapping.results,
             layers=mapping.layers,
@@ -230,7 +244,7 @@ def from_bytes(data: bytes, where: str) -> Program:
 def open_sections(data: bytes, where: str) -> tuple[str, dict[str, bytes]]:
     """The network's name and the sections of a file, every digest verified. Errors as of `load_program`."""
     header, start = _read_header(data, where)
-    return header.name, dict(_read_sections(data, where, header.sections, start))
+    return header.name, {name: bytes(block) for name, block in _read_sections(data, where, header.sections, start)}
 
 
 def _chain(text: bytes, inputs: Sequence[str], where: str) -> Chain | None:
@@ -279,7 +293,7 @@ def _damaged(where: str, what: str) -> LithifyError:
     return LithifyError(f"The program '{where}' is damaged: {what}; {_AGAIN}.")
 
 
-def _read_header(data: bytes, where: str) -> tuple[Header, int]:
+def _read_header(data: Block, where: str) -> tuple[Header, int]:
     """The header, and the offset of the first section."""
     if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
         raise LithifyError(f"The file '{where}' is no Lithify program; give a .lith file that Lithify compiled.")
@@ -302,8 +316,8 @@ def _read_header(data: bytes, where: str) -> tuple[Header, int]:
             )
     if len(data) < _HEADER_START + size:
         raise _damaged(where, f"it ends after {len(data)} bytes, inside its header")
-    header = data[_HEADER_START : _HEADER_START + size]
-    if hashlib.sha256(data[: _PREAMBLE.size] + header).digest() != data[_PREAMBLE.size : _HEADER_START]:
+    header = bytes(data[_HEADER_START : _HEADER_START + size])
+    if hashlib.sha256(bytes(data[: _PREAMBLE.size]) + header).digest() != data[_PREAMBLE.size : _HEADER_START]:
         raise _damaged(where, "its header does not match its digest")
     try:
         return _HEADER_JSON.validate_json(header), _aligned(_HEADER_START + size)
@@ -311,7 +325,7 @@ def _read_header(data: bytes, where: str) -> tuple[Header, int]:
         raise _damaged(where, "its header is not readable") from error
 
 
-def _read_sections(data: bytes, where: str, sections: Sequence[Section], start: int) -> Iterator[tuple[str, bytes]]:
+def _read_sections(data: Block, where: str, sections: Sequence[Section], start: int) -> Iterator[tuple[str, Block]]:
     if not sections:
         raise _damaged(where, "its header lists no sections")
     end = start + max(section.offset + section.size for section in sections)

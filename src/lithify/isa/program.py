@@ -160,7 +160,7 @@ class Program:
     tensors: Mapping[str, TensorInfo]
     segments: tuple[Segment, ...]
     instructions: bytes
-    constants: bytes
+    constants: bytes | memoryview
     base_bytes: Mapping[Base, int]
     results: tuple[Result, ...]
     layers: tuple[Layer, ...]
