@@ -10,7 +10,7 @@ from lithify.errors import LithifyError
 TINY = write_chip(load_chip("tiny"))
 KEYS = (
     "schema, name, clock_hz, rows, columns, accumulators, lanes, scratchpad_bytes, scratchpad_banks, bus_bytes, "
-    "dram_bytes_per_cycle, queue_depth, activation_ports, units"
+    "dram_bytes_per_cycle, queue_depth, activation_ports, vector_lanes, units"
 )
 
 
@@ -71,6 +71,11 @@ def test_optional_keys_have_their_defaults() -> None:
         (
             {"scratchpad_bytes": 1 << 20},
             "is not valid: scratchpad_bytes is 1048576, but must be at most 65536 words of 8 bytes.",
+        ),
+        ({"vector_lanes": 3}, "is not valid: vector_lanes is 3, but must be 0, 2, 4 or 8."),
+        (
+            {"vector_lanes": 4},
+            "is not valid: vector_lanes is 4, but that needs rows of 16 to 64, and rows is 8.",
         ),
         ({"accumulators": 1}, "is not valid: 'accumulators' is 1: input should be greater than or equal to 2."),
         ({"clock_hz": '"fast"'}, "is not valid: 'clock_hz' is 'fast': input should be a valid integer."),

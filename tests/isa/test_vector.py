@@ -4,9 +4,25 @@ from dataclasses import replace
 
 import pytest
 
+from lithify.chip import load_chip
 from lithify.chip.vector import VectorShape
 from lithify.errors import LithifyError
-from lithify.isa.vector import A, B, C, Micro, Second, check_program, encode_program
+from lithify.isa import Instruction, instruction
+from lithify.isa.checks import check_instruction
+from lithify.isa.vector import (
+    A,
+    B,
+    C,
+    Format,
+    Micro,
+    Second,
+    Stream,
+    VectorInstruction,
+    check_program,
+    decode_program,
+    encode_program,
+    vector_instruction,
+)
 
 SHAPE = VectorShape(4, 16)
 READ = Micro(a=A.STREAM)
@@ -71,6 +87,57 @@ def test_what_is_refused(program: tuple[Micro, ...], message: str) -> None:
 def test_a_fold_of_64_elements() -> None:
     folds = tuple(replace(FOLD, fold=n) for n in range(6, 0, -1))
     check_program(SHAPE, (READ, *folds, Micro(to_scalar=1), replace(READ, c=C.SCALAR, store=1)))
+
+
+def entry(**values: int) -> Instruction:
+    operations = (replace(READ, store=1),)
+    return replace_values(VectorInstruction(0, 2, 64, operations).encoded(SHAPE), **values)
+
+
+def replace_values(given: Instruction, **values: int) -> Instruction:
+    return instruction("VECTOR", **{**given.values, **values})
+
+
+WITH_UNIT = load_chip("edge").model_copy(update={"vector_lanes": 4})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rows": 0}, "Instruction 7 (VECTOR) has rows 0, but it must be at least 1."),
+        (
+            {"operations": 65},
+            "Instruction 7 (VECTOR) has a program of 65 micro-operations, but the unit holds 64.",
+        ),
+        ({"y_format": 1}, "Instruction 7 (VECTOR) has an output of int32, but it writes int8 or float32."),
+        (
+            {"minimum": 5, "maximum": 4},
+            "Instruction 7 (VECTOR) has minimum 5 above maximum 4, but minimum must not exceed maximum.",
+        ),
+    ],
+)
+def test_instructions_that_are_refused(values: dict[str, int], message: str) -> None:
+    check_instruction(WITH_UNIT, 7, entry())
+    with pytest.raises(LithifyError) as caught:
+        check_instruction(WITH_UNIT, 7, entry(**values))
+    assert str(caught.value) == message
+
+
+def test_a_chip_without_the_unit_refuses_it() -> None:
+    with pytest.raises(LithifyError) as caught:
+        check_instruction(load_chip("edge"), 7, entry())
+    assert str(caught.value) == (
+        "Instruction 7 (VECTOR) needs the vector unit, but chip 'edge' has none; its vector_lanes is 0."
+    )
+
+
+def test_a_program_reads_back() -> None:
+    operations = (replace(READ, constant=-0.0), *(Micro(Second(n), constant=n / 8, fold=n % 8) for n in range(12)))
+    given = VectorInstruction(3, 9, 77, operations, w=Stream(5, 6, Format.FLOAT32, -7), minimum=-3)
+    assert vector_instruction(given.encoded(SHAPE), encode_program(operations)) == given
+    with pytest.raises(LithifyError) as caught:
+        decode_program(bytes([0, 0, 0, 0, 15, 0, 0, 0]), 1)
+    assert str(caught.value) == "Micro-operation 0 has second 15, of which there is none."
 
 
 def test_the_constant_comes_first_and_flags_after_it() -> None:

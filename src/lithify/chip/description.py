@@ -7,12 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lithify.chip.vector import STRIP, VectorShape
 from lithify.errors import LithifyError
 
 Unit = Literal["depthwise", "add", "max_pool", "lookup", "multiply"]
 
 STREAM_UNITS: tuple[Unit, ...] = ("add", "max_pool", "lookup", "multiply")
 """With any of these the chip executes STREAM."""
+
+VECTOR_LANES = (2, 4, 8)
+"""Lanes that a vector unit may have."""
 
 WIDTHS = (4, 8, 16, 32, 64, 128)
 """Bytes that a scratchpad word, and the bus, may have."""
@@ -63,6 +67,14 @@ class Chip(BaseModel):
             default=1, ge=1, le=3, description="Scratchpad words that a window takes in a cycle, from as many banks."
         ),
     ]
+    vector_lanes: Annotated[
+        int,
+        Field(
+            default=0,
+            description="Float32 lanes of the vector unit: 0, which builds none, 2, 4 or 8.",
+            json_schema_extra={"enum": [0, *VECTOR_LANES]},
+        ),
+    ]
     units: Annotated[
         tuple[Unit, ...],
         Field(
@@ -99,7 +111,19 @@ class Chip(BaseModel):
             raise ValueError(
                 f"scratchpad_bytes is {self.scratchpad_bytes}, but must be at most 65536 words of {self.rows} bytes"
             )
+        if self.vector_lanes and self.vector_lanes not in VECTOR_LANES:
+            raise ValueError(f"vector_lanes is {self.vector_lanes}, but must be 0, 2, 4 or 8")
+        if self.vector_lanes and not 4 * self.vector_lanes <= self.rows <= STRIP:
+            raise ValueError(
+                f"vector_lanes is {self.vector_lanes}, but that needs rows of {4 * self.vector_lanes} to {STRIP}, "
+                f"and rows is {self.rows}"
+            )
         return self
+
+    @property
+    def vector(self) -> VectorShape | None:
+        """The vector unit; None if none is built."""
+        return VectorShape(self.vector_lanes, self.word_bytes) if self.vector_lanes else None
 
     @property
     def word_bytes(self) -> int:

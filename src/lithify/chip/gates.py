@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from lithify.chip.description import Chip, Unit
-from lithify.chip.memories import SUM_BYTES, memories
+from lithify.chip.memories import SUM_BYTES, VECTOR_MEMORIES, memories
 
 MEASURED = MappingProxyType({"tiny": 491_908, "edge": 1_084_087})
 """NAND2 equivalents of the presets as synthesised, without macros and before layout, with `MEASURED_UNITS`."""
@@ -29,7 +29,8 @@ class GateCosts:
     top; lane_multiply: what products of two tensors do. table_bit, table_lane: of the look-up table, and of a lane's
     way to its entries. drain_bit, drain: post-processing beside its lanes, for each bit of a word, and once;
     drain_multiply: more of it with products. transfer_bit, transfer: load and store unit without queues, likewise.
-    control: sequencers, fetch, dispatch and registers.
+    control: sequencers, fetch, dispatch and registers. vector_lane, vector: of the vector unit a lane, with its
+    operands and its delay line, and the divider and the sequencer; its registers and its program are macros.
     """
 
     multiplier: float = 546.0
@@ -52,6 +53,8 @@ class GateCosts:
     transfer_bit: float = 40.0
     transfer: float = 17_600.0
     control: float = 57_400.0
+    vector_lane: float = 24_050.0
+    vector: float = 27_660.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def gate_blocks(chip: Chip, costs: GateCosts | None = None) -> tuple[Block, ...]
     sums = chip.columns * 8 * SUM_BYTES
     window_words = chip.rows if chip.has("depthwise") else 1
     bits = {memory.name: memory.count * memory.words * memory.bits for memory in memories(chip)}
-    others = ("scratchpad", "accumulators", "parameters", "table")
+    others = ("scratchpad", "accumulators", "parameters", "table", *VECTOR_MEMORIES)
     queues = sum(size for name, size in bits.items() if name not in others)
     lane = cost.lane + (cost.lane_add if chip.has("add") else 0.0)
     lane += cost.lane_multiply if chip.has("multiply") else 0.0
@@ -91,6 +94,8 @@ def gate_blocks(chip: Chip, costs: GateCosts | None = None) -> tuple[Block, ...]
         "transfers": word_bits * cost.transfer_bit + cost.transfer,
         "control": cost.control,
     }
+    if chip.vector is not None:
+        gates["vector unit"] = chip.vector.lanes * cost.vector_lane + cost.vector
     return tuple(Block(name, round(count)) for name, count in gates.items())
 
 

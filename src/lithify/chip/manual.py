@@ -20,6 +20,7 @@ _ALLOWED = {
     "scratchpad_bytes": "`scratchpad_banks` x `rows` x a power of two from 2 on; at most 65536 words of `rows` bytes",
     "bus_bytes": "4, 8, 16, 32, 64 or 128, at most `rows`",
     "dram_bytes_per_cycle": "1 to `bus_bytes`",
+    "vector_lanes": "0, 2, 4 or 8; `rows` at least four times as many, and at most 64",
 }
 
 

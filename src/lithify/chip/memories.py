@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lithify.chip.description import Chip
 from lithify.chip.pipeline import BURSTS_IN_FLIGHT, FETCH_BURST_BYTES, FETCH_GRANULES, MEMORY_READ
+from lithify.chip.vector import PROGRAM_OPERATIONS, REGISTERS
 
 SUM_BYTES = 4
 """Bytes of an accumulator."""
@@ -17,6 +18,14 @@ PARAMETER_BYTES = 8
 
 QUEUE_BITS = {"load": 223, "compute": 754, "store": 215}
 """Bits of an instruction in each queue: all its fields, as the instruction table has them."""
+
+VECTOR_QUEUE_BITS = 237
+"""The same of the vector unit's queue, where it is built."""
+
+MICRO_BITS = 64
+"""A micro-operation of the vector unit."""
+
+VECTOR_MEMORIES = ("vector registers", "vector program")
 
 TABLE_BYTES = 256
 """A look-up table: an int8 result for every int8."""
@@ -53,8 +62,13 @@ def memories(chip: Chip) -> tuple[Memory, ...]:
     word_bits = 8 * chip.word_bytes
     queues = (
         Memory(f"{name} queue", 1, chip.queue_depth, bits, f"Instructions that wait for the {name} unit.")
-        for name, bits in QUEUE_BITS.items()
+        for name, bits in (QUEUE_BITS | ({"vector": VECTOR_QUEUE_BITS} if chip.vector else {})).items()
     )
+    unit = chip.vector
+    vector = () if unit is None else (
+        Memory("vector registers", 2, REGISTERS * unit.groups // 2, 32 * unit.lanes, "Registers, by parity of groups."),
+        Memory("vector program", 1, PROGRAM_OPERATIONS, MICRO_BITS, "Micro-operations of the instruction at work."),
+    )  # fmt: skip
     block_beats = min(BURST_BEATS, PAGE_BYTES // chip.bus_bytes)
     # A load's burst: address (40), length (8), place in its row and instruction (3), scratchpad word (16), first and
     # last byte within their beats, fill (8), signal (4). A store's: what to read, and whom to tell (last, signal).
@@ -78,6 +92,7 @@ def memories(chip: Chip) -> tuple[Memory, ...]:
             "Bias and multiplier of each column, of the group in use and of the next.",
         ),
         *([table] if chip.has("lookup") else []),
+        *vector,
         Memory("fetch queue", 1, FETCH_GRANULES, 8 * GRANULE_BYTES, "Instructions that were read ahead."),
         *queues,
         Memory("load bursts", 1, BURSTS_IN_FLIGHT, load_bits, "Bursts of loads under way: where their data goes."),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.chip import Chip
+from lithify.chip.vector import PROGRAM_OPERATIONS
 from lithify.errors import LithifyError
 from lithify.isa.addresses import ring
 from lithify.isa.encoding import Instruction
@@ -29,6 +30,24 @@ def check_instruction(chip: Chip, index: int, instruction: Instruction) -> None:
         _check_transfer(chip, index, instruction)
     elif queue is Queue.COMPUTE:
         _check_compute(chip, index, instruction)
+    elif queue is Queue.VECTOR:
+        _check_vector(chip, index, instruction)
+
+
+def _check_vector(chip: Chip, index: int, instruction: Instruction) -> None:
+    if chip.vector is None:
+        allowed = f"chip '{chip.name}' has none; its vector_lanes is 0"
+        raise refuse(index, instruction, "needs the vector unit", allowed)
+    value = instruction.integer
+    _at_least_one(index, instruction, "operations", "rows", "columns")
+    if value("operations") > PROGRAM_OPERATIONS:
+        problem = f"has a program of {value('operations')} micro-operations"
+        raise refuse(index, instruction, problem, f"the unit holds {PROGRAM_OPERATIONS}")
+    if value("y_format") == 1:
+        raise refuse(index, instruction, "has an output of int32", "it writes int8 or float32")
+    if value("minimum") > value("maximum"):
+        problem = f"has minimum {value('minimum')} above maximum {value('maximum')}"
+        raise refuse(index, instruction, problem, "minimum must not exceed maximum")
 
 
 def _at_least_one(index: int, instruction: Instruction, *fields: str) -> None:

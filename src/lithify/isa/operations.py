@@ -156,6 +156,30 @@ _COMPUTE = (
     Field("broadcast", 1, "Every position takes the residual of the first.", "flag"),
 )
 
+
+def _stream(name: str, what: str) -> tuple[Field, ...]:
+    """The fields of a tensor that the vector unit reads or writes."""
+    return (
+        Field(f"{name}_address", 16, f"Scratchpad address of the first row of {what}.", unit="words"),
+        Field(f"{name}_row_words", 16, "From row to row; 0: every row is the first.", unit="words"),
+        Field(f"{name}_format", 2, "Its elements: 0 int8, 1 int32, 2 float32; 3: there is none."),
+        Field(f"{name}_zero_point", 8, "Its zero point, if int8.", "signed"),
+    )
+
+
+_VECTOR = (
+    Field("program", 16, "Address of the first micro-operation.", unit="words"),
+    Field("operations", 7, "Micro-operations of the program."),
+    Field("rows", 16, "Rows."),
+    Field("columns", 16, "Elements of a row."),
+    *_stream("x", "the first input"),
+    *_stream("w", "the second input"),
+    *_stream("y", "the output"),
+    Field("minimum", 8, "Lower clamp of an int8 output.", "signed"),
+    Field("maximum", 8, "Upper clamp of an int8 output.", "signed"),
+    Field("row_cycles", 24, "Cycles of a row, as the program's micro-operations add up. The unit does not read it."),
+)
+
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "END", 0, None, 1, _HEADER, "Wait until every queue is empty and every unit idle, then finish the program."
@@ -192,6 +216,14 @@ OPERATIONS: tuple[Operation, ...] = (
         3,
         (*_HEADER, *_COMPUTE),
         "Maximum over a window of each channel, then clamp or addition: pooling, residual addition, copy.",
+    ),
+    Operation(
+        "VECTOR",
+        6,
+        Queue.VECTOR,
+        1,
+        (*_HEADER, *_VECTOR),
+        "Run a program of float32 micro-operations over rows ([vector.md](vector.md)).",
     ),
 )
 

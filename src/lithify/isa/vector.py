@@ -8,10 +8,15 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
+from typing import Any
 
-from lithify.chip.vector import PROGRAM_OPERATIONS, SCALARS, STRIP, VectorShape
+import numpy as np
+
+from lithify.chip.vector import DIVISION, PROGRAM_OPERATIONS, SCALAR, SCALARS, STRIP, VectorShape
 from lithify.errors import LithifyError
-from lithify.isa.operations import Field
+from lithify.isa.addresses import Addresses
+from lithify.isa.encoding import Instruction, instruction
+from lithify.isa.operations import BY_NAME, Field
 
 MICRO_BYTES = 8
 
@@ -67,11 +72,12 @@ class C(IntEnum):
 
 
 class Format(IntEnum):
-    """Of a stream's elements in the scratchpad."""
+    """Of a stream's elements in the scratchpad; NONE: the program does not use the stream."""
 
     INT8 = 0
     INT32 = 1
     FLOAT32 = 2
+    NONE = 3
 
     @property
     def bytes(self) -> int:
@@ -107,36 +113,15 @@ MICRO_FIELDS: tuple[Field, ...] = (
 
 assert sum(entry.bits for entry in MICRO_FIELDS) == 8 * MICRO_BYTES
 
-_STREAM = (
-    ("address", 16, "unsigned"),
-    ("row_words", 16, "unsigned"),
-    ("format", 2, "unsigned"),
-    ("zero_point", 8, "signed"),
+VECTOR = BY_NAME["VECTOR"]
+"""The instruction."""
+
+VECTOR_FIELDS: tuple[Field, ...] = tuple(
+    entry for entry in VECTOR.fields if entry.name not in ("opcode", "wait", "signal", "row_cycles")
 )
+"""The fields of the instruction that the unit reads."""
 
-
-def _stream(name: str) -> tuple[Field, ...]:
-    says = {
-        "address": "Scratchpad address of the first row.",
-        "row_words": "Words from row to row; 0: every row takes the same.",
-        "format": "0: int8, 1: int32, 2: float32.",
-        "zero_point": "Of int8.",
-    }
-    return tuple(Field(f"{name}_{part}", bits, says[part], kind) for part, bits, kind in _STREAM)  # type: ignore[arg-type]
-
-
-VECTOR_FIELDS: tuple[Field, ...] = (
-    Field("program", 16, "Scratchpad address of the first micro-operation.", unit="words"),
-    Field("operations", 7, "Micro-operations of the program."),
-    Field("rows", 16, "Rows."),
-    Field("columns", 16, "Elements of a row."),
-    *_stream("x"),
-    *_stream("w"),
-    *_stream("y"),
-    Field("minimum", 8, "Lower clamp of an int8 result.", "signed"),
-    Field("maximum", 8, "Upper clamp of an int8 result.", "signed"),
-)
-"""The fields of the instruction beside its header."""
+_STREAM = ("address", "row_words", "format", "zero_point")
 
 
 @dataclass(frozen=True)
@@ -220,14 +205,91 @@ class VectorInstruction:
     @property
     def values(self) -> dict[str, int]:
         """The values of `VECTOR_FIELDS`."""
-        streams = {f"{name}_{part}": int(getattr(getattr(self, name), part)) for name in "xwy" for part, *_ in _STREAM}
+        streams = {f"{name}_{part}": int(getattr(getattr(self, name), part)) for name in "xwy" for part in _STREAM}
         own = {"program": self.program, "operations": len(self.operations), "rows": self.rows, "columns": self.columns}
         return own | streams | {"minimum": self.minimum, "maximum": self.maximum}
+
+    def row_cycles(self, shape: VectorShape) -> int:
+        """Cycles of a row on a unit: those of its micro-operations, in loops as often as the row has strips."""
+        total, inside = 0, False
+        for entry in self.operations:
+            inside |= bool(entry.first)
+            total += micro_cycles(shape, entry) * (self.strips if inside else 1)
+            inside &= not entry.last
+        return total
+
+    def encoded(self, shape: VectorShape, wait: int = 0, signal: int = 0) -> Instruction:
+        """The instruction; its program is `encode_program(operations)`, at the scratchpad address `program`."""
+        return instruction("VECTOR", wait=wait, signal=signal, row_cycles=self.row_cycles(shape), **self.values)
+
+
+def vector_instruction(entry: Instruction, program: bytes) -> VectorInstruction:
+    """What an instruction and the bytes of its program say; raises LithifyError for micro-operations that are none."""
+    value = entry.integer
+    streams = {
+        name: Stream(
+            value(f"{name}_address"), value(f"{name}_row_words"), Format(value(f"{name}_format")),
+            value(f"{name}_zero_point"),
+        )
+        for name in "xwy"
+    }  # fmt: skip
+    return VectorInstruction(
+        value("program"), value("rows"), value("columns"), decode_program(program, value("operations")), **streams,
+        minimum=value("minimum"), maximum=value("maximum"),
+    )  # fmt: skip
+
+
+def program_addresses(shape: VectorShape, entry: Instruction) -> Addresses:
+    """Scratchpad words of the program of a VECTOR instruction."""
+    words = -(-entry.integer("operations") * MICRO_BYTES // shape.word_bytes)
+    return entry.integer("program") + np.arange(words, dtype=np.int32)
+
+
+def stream_addresses(shape: VectorShape, entry: Instruction, name: str) -> Addresses:
+    """Scratchpad words of the stream "x", "w" or "y" of a VECTOR instruction: [rows, words of a row]; or none."""
+    value = entry.integer
+    form = Format(value(f"{name}_format"))
+    if form is Format.NONE:
+        return np.empty((0, 0), np.int32)
+    row = np.arange(value("rows"), dtype=np.int32)[:, None] * value(f"{name}_row_words")
+    words = np.arange(-(-value("columns") * form.bytes // shape.word_bytes), dtype=np.int32)
+    addresses: Addresses = value(f"{name}_address") + row + words
+    return addresses
+
+
+def micro_cycles(shape: VectorShape, entry: Micro) -> int:
+    """Cycles from the start of a micro-operation to that of the next."""
+    if entry.second is Second.DIVIDE:
+        return DIVISION
+    if not entry.lane:
+        return SCALAR
+    return shape.period + entry.folded // shape.lanes
 
 
 def encode_program(operations: Iterable[Micro]) -> bytes:
     """The program's bytes, as they lie in the scratchpad."""
     return b"".join(entry.bits.to_bytes(MICRO_BYTES, "little") for entry in operations)
+
+
+def decode_program(program: bytes, count: int) -> tuple[Micro, ...]:
+    """The micro-operations of a program's bytes; raises LithifyError for a value that a field does not have."""
+    kinds: dict[str, type[IntEnum]] = {"second": Second, "a": A, "b": B, "c": C}
+    entries = []
+    for number in range(count):
+        word = int.from_bytes(program[number * MICRO_BYTES : (number + 1) * MICRO_BYTES], "little")
+        values: dict[str, Any] = {}
+        for entry in MICRO_FIELDS:
+            raw, word = word & ((1 << entry.bits) - 1), word >> entry.bits
+            if entry.kind == "float32":
+                values[entry.name] = struct.unpack("<f", struct.pack("<I", raw))[0]
+            elif entry.name not in kinds:
+                values[entry.name] = raw
+            elif raw in set(kinds[entry.name]):
+                values[entry.name] = kinds[entry.name](raw)
+            else:
+                raise _refuse(number, f"has {entry.name} {raw}, of which there is none")
+        entries.append(Micro(**values))
+    return tuple(entries)
 
 
 def check_program(shape: VectorShape, operations: tuple[Micro, ...]) -> None:

@@ -17,6 +17,7 @@ from lithify.rtl.read_port import ReadPort
 from lithify.rtl.scratchpad import Scratchpad
 from lithify.rtl.transfer.load import Load
 from lithify.rtl.transfer.store import Store
+from lithify.rtl.vector.unit import VectorUnit
 
 
 class Top(wiring.Component):
@@ -125,6 +126,9 @@ class Top(wiring.Component):
         for name in (*activation_ports(chip), "weights", "residual", "results"):
             wiring.connect(m, getattr(scratchpad, name), getattr(compute, name))
 
+        if chip.vector is not None:
+            self._vector(m, VectorUnit(chip.vector), dispatch, scratchpad)
+
         # The traces.
         m.d.comb += [
             self.retire[Queue.LOAD].eq(load.retirement.retire),
@@ -136,6 +140,27 @@ class Top(wiring.Component):
             self.result_data.eq(compute.results.data),
         ]
         return m
+
+    def _vector(self, m: Module, unit: VectorUnit, dispatch: Dispatch, scratchpad: Scratchpad) -> None:
+        """The vector unit between its queue and its two ports of the scratchpad."""
+        m.submodules.vector = unit
+        port, done, signal = dispatch.vector, dispatch.vector_done, Signal(len(Queue))
+        with m.If(port.valid & port.ready):
+            m.d.sync += signal.eq(port.fields.signal)
+        m.d.comb += [
+            unit.start.eq(port.valid),
+            port.ready.eq(unit.ready),
+            *(unit.fields[name].eq(port.fields[name]) for name, _ in unit.fields.shape()),
+            done.retire.eq(unit.retire),
+            done.signal.eq(signal),
+            self.retire[Queue.VECTOR].eq(unit.retire),
+            scratchpad.vector.enable.eq(unit.read_enable),
+            scratchpad.vector.address.eq(unit.read_address),
+            unit.read_data.eq(scratchpad.vector.data),
+            scratchpad.vector_results.enable.eq(unit.write_enable),
+            scratchpad.vector_results.address.eq(unit.write_address),
+            scratchpad.vector_results.data.eq(unit.write_data),
+        ]
 
 
 def _join(m: Module, outside: Any, inside: Any, out: bool) -> None:

@@ -14,7 +14,13 @@ from lithify.rtl.instruction import layout
 from lithify.rtl.ports import InstructionPort, Retirement
 
 QUEUES = {Queue.LOAD: "LOAD", Queue.COMPUTE: "CONV", Queue.STORE: "STORE"}
-"""The queues that are built, each with an operation that has the fields of all its operations."""
+"""The queues that every chip has, each with an operation that has the fields of all its operations."""
+
+
+def queues(chip: Chip) -> dict[Queue, str]:
+    """The queues that are built; see `QUEUES`."""
+    return QUEUES | ({Queue.VECTOR: "VECTOR"} if chip.vector else {})
+
 
 TOKEN_BITS = 8
 FLIGHT_BITS = 8
@@ -25,13 +31,14 @@ class Dispatch(wiring.Component):
 
     An instruction pushed in cycle c is at the head from c+1 on. A token given by a retirement in cycle c can be taken
     in c+1. ``idle`` is high when every queue is empty and everything started has retired. ``clear`` drops all tokens.
-    Members ``load``, ``compute``, ``store`` are the ports of the units, ``load_done`` and so on their retirements.
+    Members ``load``, ``compute``, ``store`` (and ``vector``, if built) are the ports of the units, ``load_done`` and so
+    on their retirements.
     """
 
     def __init__(self, chip: Chip) -> None:
         self.chip = chip
         ports = {}
-        for queue, operation in QUEUES.items():
+        for queue, operation in queues(chip).items():
             ports[queue.name.lower()] = Out(InstructionPort(operation))
             ports[f"{queue.name.lower()}_done"] = In(Retirement())
         super().__init__(
@@ -48,7 +55,8 @@ class Dispatch(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         starts, waits, quiet = {}, {}, []
-        for queue, operation in QUEUES.items():
+        built = queues(self.chip)
+        for queue, operation in built.items():
             name = queue.name.lower()
             port, done = getattr(self, name), getattr(self, f"{name}_done")
             shape = layout(BY_NAME[operation])
@@ -69,7 +77,7 @@ class Dispatch(wiring.Component):
             starts[queue], waits[queue] = start, Signal(len(Queue), name=f"{name}_waits")
             m.d.comb += waits[queue].eq(head.wait)
             held = Signal(len(Queue), name=f"{name}_held")
-            for source in QUEUES:
+            for source in built:
                 giver = getattr(self, f"{source.name.lower()}_done")
                 count = Signal(TOKEN_BITS, name=f"{source.name.lower()}_to_{name}")
                 m.d.comb += held[source].eq(count != 0)

@@ -99,13 +99,14 @@ class Fetch(wiring.Component):
         length = Signal.like(index)
         target = Signal(len(Queue))
         known = Signal()
+        built = [entry for entry in OPERATIONS if entry.queue is not Queue.VECTOR or self.chip.vector]
         with m.Switch(register[:8]):
-            for operation in OPERATIONS:
+            for operation in built:
                 if operation.queue is not None:
                     with m.Case(operation.opcode):
                         m.d.comb += [target.eq(1 << operation.queue), known.eq(1)]
         with m.Switch(granule[:8]):
-            for operation in OPERATIONS:
+            for operation in built:
                 with m.Case(operation.opcode):
                     m.d.comb += length.eq(operation.granules - 1)
         remaining = Signal.like(index)

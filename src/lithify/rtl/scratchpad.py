@@ -15,7 +15,12 @@ WRITERS = ("load", "results")
 
 def readers(chip: Chip) -> tuple[str, ...]:
     """Names of the reading ports."""
-    return (*activation_ports(chip), "weights", "residual", "store")
+    return (*activation_ports(chip), "weights", "residual", "store", *(["vector"] if chip.vector else []))
+
+
+def writers(chip: Chip) -> tuple[str, ...]:
+    """Names of the writing ports."""
+    return (*WRITERS, *(["vector_results"] if chip.vector else []))
 
 
 class SramBank(wiring.Component):
@@ -70,7 +75,7 @@ class Scratchpad(wiring.Component):
         super().__init__(
             {
                 **{name: In(ScratchpadRead(chip)) for name in readers(chip)},
-                **{name: In(ScratchpadWrite(chip)) for name in WRITERS},
+                **{name: In(ScratchpadWrite(chip)) for name in writers(chip)},
                 "conflict": Out(1),
             }
         )
@@ -80,7 +85,7 @@ class Scratchpad(wiring.Component):
         chip = self.chip
         names = readers(chip)
         low_bits = (chip.bank_words - 1).bit_length()
-        ports = {name: getattr(self, name) for name in (*names, *WRITERS)}
+        ports = {name: getattr(self, name) for name in (*names, *writers(chip))}
         first = {name: Signal(chip.scratchpad_banks, name=f"{name}_first") for name in names}
         second = {name: Signal(chip.scratchpad_banks, name=f"{name}_second") for name in names}
         words, met = [], Signal(chip.scratchpad_banks)
@@ -94,7 +99,7 @@ class Scratchpad(wiring.Component):
                 bank.enable.eq(hits.any()),
                 bank.write_enable.eq(hits[len(names) :].any()),
                 bank.address.eq(_choose(hits, [port.address[:low_bits] for port in ports.values()])),
-                bank.write_data.eq(_choose(hits[len(names) :], [ports[name].data for name in WRITERS])),
+                bank.write_data.eq(_choose(hits[len(names) :], [ports[name].data for name in writers(chip)])),
                 met[number].eq((hits & (hits - 1)[: len(ports)]).any()),
             ]
             for bit, name in enumerate(names):

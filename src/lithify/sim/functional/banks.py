@@ -18,23 +18,29 @@ from lithify.isa.addresses import (
 from lithify.isa.checks import check_in_ring, refuse
 from lithify.isa.encoding import Instruction
 from lithify.isa.operations import Queue
+from lithify.isa.vector import program_addresses, stream_addresses
 from lithify.sim.functional.transfer import row_addresses
 
 
 @dataclass(frozen=True)
 class Banks:
-    """Banks by role. transfer: what a LOAD writes or a STORE reads; the others are a compute instruction's."""
+    """Banks by role. transfer: what a LOAD writes or a STORE reads; streams, stored: what a VECTOR reads, its program
+    among it, and writes; the others are a compute instruction's.
+    """
 
     transfer: int = 0
     activations: int = 0
     weights: int = 0
     residual: int = 0
     results: int = 0
+    streams: int = 0
+    stored: int = 0
 
     @property
     def every(self) -> int:
         """All of them."""
-        return self.transfer | self.activations | self.weights | self.residual | self.results
+        compute = self.activations | self.weights | self.residual | self.results
+        return self.transfer | compute | self.streams | self.stored
 
 
 def banks_of(chip: Chip, index: int, instruction: Instruction) -> Banks:
@@ -49,6 +55,12 @@ def banks_of(chip: Chip, index: int, instruction: Instruction) -> Banks:
     value = instruction.integer
     if instruction.operation.queue in (Queue.LOAD, Queue.STORE):
         return Banks(transfer=mask(row_addresses(instruction, chip.word_bytes)))
+    if instruction.operation.queue is Queue.VECTOR:
+        shape = chip.vector
+        assert shape is not None, "checked before: the chip has the unit"
+        inputs = (stream_addresses(shape, instruction, name).ravel() for name in "xw")
+        streams = np.concatenate([program_addresses(shape, instruction), *inputs])
+        return Banks(streams=mask(streams), stored=mask(stream_addresses(shape, instruction, "y")))
     if instruction.operation.queue is not Queue.COMPUTE:
         return Banks()
     none = np.empty(0, np.int32)

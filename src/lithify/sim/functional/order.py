@@ -61,6 +61,8 @@ def check_order(chip: Chip, instructions: Sequence[Instruction]) -> None:
     _check_counters(chip, queues)
     _check_queues(entries)
     _check_compute(chip, queues[Queue.COMPUTE])
+    for entry in queues[Queue.VECTOR]:
+        _check_vector(entry)
 
 
 def _entries(chip: Chip, instructions: Sequence[Instruction]) -> list[_Entry]:
@@ -178,6 +180,16 @@ def _bits(mask: int) -> list[int]:
 def _capital(entry: _Entry) -> str:
     text = str(entry)
     return text[0].upper() + text[1:]
+
+
+def _check_vector(entry: _Entry) -> None:
+    """A VECTOR has the unit to itself: the one before it has retired."""
+    met = entry.banks.streams & entry.banks.stored
+    if met:
+        raise LithifyError(
+            f"{_capital(entry)} reads and writes in scratchpad bank {_bits(met)[0]}; "
+            "its output must be in banks of its own."
+        )
 
 
 def _check_compute(chip: Chip, queue: list[_Entry]) -> None:

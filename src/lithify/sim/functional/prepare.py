@@ -27,6 +27,7 @@ from lithify.sim.functional.memory import Places, block, check_words, places
 from lithify.sim.functional.state import Step
 from lithify.sim.functional.sums import Conv, Depthwise, Maxima, Reads
 from lithify.sim.functional.transfer import Load, Store, row_addresses
+from lithify.sim.functional.vector import Vector
 
 
 @lru_cache(maxsize=8)
@@ -68,6 +69,10 @@ class _Preparation:
             load = Load.of(self.chip, index, instruction, addresses)
             self.last_write[load.target] = index
             return load
+        if queue is Queue.VECTOR:
+            vector = Vector.of(self.chip, index, instruction)
+            self.last_write[vector.target] = index
+            return vector
         return self._compute(index, instruction) if queue is Queue.COMPUTE else None
 
     def _compute(self, index: int, instruction: Instruction) -> Compute:

@@ -1,16 +1,36 @@
 """What a vector instruction writes: its micro-operations in numpy, all rows at once."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lithify.chip import Chip
 from lithify.chip.vector import SCALARS, STRIP, VectorShape
+from lithify.errors import LithifyError
+from lithify.isa.addresses import Addresses
+from lithify.isa.checks import refuse
+from lithify.isa.encoding import Instruction
 from lithify.isa.stream import ResultStream
-from lithify.isa.vector import A, B, C, Format, Micro, Second, Stream, VectorInstruction, check_program
+from lithify.isa.vector import (
+    A,
+    B,
+    C,
+    Format,
+    Micro,
+    Second,
+    Stream,
+    VectorInstruction,
+    check_program,
+    program_addresses,
+    stream_addresses,
+    vector_instruction,
+)
 from lithify.reference.arithmetic import round_to_int8
 from lithify.reference.float32 import PRIMITIVES, Values, flushed
+from lithify.sim.functional.memory import block, check_words
+from lithify.sim.functional.state import State
 
 ONE, NOTHING = np.float32(1), np.float32(-0.0)
 
@@ -24,6 +44,51 @@ class _State:
     scalars: dict[int, Values] = field(default_factory=dict)
     mask: Values | None = None
     strip: int = 0
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A VECTOR instruction, prepared. program: words of its program; target: words that it may write."""
+
+    index: int
+    instruction: Instruction
+    shape: VectorShape
+    program: slice
+    target: Addresses
+
+    @classmethod
+    def of(cls, chip: Chip, index: int, instruction: Instruction) -> Self:
+        """Checks where it reads and writes."""
+        shape = chip.vector
+        assert shape is not None, "checked before: the chip has the unit"
+        for name, role in (("x", "reads its first input"), ("w", "reads its second input"), ("y", "writes its output")):
+            check_words(chip, index, instruction, stream_addresses(shape, instruction, name), role)
+        words = program_addresses(shape, instruction)
+        program = block(chip, index, instruction, int(words[0]), words.size, "reads its program")
+        return cls(index, instruction, shape, program, stream_addresses(shape, instruction, "y").ravel())
+
+    def run(self, state: State) -> None:
+        """Reads the program, which is data of the scratchpad, and writes its results."""
+        data = state.scratchpad.data
+        try:
+            entry = vector_instruction(self.instruction, data[self.program].tobytes())
+            check_program(self.shape, entry.operations)
+        except LithifyError as error:
+            raise LithifyError(f"Instruction {self.index} (VECTOR) has no valid program. {error}") from None
+        cycles = entry.row_cycles(self.shape)
+        if cycles != self.instruction.integer("row_cycles"):
+            problem = f"has row_cycles {self.instruction.integer('row_cycles')}"
+            raise refuse(self.index, self.instruction, problem, f"its program takes {cycles} cycles a row")
+        for name, used in _used(entry):
+            if used and self.instruction.integer(f"{name}_format") == Format.NONE:
+                raise refuse(self.index, self.instruction, f"uses {name}", f"its {name}_format says that there is none")
+        written = run_vector(self.shape, entry, data)
+        data[written.addresses] = written.words
+
+
+def _used(entry: VectorInstruction) -> tuple[tuple[str, bool], ...]:
+    reads = {micro.stream for micro in entry.operations if micro.lane and micro.a is A.STREAM}
+    return ("x", 0 in reads), ("w", 1 in reads), ("y", any(micro.store for micro in entry.operations))
 
 
 def run_vector(shape: VectorShape, instruction: VectorInstruction, words: NDArray[np.int8]) -> ResultStream:

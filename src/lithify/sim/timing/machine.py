@@ -17,6 +17,7 @@ from lithify.sim.timing.calendar import Calendar, Phase
 from lithify.sim.timing.fetch import Fetch
 from lithify.sim.timing.memory import Memory
 from lithify.sim.timing.transfer import Bus, Transfer
+from lithify.sim.timing.vector import retirement
 
 END = len(Queue)
 """The number of END in the trace of retirements."""
@@ -81,7 +82,7 @@ class _Machine:
         self._started: dict[Queue, deque[tuple[Instruction, int]]] = {queue: deque() for queue in Queue}
         self._tokens = {(giver, taker): 0 for giver in Queue for taker in Queue}
         self._retired: list[tuple[int, int, int]] = []  # cycle, queue, cycle of the start
-        self._compute_ready = 0
+        self._compute_ready = self._vector_ready = 0
         self._ended: int | None = None
         self._tries = {queue: self._try(queue) for queue in Queue}
         self._units = {
@@ -151,6 +152,12 @@ class _Machine:
                 self._compute_ready, retires = self._compute.start(now, entry)
                 self._calendar.attempt(self._compute_ready, Phase.DECIDE, attempt)
                 self._retire(queue, retires)
+            elif queue == Queue.VECTOR:
+                assert self._chip.vector is not None, "a vector instruction without a vector unit"
+                retires = now + retirement(entry)
+                self._vector_ready = retires + 1
+                self._calendar.attempt(self._vector_ready, Phase.DECIDE, attempt)
+                self._retire(queue, retires)
             else:
                 self._units[queue].start(entry)
 
@@ -159,6 +166,8 @@ class _Machine:
     def _ready(self, queue: Queue) -> bool:
         if queue == Queue.COMPUTE:
             return self._calendar.now >= self._compute_ready
+        if queue == Queue.VECTOR:
+            return self._calendar.now >= self._vector_ready
         return self._units[queue].ready
 
     def _leave(self, queue: Queue) -> None:

@@ -1,0 +1,121 @@
+"""A chip with a vector unit: DRAM and retirements of the RTL equal the simulators, with loads and stores beside it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lithify.chip import Chip, load_chip
+from lithify.isa import Instruction, Queue, encode, instruction
+from lithify.isa.vector import MICRO_BYTES, Format, Stream, VectorInstruction, encode_program
+from lithify.rtl.simulation import Session, run
+from lithify.sim.functional import check_order, run_segment
+from lithify.sim.timing import simulate
+from rtl.programs import BASES, DATA, DATA_BYTES, PROGRAM, hardware, image
+
+from .programs import random_program, softmax
+
+pytestmark = pytest.mark.slow  # the chip is compiled
+
+LOAD, VECTOR, STORE = (1 << queue for queue in (Queue.LOAD, Queue.VECTOR, Queue.STORE))
+CHIP = Chip.model_validate(
+    load_chip("tiny").model_dump(by_alias=True) | {"name": "variant", "vector_lanes": 2, "scratchpad_bytes": 32768}
+)
+OUTPUTS = DATA_BYTES // 2
+"""Where outputs lie behind the base register."""
+
+
+def transfer(kind: str, place: int, words: int, address: int, **tokens: int) -> Instruction:
+    values = {"row_bytes": words * CHIP.word_bytes, "rows": 1, "planes": 1, "offset": place, "address": address}
+    return instruction(kind, base=0, **values, **tokens)
+
+
+def words_of(stream: Stream, rows: int, columns: int) -> int:
+    """Words from a stream's first to its last."""
+    return (rows - 1) * stream.row_words + -(-columns * stream.format.bytes // CHIP.word_bytes)
+
+
+def around(number: int, entry: VectorInstruction, places: dict[str, int], count: int) -> list[Instruction]:
+    """Loads, VECTOR and store of the `number`-th of `count` instructions: every other has the same banks."""
+    assert CHIP.vector is not None
+    extent = {name: words_of(getattr(entry, name), entry.rows, entry.columns) for name in "xwy"}
+    code = -(-len(entry.operations) * MICRO_BYTES // CHIP.word_bytes)
+    again = (VECTOR | STORE) if number >= 2 else 0
+    next_use = LOAD if number + 2 < count else 0
+    return [
+        transfer("LOAD", places["program"], code, entry.program, wait=again),
+        transfer("LOAD", places["y"], extent["y"], entry.y.address),
+        transfer("LOAD", places["x"], extent["x"], entry.x.address),
+        transfer("LOAD", places["w"], extent["w"], entry.w.address, signal=VECTOR),
+        entry.encoded(CHIP.vector, wait=LOAD, signal=STORE | next_use),
+        transfer("STORE", OUTPUTS + number * 0x1800, extent["y"], entry.y.address, wait=VECTOR, signal=next_use),
+    ]
+
+
+def instructions(random: np.random.Generator, count: int) -> list[VectorInstruction]:
+    assert CHIP.vector is not None
+    entries = []
+    for number in range(count):
+        bank = [(4 * (number % 2) + place) * CHIP.bank_words for place in range(4)]
+        columns = int(random.choice([1, 17, 64, 65, 100, 150]))
+        forms = [(Format.INT8, Format.INT32, Format.FLOAT32)[int(random.integers(0, 3))] for _ in range(3)]
+        forms[2] = Format.FLOAT32 if forms[2] is Format.INT32 else forms[2]
+        streams = [
+            Stream(
+                at + int(random.integers(0, 20)),
+                -(-columns * form.bytes // CHIP.word_bytes),
+                form,
+                int(random.integers(-128, 128)),
+            )
+            for at, form in zip(bank[1:], forms, strict=True)
+        ]
+        program = random_program(random, CHIP.vector)
+        entries.append(VectorInstruction(bank[0], int(random.integers(1, 4)), columns, program, *streams))
+    return entries
+
+
+def compare(program: list[Instruction], dram: np.ndarray, size: int) -> None:
+    check_order(CHIP, program)
+    whole = [*program, instruction("END")]
+    expected = dram.copy()
+    run_segment(CHIP, encode(whole), {0: expected[DATA:]})
+    with Session(hardware(CHIP).library, dram, bytes_per_cycle=CHIP.dram_bytes_per_cycle) as session:
+        done = run(session, PROGRAM, size, BASES, cycle_limit=1_000_000)
+    assert np.array_equal(dram, expected)
+    model = simulate(CHIP, whole, size, BASES, None)
+    measured = sorted(zip(done.cycle.tolist(), done.queue.tolist(), strict=True))
+    assert measured == sorted(zip(model.cycle.tolist(), model.queue.tolist(), strict=True))
+    assert done.cycles == model.cycles
+    assert done.queue.tolist().count(Queue.VECTOR) == sum(entry.operation.name == "VECTOR" for entry in program)
+
+
+def with_data(entries: list[VectorInstruction], seed: int) -> tuple[list[Instruction], np.ndarray, int]:
+    """The program around vector instructions, and DRAM with their programs and random data."""
+    program: list[Instruction] = []
+    for number, entry in enumerate(entries):
+        start = number * 0x3000
+        places = {"program": start, "x": start + 0x400, "w": start + 0x1400, "y": start + 0x2400}
+        program += around(number, entry, places, len(entries))
+    dram, size = image(program, seed)
+    for number, entry in enumerate(entries):
+        code = np.frombuffer(encode_program(entry.operations), np.uint8)
+        start = DATA + number * 0x3000
+        dram[start : start + code.size] = code
+    return program, dram, size
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_programs(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    program, dram, size = with_data(instructions(random, int(random.integers(1, 8))), seed)
+    compare(program, dram, size)
+
+
+def test_softmax() -> None:
+    """Three softmaxes, each beside the loads of the next and the store of the one before."""
+    entries: list[Any] = []
+    for number, columns in enumerate((128, 64, 197)):
+        bank = [(4 * (number % 2) + place) * CHIP.bank_words for place in range(4)]
+        entry = softmax(6, columns, 0.05, 3, 1 / 256, -128, (bank[0], bank[1], bank[3]), CHIP.word_bytes)
+        entries.append(VectorInstruction(**{**entry.__dict__, "w": Stream(bank[2])}))
+    compare(*with_data(entries, 1))
