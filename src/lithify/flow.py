@@ -32,16 +32,19 @@ CALIBRATION_SAMPLES = 8
 """Random inputs that calibrate a network without data."""
 
 
-def load(path: str | Path, shape: Mapping[str, Sequence[int]] | None = None) -> "ir.Model":
-    """The ONNX model of a file, checked, with every tensor's shape fixed.
+def load(model: Any, shape: Mapping[str, Sequence[int]] | None = None, *, inputs: Any = None) -> "ir.Model":
+    """The network as an ONNX model, checked, with every tensor's shape fixed.
 
+    model: a file of ONNX (.onnx), PyTorch (.pt2), Keras (.keras, .h5) or TFLite (.tflite), or an object: a
+    torch.nn.Module, a torch.export.ExportedProgram, a Keras 3 model, an onnx.ModelProto, an onnx_ir.Model.
     shape: for inputs whose sizes the model leaves open, the shape to compile for, batch included, by input name.
-    Raises LithifyError for a file that is missing or no ONNX model, a type or operator domain that is not supported,
-    and an open shape.
+    inputs: for a torch.nn.Module, example inputs: a tuple of tensors or arrays, or a mapping from argument to tensor.
+    Raises LithifyError for a file that is missing or no network, a framework that is not installed, a type or operator
+    that is not supported, and an open shape.
     """
     from lithify import frontend
 
-    return frontend.load(path, shape)
+    return frontend.load(model, shape, inputs)
 
 
 def optimize(model: "ir.Model") -> "ir.Model":

@@ -32,17 +32,25 @@ NEWEST_IR = 13
 _ALLOWED = f"Lithify takes {OLDEST_OPSET} to {NEWEST_OPSET}. Export the model with one of those."
 
 
-def load(path: str | Path, shape: Mapping[str, Sequence[int]] | None = None) -> ir.Model:
+def load(
+    model: str | Path | onnx.ModelProto | ir.Model,
+    shape: Mapping[str, Sequence[int]] | None = None,
+    inputs: None = None,
+) -> ir.Model:
     """The model of an ONNX file, float or quantised, with every tensor's shape fixed.
 
-    path: an `.onnx` file; weights stored beside it are read too.
+    model: an `.onnx` file (weights stored beside it are read too), or a model in memory, which stays as it is.
     shape: for inputs with symbolic dimensions, the shape to compile for, batch included, by input name.
     Operator sets below 13 are converted to 13; functions are inlined; exporters' notes (source lines) are dropped,
     what Lithify noted of the preprocessing is kept.
     Raises LithifyError for a missing or damaged file, an unsupported version, type or operator domain, and
     for a dynamic shape that `shape` does not fix.
     """
-    path = Path(path)
+    if isinstance(model, ir.Model):
+        return settle(model.clone(), model.graph.name or "model", shape)
+    if isinstance(model, onnx.ModelProto):
+        return load_proto(model, shape, model.graph.name or "model")
+    path = Path(model)
     return _fixed(_read(path), path, shape)
 
 
@@ -65,6 +73,14 @@ def _fixed(proto: onnx.ModelProto, path: Path, shape: Mapping[str, Sequence[int]
     map_weights(model, path)
     # Files of old IR versions list their weights among the inputs too, which is taken back below.
     model.ir_version = max(model.ir_version, OLDEST_IR)
+    return settle(model, str(path), shape)
+
+
+def settle(model: ir.Model, source: str, shape: Mapping[str, Sequence[int]] | None = None) -> ir.Model:
+    """What every front end does in the end: the model checked, in place, with every tensor's shape fixed.
+
+    source: what the model came from, as error messages name it. shape: as `load` takes it. Raises what `load` raises.
+    """
     InlinePass()(model)
     RemoveInitializersFromInputsPass()(model)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
@@ -72,11 +88,11 @@ def _fixed(proto: onnx.ModelProto, path: Path, shape: Mapping[str, Sequence[int]
     for name in set(model.metadata_props) - {KEY}:
         del model.metadata_props[name]
     NameFixPass()(model)
-    operators.check(model, path)
-    types.check_ports(model, path)
+    operators.check(model, source)
+    types.check_ports(model, source)
     fix_inputs(model, shape or {})
-    infer(model, path)
-    types.check(model, path)
+    infer(model, source)
+    types.check(model, source)
     return model
 
 

@@ -1,7 +1,6 @@
 """A chip is compiled for fixed shapes: symbolic dimensions are replaced by numbers, the rest follows by inference."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import onnx
 import onnx_ir as ir
@@ -36,7 +35,7 @@ def fix_inputs(model: ir.Model, shape: Mapping[str, Sequence[int]]) -> None:
             raise LithifyError(f"Input '{name}' has the shape {_text(value.shape)}; every dimension must be positive.")
 
 
-def infer(model: ir.Model, path: Path) -> None:
+def infer(model: ir.Model, source: str) -> None:
     """Infers every tensor's shape and type from the inputs, in place. Raises LithifyError where they contradict."""
     declared = {value: value.shape for value in model.graph.outputs}
     for node in model.graph:
@@ -48,7 +47,7 @@ def infer(model: ir.Model, path: Path) -> None:
     except onnx.shape_inference.InferenceError as error:
         reason = " ".join(str(error).split())
         raise LithifyError(
-            f"The shapes of '{path}' contradict each other: {reason}. Give other shapes or repair the model."
+            f"The shapes of '{source}' contradict each other: {reason}. Give other shapes or repair the model."
         ) from error
     found = {entry.name: entry.type for entry in (*inferred.graph.value_info, *inferred.graph.output)}
     for node in model.graph:
@@ -61,12 +60,12 @@ def infer(model: ir.Model, path: Path) -> None:
             value.shape = shape
         if value.shape is None or not all(isinstance(dim, int) for dim in value.shape):
             raise LithifyError(
-                f"Output '{value.name}' of '{path}' has a shape that depends on the data or on an operator without "
+                f"Output '{value.name}' of '{source}' has a shape that depends on the data or on an operator without "
                 f"shape inference; Lithify compiles fixed shapes. Change the model so that the shape is known."
             )
         if 0 in value.shape.numpy():
             raise LithifyError(
-                f"Output '{value.name}' of '{path}' has the shape {_text(value.shape)} and holds nothing; "
+                f"Output '{value.name}' of '{source}' has the shape {_text(value.shape)} and holds nothing; "
                 "remove it from the model, or give other shapes."
             )
 

@@ -8,6 +8,7 @@ from lithify.optimize.affine import fold_affine
 from lithify.optimize.bias import fold_bias
 from lithify.optimize.constants import fold_constants
 from lithify.optimize.dead_code import remove_dead_code
+from lithify.optimize.flatten import fold_flattened
 from lithify.optimize.gemm import make_gemm
 from lithify.optimize.identity import remove_identity
 from lithify.optimize.limits import merge_limits
@@ -17,18 +18,21 @@ from lithify.optimize.padding import fold_padding
 from lithify.optimize.prelu import split_prelus
 from lithify.optimize.reshape import unify_reshapes
 from lithify.optimize.sequences import image_sequences
+from lithify.optimize.transposes import move_transposes
 
 Pass = Callable[[ir.Model], ir.Model]
 
 PASSES: tuple[Pass, ...] = (
     fold_constants,
     remove_identity,
+    move_transposes,
     merge_limits,
     image_sequences,
     pool_means,
     unify_reshapes,
     fold_padding,
     make_gemm,
+    fold_flattened,
     split_prelus,
     fold_bias,
     fold_affine,

@@ -30,11 +30,16 @@ def reads(node: ir.Node) -> tuple[ir.Value, ...]:
 
 def only_constants(node: ir.Node) -> bool:
     """Whether the node computes from constants alone, so that every user may have its own copy of it."""
-    return all(
-        value.const_value is not None or ((maker := value.producer()) is not None and only_constants(maker))
-        for value in reads(node)
-        if not value.is_graph_input()
-    ) and not any(value.is_graph_input() for value in reads(node))
+    waiting, seen = [node], {node}  # not recursive: a network may be deeper than Python's stack
+    while waiting:
+        for value in reads(waiting.pop()):
+            maker = value.producer()
+            if value.is_graph_input() or (value.const_value is None and maker is None):
+                return False
+            if value.const_value is None and maker is not None and maker not in seen:
+                seen.add(maker)
+                waiting.append(maker)
+    return True
 
 
 def with_constant_makers(nodes: Sequence[ir.Node]) -> tuple[ir.Node, ...]:

@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -204,7 +203,7 @@ class _Way:
             correct(model, works, steps, self._samples)
         write(model.graph, works, steps)
         NameFixPass()(model)
-        infer(model, Path(model.graph.name or "model"))
+        infer(model, model.graph.name or "model")
         return model
 
 

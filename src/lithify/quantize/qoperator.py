@@ -7,7 +7,6 @@ which changes none: quantising what was just dequantised gives the same integer 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
@@ -92,7 +91,7 @@ def to_qdq(model: ir.Model) -> ir.Model:
         elif _is_moving(node):
             _surround(model.graph, node, known)
     NameFixPass()(model)
-    infer(model, Path(model.graph.name or "model"))
+    infer(model, model.graph.name or "model")
     return model
 
 
