@@ -38,7 +38,9 @@ ACROSS = {
 
 
 def _model(body: str, shape: str = "1, 3, 4, 6", output: str = "N, C, H, W") -> ir.Model:
-    constants = {name: data for name, data in CONSTANTS.items() if f"{name}" in body.replace("(", " ").replace(")", " ")}
+    constants = {
+        name: data for name, data in CONSTANTS.items() if f"{name}" in body.replace("(", " ").replace(")", " ")
+    }
     words = set("".join(letter if letter.isalnum() else " " for letter in body).split())
     text = f"g (float[{shape}] x) => (float[{output}] y) {{ {body} }}"
     return typed(text, {name: data for name, data in constants.items() if name in words})
@@ -51,7 +53,12 @@ def test_what_commutes_is_passed_and_two_that_meet_vanish(name: str) -> None:
 
 
 def test_what_reduces_dimensions_leaves_what_is_left_in_order() -> None:
-    check(move_transposes, _model(f"t = {LAST}(x)\n y = ReduceMean<keepdims = 0>(t, axes)", output="N, C"), ["ReduceMean"], FLOAT_TOLERANCE)
+    check(
+        move_transposes,
+        _model(f"t = {LAST}(x)\n y = ReduceMean<keepdims = 0>(t, axes)", output="N, C"),
+        ["ReduceMean"],
+        FLOAT_TOLERANCE,
+    )
     body = f"t = {LAST}(x)\n y = ReduceMean<keepdims = 0>(t, last)"
     check(move_transposes, _model(body, output="N, H, W"), ["ReduceMean"], FLOAT_TOLERANCE)
     body = "t = Transpose<perm = [0, 3, 2, 1]>(x)\n y = ReduceMean<keepdims = 0>(t, last)"
@@ -70,6 +77,11 @@ def test_an_operand_of_one_place_is_reshaped() -> None:
     check(move_transposes, _model(body), ["ReduceMean", "Relu", "Reshape", "Mul"], FLOAT_TOLERANCE)
 
 
+def test_images_of_one_pixel_are_no_exception() -> None:
+    body = f"t = {LAST}(x)\n u = Add(t, row)\n v = Relu(u)\n y = {FIRST}(v)"
+    check(move_transposes, _model(body, "1, 3, 1, 1"), ["Add", "Relu"])
+
+
 def test_pairs_of_one_scale_are_passed_and_those_a_channel_are_not() -> None:
     body = f"t = {LAST}(x)\n q = QuantizeLinear(t, s, z)\n d = DequantizeLinear(q, s, z)\n y = {FIRST}(d)"
     check(move_transposes, _model(body), ["QuantizeLinear", "DequantizeLinear"])
@@ -85,13 +97,17 @@ def test_what_another_needs_stays() -> None:
 
 
 def test_one_that_comes_late_rises_to_the_input() -> None:
-    body = f"a = Mul(x, channels)\n b = Sub(a, row)\n c = Relu(b)\n y = {FIRST}(c)"
-    after = check(move_transposes, _model(body, "1, 4, 6, 3"), ["Transpose", "Mul", "Sub", "Relu"])
+    body = f"a = Mul(x, channels)\n b = Sub(a, row)\n c = Relu(b)\n d = Pad(c, pads)\n y = {FIRST}(d)"
+    after = check(move_transposes, _model(body, "1, 4, 6, 3"), ["Transpose", "Mul", "Sub", "Relu", "Pad"])
     assert operators(move_transposes(after)) == operators(after)
 
 
 def test_an_output_of_the_model_keeps_its_name_and_layout() -> None:
-    check(move_transposes, _model(f"m = MaxPool<kernel_shape = [2, 2]>(x)\n t = {LAST}(m)\n y = Relu(t)"), ["MaxPool", "Relu", "Transpose"])
+    check(
+        move_transposes,
+        _model(f"m = MaxPool<kernel_shape = [2, 2]>(x)\n t = {LAST}(m)\n y = Relu(t)"),
+        ["MaxPool", "Relu", "Transpose"],
+    )
     check(move_transposes, _model(f"a = {LAST}(x)\n y = {FIRST}(a)"), ["Transpose"])
 
 

@@ -108,7 +108,7 @@ BODIES: dict[str, tuple[str, list[str]]] = {
     ),
     "matmul": (
         "v = Transpose<perm = [0, 2, 3, 1]>(a)\n u = Relu(v)\n y = MatMul(u, square8)",
-        ["Transpose", "Clip", "Reshape", "Gemm", "Reshape"],
+        ["Transpose", "Reshape", "Gemm", "Reshape"],
     ),
 }  # fmt: skip
 CONSTANTS |= {"joined1": _i(1, 8, 1, 1), "positive": np.abs(floats(21, 8)), "square8": floats(22, 8, 5)}

@@ -36,7 +36,9 @@ def load(source: Any, shape: Mapping[str, Sequence[int]] | None = None, inputs: 
     if isinstance(source, str | Path):
         path = file_of(source, "a Keras model")
         return (
-            _export(_read(path), called(source), shape, inputs) if torch_here else _elsewhere(path, source, shape, inputs)
+            _export(_read(path), called(source), shape, inputs)
+            if torch_here
+            else _elsewhere(path, source, shape, inputs)
         )
     if torch_here:
         return _export(source, called(source), shape, inputs)

@@ -1,6 +1,5 @@
 """Which operator domains a model may use: those that ONNX Runtime, which runs what the chip has no unit for, knows."""
 
-
 import onnx_ir as ir
 
 from lithify.errors import LithifyError

@@ -1,6 +1,5 @@
 """Which element types a model may use."""
 
-
 import onnx_ir as ir
 
 from lithify.errors import LithifyError

@@ -1,7 +1,6 @@
 """Random float models of images: branches, functions, movement, odd and prime sizes; written with onnx_ir, seeded."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,7 @@ class Writer:
         model = ir.Model(graph, ir_version=10)
         for value in outputs:
             value.shape, value.type = ir.Shape(self.shapes[value]), ir.TensorType(ir.DataType.FLOAT)
-        infer(model, Path("random"))
+        infer(model, "random")
         return model
 
 

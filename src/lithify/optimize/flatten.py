@@ -1,4 +1,4 @@
-"""A Transpose before an image is flattened for a dense layer goes into the layer's weights: their rows in another order.
+"""A Transpose before an image is flattened for a dense layer goes into the layer's weights: rows in another order.
 
 Channels-last models flatten [H, W, C]; here images are [C, H, W], and a matrix product does not mind the order.
 """

@@ -14,8 +14,8 @@ from lithify.optimize.values import add_constant, bypass, constant, insert, inte
 Perm = tuple[int, ...]
 
 _ALIKE = frozenset(
-    "Abs Cast Ceil Celu Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg Reciprocal "
-    "Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Swish Tanh ThresholdedRelu QuantizeLinear "
+    "Abs Cast Ceil Celu Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg "
+    "Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Swish Tanh ThresholdedRelu QuantizeLinear "
     "DequantizeLinear".split()
 )
 """Operators that treat every element of their first input alike; the others are parameters of one number."""
@@ -77,7 +77,7 @@ def _inverse(perm: Perm) -> Perm:
 def _turns(value: ir.Value | None) -> Perm | None:
     """The perm of the Transpose that makes the value."""
     node = producer(value, "Transpose")
-    return perm_of(node) if node is not None and new_shape(node) is None else None
+    return perm_of(node) if node is not None else None
 
 
 def _before(node: ir.Node) -> Perm | None:
@@ -85,15 +85,17 @@ def _before(node: ir.Node) -> Perm | None:
     node would need one that moves data.
     """
     operands = node.inputs if _many(node) else node.inputs[:1]
-    found = {perm for value in operands if (perm := _turns(value)) is not None}
-    if len(found) != 1:
+    turned = {perm: value for value in operands if (perm := _turns(value)) is not None}
+    # Those that move only dimensions of size 1 can be had otherwise.
+    moving = [perm for perm, value in turned.items() if new_shape(value.producer()) is None]  # type: ignore
+    if len(moving) > 1 or not turned:
         return None
-    (perm,) = found
+    perm = moving[0] if moving else next(iter(turned))
     for value in operands:
         shape = shape_of(value)
         if shape is None or len(shape) > len(perm) or (node.op_type == "Concat" and len(shape) != len(perm)):
             return None
-        if _turns(value) is None and constant(value) is None and not _only_ones(shape, perm):
+        if _turns(value) != perm and constant(value) is None and not _only_ones(shape, perm):
             return None
     return perm
 
@@ -157,10 +159,10 @@ def _name_dimensions(graph: ir.Graph, node: ir.Node, perm: Perm) -> None:
         axes = list(range(starts.size)) if given is None else [int(axis) for axis in given.reshape(-1)]
         write(3, [perm[axis % len(perm)] for axis in axes], "axes")
     elif node.op_type == "Pad":
-        amounts, axes = constant(node.inputs[1]), _axes(node, 3, len(perm)) or ()
+        amounts, padded = constant(node.inputs[1]), _axes(node, 3, len(perm)) or ()
         assert amounts is not None
         full = np.zeros((2, len(perm)), np.int64)
-        full[:, [perm[axis] for axis in axes]] = amounts.reshape(2, -1)
+        full[:, [perm[axis] for axis in padded]] = amounts.reshape(2, -1)
         write(1, full.reshape(-1).tolist(), "pads")
         node.resize_inputs(min(len(node.inputs), 3))
 
@@ -201,7 +203,7 @@ def _put_behind(graph: ir.Graph, node: ir.Node, value: ir.Value, perm: Perm) -> 
     after = shape_of(value)
     assert after is not None
     if len(after) < len(perm):
-        reduced = {int(axis) for axis in _axes(node, 1, len(perm)) or ()}  # as they are before the Transpose
+        reduced = set(_axes(node, 1, len(perm)) or ())  # as they are before the Transpose
         left = [axis for axis in perm if axis not in reduced]
         perm = tuple(sorted(left).index(axis) for axis in left)
     value.shape = ir.Shape([after[place] for place in _inverse(perm)])
@@ -243,39 +245,44 @@ def _rise(graph: ir.Graph, node: ir.Node) -> bool:
     above = value.producer() if value is not None else None
     if value is None or above is None or above.domain != "" or value.is_graph_output() or len(value.uses()) != 1:
         return False
-    if above.op_type not in _ALIKE and above.op_type not in _TOGETHER:
+    perm, shape, place = perm_of(node), shape_of(value), _variable(above)
+    if shape is None or place is None or not _from_input(above.inputs[place]):
         return False
-    variables = [index for index, operand in enumerate(above.inputs) if constant(operand) is None and operand is not None]
-    perm, shape = perm_of(node), shape_of(value)
-    if len(variables) != 1 or shape is None or not _from_input(above.inputs[variables[0]], shape):
+    if above.op_type not in _TOGETHER and not _commutes(above, perm):
         return False
-    if above.op_type in ("QuantizeLinear", "DequantizeLinear") and not _commutes(above, perm):
-        return False
-    source = above.inputs[variables[0]]
-    assert source is not None
+    source = above.inputs[place]
+    before = shape_of(source)
+    assert source is not None and before is not None
     turn = ir.node("Transpose", [source], attributes={"perm": list(perm)}, name=f"{node.name}_risen")
     turn.outputs[0].name = f"{above.name}_{source.name}_risen"
-    turned = insert(turn, above, source, tuple(shape[axis] for axis in perm))
-    above.replace_input_with(variables[0], turned)
+    turned = insert(turn, above, source, tuple(before[axis] for axis in perm))
+    above.replace_input_with(place, turned)
+    if above.op_type == "Pad":
+        _name_dimensions(graph, above, _inverse(perm))
     if above.op_type in _TOGETHER:
         for index, operand in enumerate(above.inputs):
-            if index not in variables and operand is not None:
+            if index != place and operand is not None:
                 above.replace_input_with(index, _turned_back(graph, above, operand, _inverse(perm)))
     value.shape = node.outputs[0].shape
     bypass(node, value)
     return True
 
 
-def _from_input(value: ir.Value | None, shape: tuple[int, ...]) -> bool:
-    """Whether only arithmetic with constants lies between an input of the model and this value, of this shape all the way."""
-    while value is not None and shape_of(value) == shape:
-        node = value.producer()
-        if node is None:
-            return value.is_graph_input()
-        if len(value.uses()) != 1 or (node.op_type not in _ALIKE and node.op_type not in _TOGETHER):
+def _variable(node: ir.Node) -> int | None:
+    """Which input of arithmetic with constants, or of padding, is no constant; None for other nodes."""
+    places = [place for place, value in enumerate(node.inputs) if value is not None and constant(value) is None]
+    if node.domain != "" or node.op_type not in _ALIKE | _TOGETHER | {"Pad"} or len(places) != 1:
+        return None
+    before, after = shape_of(node.inputs[places[0]]), shape_of(node.outputs[0])
+    known = before is not None and after is not None
+    return places[0] if known and (before == after or node.op_type == "Pad") else None
+
+
+def _from_input(value: ir.Value | None) -> bool:
+    """Whether only arithmetic with constants and padding lie between an input of the model and the value."""
+    while value is not None and (node := value.producer()) is not None:
+        place = _variable(node)
+        if place is None or len(value.uses()) != 1:
             return False
-        variables = [operand for operand in node.inputs if operand is not None and constant(operand) is None]
-        if len(variables) != 1:
-            return False
-        value = variables[0]
-    return False
+        value = node.inputs[place]
+    return value is not None and value.is_graph_input()

@@ -1,5 +1,5 @@
-"""The tests of `lithify.profile` are a package called `profile`, which hides Python's module of that name from cProfile,
-which PyTorch imports: here cProfile is imported with the right one, once.
+"""The tests of `lithify.profile` are a package called `profile`, which hides Python's module from cProfile, which
+PyTorch imports: here cProfile is imported with the right one, once.
 """
 
 import importlib.util

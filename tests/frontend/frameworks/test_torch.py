@@ -161,7 +161,7 @@ def test_files_that_are_no_programs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_quantised_by_torchao(bias: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    """Bit by bit what PyTorch computes. torchao keeps a bias in float32, the ONNX rule in int32: so with a bias the bits
+    """Bit by bit what PyTorch computes. torchao keeps a bias in float32, the ONNX rule in int32: with a bias the bits
     are those of ONNX Runtime's fused kernels, and of PyTorch's but for a few outputs one step away.
     """
     pytest.importorskip("torchao", reason="needs torchao: pip install 'lithify[test-frameworks]'")

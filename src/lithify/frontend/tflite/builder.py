@@ -41,8 +41,9 @@ class Builder:
         found = self.tensor(operator.inputs[place]).data
         if found is None:
             raise LithifyError(
-                f"{operator.name} of '{self.file.source}' computes its input '{self.tensor(operator.inputs[place]).name}'; "
-                "Lithify takes a constant there. Change the network so that it is known."
+                f"{operator.name} of '{self.file.source}' computes its input "
+                f"'{self.tensor(operator.inputs[place]).name}'; Lithify takes a constant there. "
+                "Change the network so that it is known."
             )
         return found
 
@@ -72,7 +73,7 @@ class Builder:
         return self._floats[index]
 
     def weights(self, index: int, turn: Turn = lambda data: data, axis: int | None = None) -> str:
-        """The real numbers of a constant whose stored numbers are turned first; `axis`: that of its scales, after it."""
+        """The real numbers of a constant whose stored numbers are turned first. axis: of its scales, after it."""
         tensor = self.tensor(index)
         assert tensor.data is not None
         data = turn(tensor.data)
@@ -159,7 +160,9 @@ class Builder:
         return name
 
 
-def same_padding(size: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> list[int]:
+def same_padding(
+    size: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
+) -> list[int]:
     """TensorFlow's SAME padding of an image of this (height, width): tops, lefts, bottoms, rights."""
     before, behind = [], []
     for n, taps, stride, dilation in zip(size, kernel, strides, dilations, strict=True):

@@ -100,7 +100,9 @@ def read(path: Path) -> File:
 def _file(content: bytes, source: str) -> File:
     model = tflite.Model.GetRootAsModel(content, 0)
     graph = model.Subgraphs(0)
-    tensors = tuple(_tensor(graph.Tensors(index), index, model, content, source) for index in range(graph.TensorsLength()))
+    tensors = tuple(
+        _tensor(graph.Tensors(index), index, model, content, source) for index in range(graph.TensorsLength())
+    )
     operators = []
     for index in range(graph.OperatorsLength()):
         one = graph.Operators(index)

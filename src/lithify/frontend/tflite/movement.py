@@ -32,8 +32,8 @@ def pad(builder: Builder, operator: Operator) -> None:
     elif operator.name == "MIRROR_PAD":
         if operator.option("Mode", 0):
             raise LithifyError(
-                f"MIRROR_PAD of '{builder.file.source}' has the mode SYMMETRIC, which Lithify does not read; REFLECT is "
-                "read. Change the network and convert it again."
+                f"MIRROR_PAD of '{builder.file.source}' has the mode SYMMETRIC, which Lithify does not read; "
+                "REFLECT is read. Change the network and convert it again."
             )
         mode = "reflect"
     builder.write(operator.outputs[0], builder.emit("Pad", *inputs, mode=mode))
@@ -87,8 +87,8 @@ def strided(builder: Builder, operator: Operator) -> None:
     """STRIDED_SLICE: (tensor, begin, end, strides); masks say which bounds are open and which dimensions vanish."""
     if operator.option("EllipsisMask", 0) or operator.option("NewAxisMask", 0) or operator.option("Offset", False):
         raise LithifyError(
-            f"STRIDED_SLICE of '{builder.file.source}' has an ellipsis, a new axis or an offset, which Lithify does not "
-            "read. Write the slice with a bound for every dimension and convert the network again."
+            f"STRIDED_SLICE of '{builder.file.source}' has an ellipsis, a new axis or an offset, which Lithify "
+            "does not read. Write the slice with a bound for every dimension and convert the network again."
         )
     starts, ends, steps = (builder.data(operator, place).astype(int).tolist() for place in (1, 2, 3))
     shape = builder.tensor(operator.inputs[0]).shape

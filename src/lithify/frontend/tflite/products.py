@@ -72,7 +72,11 @@ def dense(builder: Builder, operator: Operator) -> None:
     x = builder.read(operator.inputs[0])
     if first.shape != (rows, width):
         x = builder.emit("Reshape", x, builder.integers(rows, width))
-    y = _weights(builder, operator, lambda data: data, 0) if second.data is not None else builder.read(operator.inputs[1])
+    y = (
+        _weights(builder, operator, lambda data: data, 0)
+        if second.data is not None
+        else builder.read(operator.inputs[1])
+    )
     value = activated(builder, operator, builder.emit("Gemm", x, y, *_bias(builder, operator, 2), transB=1))
     if target.shape != (rows, second.shape[0]):
         value = builder.again(operator.outputs[0], value)

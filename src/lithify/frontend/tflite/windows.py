@@ -45,12 +45,12 @@ def resize(mode: str) -> Rule:
         corners, half = operator.option("AlignCorners", False), operator.option("HalfPixelCenters", False)
         placed = "align_corners" if corners else "half_pixel" if half else "asymmetric"
         # TensorFlow takes the pixel at floor(x), and rounds halves up where it aligns corners or centres.
-        rounded = {"nearest_mode": "round_prefer_ceil" if corners or half else "floor"} if mode == "nearest" else {}
+        nearest = "round_prefer_ceil" if corners or half else "floor"
         image, target = builder.tensor(operator.inputs[0]), builder.tensor(operator.outputs[0])
         sizes = builder.integers(image.shape[0], image.shape[3], *target.shape[1:3])
         value = builder.emit(
             "Resize", builder.image(operator.inputs[0]), "", "", sizes,
-            mode=mode, coordinate_transformation_mode=placed, **rounded,
+            mode=mode, coordinate_transformation_mode=placed, nearest_mode=nearest,
         )  # fmt: skip
         builder.write(operator.outputs[0], builder.back(value))
 
