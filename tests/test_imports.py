@@ -46,7 +46,7 @@ ORDER = (
 )
 """Folders and files of the package in pipeline order: each may import itself and what stands before it."""
 
-FRAMEWORKS = ("torch", "keras", "tensorflow", "jax", "torchvision", "sklearn")
+FRAMEWORKS = ("torch", "keras", "tflite", "tensorflow", "jax", "torchvision", "sklearn")
 
 
 @dataclass(frozen=True)

@@ -58,10 +58,9 @@ class Tool:
 
 FRAMEWORKS = (
     Package("onnxruntime", "runs host operators, judges the reference", required=True),
-    Package("torch", "PyTorch models"),
-    Package("keras", "Keras models"),
-    Package("tensorflow", "TensorFlow and TFLite models"),
-    Package("jax", "JAX models"),
+    Package("torch", "reads PyTorch and Keras models", install="pip install 'lithify[torch]'"),
+    Package("keras", "reads Keras models", install="pip install 'lithify[keras]'"),
+    Package("tflite", "reads TFLite models", install="pip install 'lithify[tflite]'"),
 )
 SIMULATORS = (
     Package("amaranth", "the chip's hardware description", required=True),

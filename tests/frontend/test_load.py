@@ -1,5 +1,6 @@
 """Reading ONNX files: what is taken, what is made static, and every refusal word for word."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -245,3 +246,55 @@ def test_more_than_two_gigabytes(tmp_path: Path) -> None:
     data = again.numpy()
     assert isinstance(data, np.memmap) or isinstance(data.base, np.memmap) or not data.flags.writeable
     assert (data[0, 0], data[-1, -1], np.count_nonzero(data)) == (1.5, -2.5, 2)
+
+
+def test_models_in_memory(tmp_path: Path) -> None:
+    made = proto(RELU)
+    for source in (made, load(_write(tmp_path, made))):
+        loaded = load(source)
+        assert [node.op_type for node in loaded.graph] == ["Relu"] and loaded is not source
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("net.pth", "weights or a pickled module of PyTorch, which need the code that made them. Load it there and give "
+         "lithify.load the module with inputs=(example,), or save torch.export.export(module, (example,)) as .pt2."),
+        ("net.pb", "a TensorFlow graph. Save the model from Keras as .keras, or convert it to TFLite or ONNX."),
+        ("net.lith", "a program that is compiled already. Give it to `lithify run`, `simulate` or `verify`."),
+    ],
+)  # fmt: skip
+def test_files_of_other_kinds(name: str, reason: str) -> None:
+    assert _refusal(Path(name)) == f"'{name}' is {reason}"
+
+
+def test_objects_of_other_kinds() -> None:
+    with pytest.raises(LithifyError) as caught:
+        load(3)
+    assert str(caught.value) == (
+        "'int' is no network that Lithify reads. Give a file (.onnx, .tflite, .lite, .pt2, .keras, .h5, .hdf5), a "
+        "torch.nn.Module with inputs=(example,), a torch.export.ExportedProgram, a Keras 3 model, an onnx.ModelProto or "
+        "an onnx_ir.Model."
+    )
+
+
+def test_examples_where_the_inputs_are_known(tmp_path: Path) -> None:
+    path = _write(tmp_path, proto(RELU))
+    assert _refusal(path, inputs=floats(1, 1, 4)) == (
+        f"'{path}' is a model of ONNX, whose inputs are known; leave out inputs, and give shape for sizes that it leaves open."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "framework", "missing"),
+    [("net.pt2", "PyTorch", "torch"), ("net.keras", "Keras", "keras"), ("net.tflite", "TFLite", "tflite")],
+)
+def test_a_framework_that_is_not_installed(
+    name: str, framework: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr("lithify.frontend.table.find_spec", lambda name: None if name == missing else found("numpy"))
+    assert _refusal(Path(name)) == (
+        f"'{name}' is a {framework} model, and {missing} is not installed. Install what reads it with: "
+        f"pip install 'lithify[{framework.lower().replace('pytorch', 'torch')}]'."
+    )

@@ -60,7 +60,10 @@ def build(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Take MODEL (.onnx) through the whole line: program, Verilog, outputs, cycles, and the proof that they agree."""
+    """Take MODEL through the whole line: program, Verilog, outputs, cycles, and the proof that they agree.
+
+    MODEL: a file of ONNX (.onnx), PyTorch (.pt2), Keras (.keras, .h5) or TFLite (.tflite).
+    """
     import lithify
 
     with Watch() as progress:
@@ -100,7 +103,7 @@ def build(
 @options.shape
 @options.as_json
 def load(model: Path, shape: Shapes, as_json: bool) -> None:
-    """Read MODEL (.onnx), check it, and show what it holds."""
+    """Read MODEL (.onnx, .pt2, .keras, .h5, .tflite), check it, and show what it holds."""
     import lithify
     from lithify.report.model import describe
 
@@ -202,10 +205,13 @@ def quantize(
 @options.strict
 @options.as_json
 def compile(model: Path, chip: str | None, output: Path, shape: Shapes, strict: bool, as_json: bool) -> None:
-    """Compile a quantised MODEL (.onnx, QDQ form) to a program for a chip."""
+    """Compile a quantised MODEL (.onnx in QDQ form, .tflite in int8, .pt2) to a program for a chip."""
     import lithify
 
-    made = lithify.compile(lithify.load(model, shape=options.shapes(shape)), chip=chip or "edge", strict=strict)
+    loaded = lithify.load(model, shape=options.shapes(shape))
+    if model.suffix != ".onnx":  # as another framework lays it out
+        loaded = lithify.optimize(loaded)
+    made = lithify.compile(loaded, chip=chip or "edge", strict=strict)
     made.save(output)
     facts = {
         "program": str(output),

@@ -211,9 +211,10 @@ def _program(
 ) -> "Program":
     """The program of a file or folder; a model is taken through the line first."""
     import lithify
+    from lithify.frontend.table import FRONT_ENDS
     from lithify.program import Program
 
-    if target.suffix != ".onnx":
+    if not any(target.suffix.lower() in row.suffixes for row in FRONT_ENDS):
         return Program.load(target, chip=chip)
     stage = Stages(progress, 2)
     with stage("optimise and quantise"):

@@ -41,7 +41,7 @@ class FrontEnd:
             )
         if inputs is not None and not self.examples:
             raise LithifyError(
-                f"'{called(source)}' is a {self.name} model, whose inputs are known; leave out inputs, "
+                f"'{called(source)}' is a model of {self.name}, whose inputs are known; leave out inputs, "
                 "and give shape for sizes that it leaves open."
             )
         found: ir.Model = import_module(f"lithify.frontend.{self.module}").load(source, shape, inputs)
@@ -57,6 +57,7 @@ FRONT_ENDS = (
         ("keras.src.models.model.Model",),
         ("keras", "torch", "onnxscript"),
         "keras",
+        examples=True,
     ),
     FrontEnd(
         "PyTorch",
