@@ -258,8 +258,9 @@ def test_models_in_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("net.pth", "weights or a pickled module of PyTorch, which need the code that made them. Load it there and give "
-         "lithify.load the module with inputs=(example,), or save torch.export.export(module, (example,)) as .pt2."),
+        ("net.pth", "weights or a pickled module of PyTorch, which need the code that made them. Load it there and "
+         "give lithify.load the module with inputs=(example,), or save torch.export.export(module, (example,)) as "
+         ".pt2."),
         ("net.pb", "a TensorFlow graph. Save the model from Keras as .keras, or convert it to TFLite or ONNX."),
         ("net.lith", "a program that is compiled already. Give it to `lithify run`, `simulate` or `verify`."),
     ],
@@ -273,15 +274,16 @@ def test_objects_of_other_kinds() -> None:
         load(3)
     assert str(caught.value) == (
         "'int' is no network that Lithify reads. Give a file (.onnx, .tflite, .lite, .pt2, .keras, .h5, .hdf5), a "
-        "torch.nn.Module with inputs=(example,), a torch.export.ExportedProgram, a Keras 3 model, an onnx.ModelProto or "
-        "an onnx_ir.Model."
+        "torch.nn.Module with inputs=(example,), a torch.export.ExportedProgram, a Keras 3 model, an onnx.ModelProto "
+        "or an onnx_ir.Model."
     )
 
 
 def test_examples_where_the_inputs_are_known(tmp_path: Path) -> None:
     path = _write(tmp_path, proto(RELU))
     assert _refusal(path, inputs=floats(1, 1, 4)) == (
-        f"'{path}' is a model of ONNX, whose inputs are known; leave out inputs, and give shape for sizes that it leaves open."
+        f"'{path}' is a model of ONNX, whose inputs are known; leave out inputs, and give shape for sizes that it "
+        "leaves open."
     )
 
 

@@ -69,7 +69,7 @@ FRONT_ENDS = (
         examples=True,
     ),
     FrontEnd("TFLite", "tflite", (".tflite", ".lite"), (), ("tflite",), "tflite"),
-    FrontEnd("ONNX", "onnx", (".onnx",), ("onnx.onnx_ml_pb2.ModelProto", "onnx_ir._core.Model")),
+    FrontEnd("ONNX", "onnx", (".onnx",), ("onnx.onnx_ml_pb2.ModelProto", "onnx_ir.Model", "onnx_ir._core.Model")),
 )
 """In the order in which they are asked."""
 

@@ -53,14 +53,13 @@ NETWORKS: Mapping[str, tuple[Callable[[], Any], set[str]]] = {
     "sequential": (sequential, {"Softmax", "Transpose"}),
     "attention": (
         attention,
-        set(
-            "Add Cast Einsum Gather LayerNormalization Less MatMul Mul ReduceMean Reshape Softmax Transpose Where".split()
-        ),
+        {"Add", "Cast", "Einsum", "Gather", "LayerNormalization", "Less", "MatMul", "Mul", "ReduceMean", "Reshape",
+         "Softmax", "Transpose", "Where"},
     ),
     "mobilenet_v2": (applied("MobileNetV2", 32, alpha=0.35), {"Softmax", "Transpose"}),
     "efficientnet_b0": (applied("EfficientNetB0", 32), {"Softmax", "Transpose"}),
     "resnet50": (applied("ResNet50", 32), {"Softmax", "Transpose"}),
-}
+}  # fmt: skip
 """What makes a model, and what the host may do for it."""
 
 

@@ -75,7 +75,7 @@ CASES: Mapping[str, tuple[tuple[int, ...], Callable[[], Callable[..., Any]]]] = 
     "where": (IMAGE, lambda: lambda x: torch.where(x > 0, x, -x)),
     "cumsum": (ROW, lambda: lambda x: x.cumsum(-1)),
     "topk": (ROW, lambda: lambda x: x.topk(3)),
-    "scaled_dot_product_attention": (TOKENS, lambda: lambda x: F.scaled_dot_product_attention(x, x, x)),
+    "scaled_dot_product_attention": (TOKENS, lambda: lambda x: F.scaled_dot_product_attention(*[x[:, None]] * 3)),
     "nn.LSTM": (TOKENS, lambda: nn.LSTM(8, 6, batch_first=True)),
     "nn.GRU": (TOKENS, lambda: nn.GRU(8, 6, batch_first=True)),
     "nn.RNN": (TOKENS, lambda: nn.RNN(8, 6, batch_first=True)),
