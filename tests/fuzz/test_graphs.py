@@ -10,7 +10,7 @@ import lithify
 from lithify.chip import load_chip, parse_chip, write_chip
 from lithify.fuzz.check import check
 from lithify.fuzz.chips import UNITS, random_chip
-from lithify.fuzz.graphs import drawn, fuzz_graphs
+from lithify.fuzz.graphs import drawn, fuzz_graphs, rtl_chips
 from lithify.fuzz.models import random_model
 from lithify.fuzz.shrink import shrink
 from lithify.runtime import FunctionalDevice
@@ -40,11 +40,18 @@ def test_a_campaign_of_random_graphs(seed: int) -> None:
     assert fuzz_graphs(200, seed=seed).failures == ()
 
 
+@pytest.mark.campaign
+def test_random_graphs_in_the_rtl_of_random_chips_agree() -> None:
+    found = fuzz_graphs(12, seed=50, rtl=12, chips=2)
+    assert found.failures == () and found.rtl == 12
+
+
 def test_drawn_chips_are_all_that_a_description_allows() -> None:
     chips = [random_chip(np.random.default_rng(number)) for number in range(300)]
     assert all(parse_chip(write_chip(chip), "drawn") == chip for chip in chips)
     assert {chip.rows for chip in chips} == {4, 8, 16, 32, 64}
     assert {unit for unit in UNITS if all(chip.has(unit) for chip in chips)} == set()
+    assert {chip.rows for chip in rtl_chips(0, 40)} == {4, 8, 16}
     assert {chip.activation_ports for chip in chips} == {1, 2, 3}
     assert min(chip.accumulators for chip in chips) == 2 and max(chip.queue_depth for chip in chips) == 64
 

@@ -28,6 +28,8 @@ PARAMETERS = {
     "max": (0.0, 6.0),
     "slope": (-1.0, 1.0),
     "exponent": (2.0, 2.0),
+    "bias": (0.0, 1.0),
+    "lambd": (0.1, 2.0),
 }
 OPSETS = {"Swish": 24, "Gelu": 20, "GeluTanh": 20}
 TABLES = {"fast": 2, "slow": 150}
@@ -105,6 +107,17 @@ KNOWN = [
     ("Elu", -1.0, "-0.632120558828557678404476229839"),
     ("Mish", 1.0, "0.865098388267309873574842646146"),
     ("Sqrt", 2.0, "1.41421356237309504880168872421"),
+    ("Sin", 1.0, "0.841470984807896506652502321630"),
+    ("Cos", 1.0, "0.540302305868139717400936607443"),
+    ("Tan", 1.0, "1.55740772465490223050697480746"),
+    ("Asin", 0.5, "0.523598775598298873077107230547"),
+    ("Acos", 0.5, "1.04719755119659774615421446109"),
+    ("Atan", 1.0, "0.785398163397448309615660845820"),
+    ("Sinh", 1.0, "1.17520119364380145688238185060"),
+    ("Cosh", 1.0, "1.54308063481524377847790562076"),
+    ("Asinh", 1.0, "0.881373587019543025232609324980"),
+    ("Acosh", 2.0, "1.31695789692481670862504634731"),
+    ("Atanh", 0.5, "0.549306144334054845697622618461"),
 ]
 
 
@@ -126,6 +139,7 @@ def test_functions_are_those_of_the_mathematics_library() -> None:
         "Gelu": lambda v: v / 2 * math.erfc(-v / math.sqrt(2)),
         "Elu": lambda v: v if v > 0 else math.expm1(v),
         "Swish": lambda v: v / (1 + math.exp(-v)),
+        **{name: getattr(math, name.lower()) for name in ("Sin", "Cos", "Tan", "Atan", "Sinh", "Cosh", "Asinh")},
     }
     for name, function in theirs.items():
         expected = np.array([function(float(item)) for item in x])
@@ -151,6 +165,10 @@ def test_what_has_no_value() -> None:
     assert str(apply("Tanh", x)[2:].tolist()) == "[1.0, -1.0, nan]"
     assert str(apply("Erf", x)[2:].tolist()) == "[1.0, -1.0, nan]"
     assert str(apply("Relu", x).tolist()) == "[0.0, 0.0, inf, 0.0, nan]"
+    assert str(apply("Sin", x)[2:].tolist()) == str(apply("Tan", x)[2:].tolist()) == "[nan, nan, nan]"
+    assert str(apply("Acosh", x).tolist()) == "[nan, nan, inf, nan, nan]"
+    assert str(apply("Atanh", x).tolist()) == "[-inf, 0.0, nan, nan, nan]"
+    assert apply("Atan", x)[3] == np.float32(-math.pi / 2) and apply("Acos", -x[:1])[0] == 0
     assert str(apply("Exp", np.array([1e30, -1e30], np.float32)).tolist()) == "[inf, 0.0]"
 
 

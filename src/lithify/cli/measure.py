@@ -164,11 +164,18 @@ def conformance(tests: str, chip: str | None, output: Path | None, as_json: bool
 @click.command(short_help="Try random graphs on random chips, and damaged files.")
 @click.option("--count", type=click.IntRange(0), default=200, help="Random graphs.  [default: 200]")
 @click.option("--rtl", type=click.IntRange(0), default=0, help="How many of them run in RTL too.  [default: 0]")
+@click.option(
+    "--rtl-chips",
+    "chips",
+    type=click.IntRange(0),
+    default=0,
+    help="Random chips that take turns with tiny in RTL; a minute each to build.  [default: 0]",
+)
 @click.option("--files", type=click.IntRange(0), default=0, help="Damaged files.  [default: 0]")
 @options.seed
 @options.folder("Where failures are written.  [default: fuzz]")
 @options.as_json
-def fuzz(count: int, rtl: int, files: int, seed: int, output: Path | None, as_json: bool) -> int:
+def fuzz(count: int, rtl: int, chips: int, files: int, seed: int, output: Path | None, as_json: bool) -> int:
     """Try random graphs on random chips, and damaged files: for those who change compiler, simulators or chip.
 
     Every graph is optimised, quantised and compiled; reference, functional simulator and RTL must agree on every
@@ -180,7 +187,7 @@ def fuzz(count: int, rtl: int, files: int, seed: int, output: Path | None, as_js
 
     folder = output or Path("fuzz")
     with Watch() as progress:
-        found = lithify.fuzz(count, seed, rtl=rtl, files=files, folder=folder, progress=progress)
+        found = lithify.fuzz(count, seed, rtl=rtl, chips=chips, files=files, folder=folder, progress=progress)
     if as_json:
         emit(found.to_json())
         return 0 if found.clean else 1

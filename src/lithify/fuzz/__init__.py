@@ -36,6 +36,7 @@ def fuzz(
     seed: int = 0,
     *,
     rtl: int = 0,
+    chips: int = 0,
     files: int = 0,
     folder: str | Path | None = None,
     progress: "Progress | None" = None,
@@ -47,10 +48,11 @@ def fuzz(
     simulator and RTL on every retirement, and the order checker must find every conflict ordered. A chip may refuse a
     graph only because it is too small for one tile. A damaged file (ONNX model, program, chip description) must be
     taken, or refused with one sentence and nothing half written.
+    chips: in RTL, how many random chips take turns with the preset `tiny`; each takes a minute to build.
     folder: where failures go, each as the smallest ONNX model that fails, with its chip; findings as the file itself.
     """
     from lithify.fuzz.files import fuzz_files
     from lithify.fuzz.graphs import fuzz_graphs
 
     place = Path(folder) if folder is not None else None
-    return Fuzzing(fuzz_graphs(count, seed, rtl, place, progress), fuzz_files(files, seed, place, progress))
+    return Fuzzing(fuzz_graphs(count, seed, rtl, chips, place, progress), fuzz_files(files, seed, place, progress))

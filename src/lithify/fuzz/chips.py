@@ -10,9 +10,9 @@ from lithify.chip.description import Unit
 UNITS: tuple[str, ...] = get_args(Unit)
 
 
-def random_chip(random: Generator) -> Chip:
+def random_chip(random: Generator, most_rows: int = 64) -> Chip:
     """A valid chip; small enough that its programs run in a moment."""
-    rows = int(random.choice([4, 8, 16, 32, 64], p=[0.25, 0.35, 0.25, 0.1, 0.05]))
+    rows = min(int(random.choice([4, 8, 16, 32, 64], p=[0.25, 0.35, 0.25, 0.1, 0.05])), most_rows)
     banks = int(random.choice([5, 6, 7, 8, 12, 15, 31, 64]))
     bank_words = 2 ** int(random.integers(3, 11))
     while bank_words * banks > 65536:

@@ -17,8 +17,8 @@ from lithify.fuzz.models import random_model
 from lithify.fuzz.shrink import shrink
 from lithify.progress import Progress, Silent, Stages
 
-RTL_CHIPS = ("tiny",)
-"""Presets whose RTL runs a part of the graphs: a drawn chip's takes a minute to build."""
+RTL_ROWS = 16
+"""Rows of a drawn chip whose RTL is built at most: building takes a minute, and simulating grows with the array."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,28 @@ class Graphs:
         return asdict(self)
 
 
-def drawn(seed: int, number: int, rtl: bool = False) -> tuple[ir.Model, Chip]:
-    """The graph and the chip of this number. rtl: on a chip whose RTL is at hand."""
-    random = np.random.default_rng((seed, number, 1))
-    chip = load_chip(str(random.choice(RTL_CHIPS))) if rtl else random_chip(random)
-    return random_model(seed, number), chip
+def drawn(seed: int, number: int) -> tuple[ir.Model, Chip]:
+    """The graph and the chip of this number."""
+    return random_model(seed, number), random_chip(np.random.default_rng((seed, number, 1)))
+
+
+def rtl_chips(seed: int, count: int) -> tuple[Chip, ...]:
+    """The preset `tiny`, and `count` drawn chips whose RTL is to be built."""
+    randoms = (np.random.default_rng((seed, number, 3)) for number in range(count))
+    return load_chip("tiny"), *(random_chip(random, RTL_ROWS) for random in randoms)
 
 
 def fuzz_graphs(
-    count: int, seed: int = 0, rtl: int = 0, folder: Path | None = None, progress: Progress | None = None
+    count: int,
+    seed: int = 0,
+    rtl: int = 0,
+    chips: int = 0,
+    folder: Path | None = None,
+    progress: Progress | None = None,
 ) -> Graphs:
     """Checks graphs 0 to `count` - 1 of `seed`, the first `rtl` of them in RTL too.
 
+    chips: in RTL, how many drawn chips take turns with the preset `tiny`; each takes a minute to build.
     folder: where failures are written, a folder each: model.onnx, chip.toml and what went wrong.
     """
     from lithify.runtime.chip import RtlDevice
@@ -72,10 +82,14 @@ def fuzz_graphs(
     counts: Counter[str] = Counter()
     failures: list[Failure] = []
     host = values = 0
+    hardware = rtl_chips(seed, chips)
     with Stages(progress or Silent(), 1)(f"random graphs, seed {seed}") as watch:
         for number in range(count):
-            model, chip = drawn(seed, number, number < rtl)
-            device = RtlDevice.of(chip, watch.note) if number < rtl else None
+            model, chip = drawn(seed, number)
+            device = None
+            if number < rtl:
+                chip = hardware[number % len(hardware)]
+                device = RtlDevice.of(chip, watch.note)
             outcome = check(model, chip, number, device)
             counts[outcome.kind] += 1
             host += outcome.host

@@ -27,6 +27,7 @@ _PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "Celu": ("alpha",),
     "Swish": ("alpha",),
     "QuickGelu": ("alpha",),
+    "Shrink": ("bias", "lambd"),
 }
 """ONNX operator -> the attributes that are parameters of its function."""
 

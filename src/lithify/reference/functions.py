@@ -15,36 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.errors import LithifyError
+from lithify.reference import trigonometry
+from lithify.reference.trigonometry import HALF as _HALF
+from lithify.reference.trigonometry import ONE as _ONE
+from lithify.reference.trigonometry import PI as _PI
+from lithify.reference.trigonometry import TWO as _TWO
+from lithify.reference.trigonometry import ZERO as _ZERO
+from lithify.reference.trigonometry import log_of_one_plus as _log_of_one_plus
+from lithify.reference.trigonometry import minus_one_of_exp as _minus_one_of_exp
 
 Values = NDArray[np.float32]
 
 # No traps: 1 / 0 is infinite and infinity - infinity is NaN, as in IEEE 754.
 _CONTEXT = Context(prec=80, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
-
-_ZERO, _ONE, _TWO, _HALF = Decimal(0), Decimal(1), Decimal(2), Decimal("0.5")
-_PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211707")
-
-
-def _minus_one_of_exp(x: Decimal) -> Decimal:
-    """exp(x) - 1, without the loss of digits near 0."""
-    if abs(x) > Decimal("0.01"):
-        return x.exp() - 1
-    term, total = x, x
-    for n in range(2, 40):
-        term = term * x / n
-        total += term
-    return total
-
-
-def _log_of_one_plus(x: Decimal) -> Decimal:
-    """ln(1 + x) for x >= 0, without the loss of digits near 0."""
-    if x > Decimal("0.01"):
-        return (1 + x).ln()
-    power, total = x, x
-    for n in range(2, 40):
-        power = -power * x
-        total += power / n
-    return total
 
 
 def _sigmoid(x: Decimal) -> Decimal:
@@ -95,6 +78,10 @@ def _gelu_tanh(x: Decimal) -> Decimal:
 
 def _power(x: Decimal, exponent: Decimal) -> Decimal:
     return _ONE if exponent == 0 else x**exponent
+
+
+def _shrink(x: Decimal, bias: Decimal, lambd: Decimal) -> Decimal:
+    return x if x.is_nan() else x + bias if x < -lambd else x - bias if x > lambd else _ZERO
 
 
 def _between(x: Decimal, low: Decimal, high: Decimal) -> Decimal:
@@ -150,6 +137,18 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "Mish": Function(_mish),
         "Gelu": Function(_gelu),
         "GeluTanh": Function(_gelu_tanh),
+        "Shrink": Function(_shrink, {"bias": 0.0, "lambd": 0.5}),
+        "Sin": Function(trigonometry.sin),
+        "Cos": Function(trigonometry.cos),
+        "Tan": Function(trigonometry.tan),
+        "Asin": Function(trigonometry.asin),
+        "Acos": Function(trigonometry.acos),
+        "Atan": Function(trigonometry.atan),
+        "Sinh": Function(trigonometry.sinh),
+        "Cosh": Function(trigonometry.cosh),
+        "Asinh": Function(trigonometry.asinh),
+        "Acosh": Function(trigonometry.acosh),
+        "Atanh": Function(trigonometry.atanh),
     }
 )
 """ONNX operator -> the function; GeluTanh is Gelu with approximate = "tanh"."""
