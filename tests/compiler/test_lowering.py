@@ -179,6 +179,33 @@ def test_a_channel_shuffle_is_one_product(chip: str) -> None:
     assert len(made.program.segments) == 1
 
 
+@pytest.mark.parametrize("chip", ["tiny", "small"])
+@pytest.mark.parametrize("shape", [(1, 4, 10, 3), (1, 60, 1, 2), (8, 15), (2, 12, 1, 5), (4, 5, 6)])
+def test_a_reshape_between_operations_moves_values_on_the_chip(chip: str, shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(17)
+    drawing = Drawing(random)
+    x = drawing.tensor((1, 12, 2, 5))
+    clipped = drawing.add("Clip", (x.name,), True, minimum=-90)
+    other = drawing.add("Reshape", (clipped.name,), True, shape=shape)
+    y = drawing.add("Clip", (other.name,), True, maximum=90)
+    graph = Graph("again", (x.name,), (y.name,), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+    made = check(graph, CHIPS[chip], inputs(random, graph))
+    assert not made.reasons and len(made.program.segments) == 1
+
+
+def test_a_product_over_a_flattened_matrix_takes_its_rows_in_order() -> None:
+    random = np.random.default_rng(18)
+    drawing = Drawing(random)
+    x = drawing.tensor((4, 6))
+    weights, bias = drawing.products(5, 6)
+    rows = drawing.add("Gemm", (x.name, weights, bias))
+    flat = drawing.add("Reshape", (rows.name,), True, shape=(1, 20))
+    weights, bias = drawing.products(7, 20)
+    y = drawing.add("Gemm", (flat.name, weights, bias))
+    graph = Graph("rows", (x.name,), (y.name,), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+    assert len(check(graph, CHIPS["tiny"], inputs(random, graph)).program.segments) == 1
+
+
 @pytest.mark.parametrize("perm", [(0, 2, 3, 1), (0, 1, 3, 2), (0, 3, 2, 1)])
 def test_a_product_behind_a_transpose_takes_its_weights_in_another_order(perm: tuple[int, ...]) -> None:
     random = np.random.default_rng(10)

@@ -11,7 +11,7 @@ from lithify.chip import Chip
 from lithify.compiler.image import image_shape
 from lithify.compiler.lower import Unsupported, flattened_gemm, image_of, residual_of
 from lithify.compiler.lowering import lower_node
-from lithify.compiler.lowering.chain import MOVERS, join_chains
+from lithify.compiler.lowering.chain import MOVERS, join_chains, move_reshapes
 from lithify.compiler.lowering.table import fuse_tables
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node
@@ -57,6 +57,7 @@ def assign(graph: Graph, chip: Chip) -> Assignment:
             reasons[node.name] = str(unsupported)
     inner, joined = join_chains(graph, chip, lowered, reasons)
     aliases = _aliases(graph, lowered, joined)
+    move_reshapes(graph, chip, lowered, aliases, joined)
     _read_originals(graph, lowered, aliases)
     fused, absorbed = _fuse(graph, chip, lowered, aliases)
     fused += inner

@@ -4,7 +4,8 @@ A shape on the way need be no image. A product behind a chain takes its weights 
 that nothing moves at all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import numpy as np
 
@@ -109,3 +110,23 @@ def _permuted(graph: Graph, chain: Chain, gemm: Operation) -> Operation:
     # Where the product's value k lies in the source, row-major in rows, columns, channels.
     ordered[:, chain_places(graph, chain).reshape(-1)] = weights
     return over_image(gemm, source, ordered)
+
+
+def move_reshapes(
+    graph: Graph, chip: Chip, lowered: dict[str, tuple[Operation, ...]], aliases: Mapping[str, str], joined: set[str]
+) -> None:
+    """Lowers what is left of Reshape between operations of the chip: values that change their places."""
+    makers = {name: node for node in graph.nodes for name in node.outputs}
+    for node in graph.nodes:
+        (name, *_), source = node.outputs, aliases.get(node.inputs[0], node.inputs[0]) if node.inputs else ""
+        if node.operator != "Reshape" or node.name in joined or node.name in lowered or name in aliases:
+            continue
+        between = source in makers and makers[source].name in lowered
+        read = any(name in operation.reads for operations in lowered.values() for operation in operations)
+        if not between or not read:
+            continue
+        with suppress(Unsupported):
+            operations = lower_chain(graph, (node,), chip)
+            for operation in operations:
+                check_fields(operation, chip)
+            lowered[node.name] = operations
