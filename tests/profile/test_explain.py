@@ -1,11 +1,13 @@
 """What a profile says of a layer and of a whole network, sentence by sentence."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from lithify.chip import load_chip
 from lithify.profile import Profile
 from lithify.profile.explain import headline, why
 from lithify.profile.inference import WAITED
+from lithify.profile.what_if import changes
 from lithify.sim.cost import ARRAY, POST, SPENT, TRANSFERS, LayerCost
 
 CHIP = load_chip("tiny")
@@ -60,3 +62,12 @@ def test_the_headline_names_what_loses_most_and_what_the_host_runs(profile: Prof
         replace(profile, host_nodes=("Softmax", "Softmax"))
     )
     assert "host" not in headline(replace(profile, host_nodes=()))
+
+
+def test_the_page_on_profiles_names_what_profiles_name() -> None:
+    """Every kind of cycle in a row of its own, in order, and every change that is tried."""
+    text = (Path(__file__).parents[2] / "docs" / "profile.md").read_text(encoding="utf-8")
+    table = text.partition("| name | the array | what helps |\n")[2].partition("\n\n")[0]
+    assert [row.split("|")[1].strip() for row in table.splitlines()[1:]] == list(SPENT)
+    for change in changes(load_chip("tiny")):
+        assert change.name.lower() in text.lower()
