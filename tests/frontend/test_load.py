@@ -2,15 +2,20 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from numpy.typing import NDArray
 from tests.frontend.models import floats, proto
+from tests.quantize.judge import agree, by_reference
 
 from lithify.errors import LithifyError
 from lithify.frontend import load, save
+from lithify.optimize import optimize
+from lithify.quantize import quantize, read
 
 RELU = "g (float[1, 4] x) => (float[1, 4] y) { y = Relu(x) }"
 
@@ -224,12 +229,12 @@ def test_several_inputs_and_outputs(tmp_path: Path) -> None:
     assert [(v.name, tuple(v.shape.numpy())) for v in loaded.graph.outputs] == [("y", (2, 7)), ("z", (2, 3))]  # type: ignore[union-attr]
 
 
-@pytest.mark.slow
-def test_more_than_two_gigabytes(tmp_path: Path) -> None:
+def _beyond_two_gigabytes(folder: Path) -> Path:
+    """A model whose weights, all zero but for the ends, lie in a sparse file."""
     rows, columns = 2**14, 33_000
     size = 4 * rows * columns
     assert size > 2**31
-    with open(tmp_path / "w.bin", "wb") as file:  # sparse: all zero but the ends
+    with open(folder / "w.bin", "wb") as file:
         file.write(np.array([1.5], np.float32).tobytes())
         file.seek(size - 4)
         file.write(np.array([-2.5], np.float32).tobytes())
@@ -237,14 +242,27 @@ def test_more_than_two_gigabytes(tmp_path: Path) -> None:
     weights = model.graph.initializer.add(name="w", data_type=1, dims=[rows, columns], data_location=1)
     for key, value in (("location", "w.bin"), ("length", str(size))):
         weights.external_data.add(key=key, value=value)
-    loaded = load(_write(tmp_path, model))
-    weights_loaded = loaded.graph.initializers["w"].const_value
-    assert isinstance(weights_loaded, ir.ExternalTensor), "mapped from their file, not copied into memory"
-    save(loaded, tmp_path / "made" / "model.onnx")
-    again = load(tmp_path / "made" / "model.onnx").graph.initializers["w"].const_value
-    assert again is not None and tuple(again.shape.numpy()) == (rows, columns)
-    data = again.numpy()
-    assert isinstance(data, np.memmap) or isinstance(data.base, np.memmap) or not data.flags.writeable
+    return _write(folder, model)
+
+
+def _mapped(model: ir.Model) -> NDArray[Any]:
+    """The weights, which must not have been copied into memory."""
+    constant = model.graph.initializers["w"].const_value
+    assert isinstance(constant, ir.ExternalTensor)
+    return constant.numpy()
+
+
+@pytest.mark.slow
+def test_more_than_two_gigabytes(tmp_path: Path) -> None:
+    data = _mapped(load(_beyond_two_gigabytes(tmp_path)))
+    assert data.shape == (2**14, 33_000)
+    assert (data[0, 0], data[0, 1], data[9000, 17], data[-1, -1]) == (1.5, 0, 0, -2.5)
+
+
+@pytest.mark.campaign
+def test_more_than_two_gigabytes_written_again(tmp_path: Path) -> None:
+    save(load(_beyond_two_gigabytes(tmp_path)), tmp_path / "made" / "model.onnx")
+    data = _mapped(load(tmp_path / "made" / "model.onnx"))
     assert (data[0, 0], data[-1, -1], np.count_nonzero(data)) == (1.5, -2.5, 2)
 
 
@@ -300,3 +318,30 @@ def test_a_framework_that_is_not_installed(
         f"'{name}' is a {framework} model, and {missing} is not installed. Install what reads it with: "
         f"pip install 'lithify[{framework.lower().replace('pytorch', 'torch')}]'."
     )
+
+
+def test_weights_beyond_what_a_message_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same with a smaller limit: mapped, written beside the file, calibrated with, and given to the host."""
+    for place in ("lithify.frontend.external", "lithify.frontend.onnx"):
+        monkeypatch.setattr(f"{place}.LARGEST_MESSAGE", 2**20)
+    weights = {"w": floats(1, 600, 800), "v": floats(2, 800, 10)}
+    model = proto(
+        "g (float[1, 600] x) => (float[1, 10] y) { a = MatMul(x, w)\n r = Relu(a)\n y = MatMul(r, v) }", weights
+    )
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="w.bin", size_threshold=0)
+    loaded = load(path)
+    assert np.array_equal(_mapped(loaded), weights["w"])
+    assert not isinstance(loaded.graph.initializers["v"].const_value, ir.ExternalTensor), "small ones are read"
+    save(loaded, tmp_path / "made" / "model.onnx")
+    assert (tmp_path / "made" / "model.onnx.data").stat().st_size >= weights["w"].nbytes
+    again = load(tmp_path / "made" / "model.onnx")
+    assert np.array_equal(_mapped(again), weights["w"])
+    samples = [{"x": floats(seed, 1, 600)} for seed in range(3)]
+    kept = [str(node.name) for node in again.graph if node.op_type == "MatMul"][:1]
+    graph = agree(quantize(optimize(again), samples))
+    assert "Host" not in [node.operator for node in graph.nodes]
+    on_host = read(quantize(again, samples, keep_float=kept))
+    (host,) = (node for node in on_host.nodes if node.operator == "Host")
+    assert len(host.attributes["model"]) > weights["w"].nbytes
+    assert by_reference(on_host, samples[0])[0].shape == (1, 10)
