@@ -80,13 +80,13 @@ FOLD = Micro(Second.ADD, c=C.FOLDED, fold=6)
 )
 def test_what_is_refused(program: tuple[Micro, ...], message: str) -> None:
     with pytest.raises(LithifyError) as caught:
-        check_program(SHAPE, program)
+        check_program(program)
     assert str(caught.value) == message
 
 
 def test_a_fold_of_64_elements() -> None:
     folds = tuple(replace(FOLD, fold=n) for n in range(6, 0, -1))
-    check_program(SHAPE, (READ, *folds, Micro(to_scalar=1), replace(READ, c=C.SCALAR, store=1)))
+    check_program((READ, *folds, Micro(to_scalar=1), replace(READ, c=C.SCALAR, store=1)))
 
 
 def entry(**values: int) -> Instruction:

@@ -292,7 +292,7 @@ def decode_program(program: bytes, count: int) -> tuple[Micro, ...]:
     return tuple(entries)
 
 
-def check_program(shape: VectorShape, operations: tuple[Micro, ...]) -> None:
+def check_program(operations: tuple[Micro, ...]) -> None:
     """Raises LithifyError for a program that the unit does not run as it is meant.
 
     In each row, registers, scalars and the mask are written before they are read, and the accumulator is taken from

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from lithify.chip.vector import VectorShape
 from lithify.errors import LithifyError
 from lithify.isa.vector import A, B, C, Format, Micro, Second, Stream, VectorInstruction, check_program
 from lithify.reference.float_functions import POLYNOMIALS
@@ -96,14 +95,14 @@ def random_micro(random: np.random.Generator) -> Micro:
     )  # fmt: skip
 
 
-def random_program(random: np.random.Generator, shape: VectorShape) -> tuple[Micro, ...]:
+def random_program(random: np.random.Generator) -> tuple[Micro, ...]:
     """A valid program of up to 64 micro-operations, some in loops, with folds and divisions."""
     length = int(random.integers(3, 40))
     program: list[Micro] = []
 
     def fits(more: list[Micro]) -> bool:
         try:
-            check_program(shape, (*program, *more))
+            check_program((*program, *more))
         except LithifyError:
             return False
         return True

@@ -69,7 +69,7 @@ def instructions(random: np.random.Generator, count: int) -> list[VectorInstruct
             )
             for at, form in zip(bank[1:], forms, strict=True)
         ]
-        program = random_program(random, CHIP.vector)
+        program = random_program(random)
         entries.append(VectorInstruction(bank[0], int(random.integers(1, 4)), columns, program, *streams))
     return entries
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lithify.chip.vector import VectorShape
+from lithify.compiler.vector import Streamed, translate
 from lithify.isa.vector import Format, Stream, VectorInstruction, encode_program
 from lithify.reference.arithmetic import round_to_int8
 from lithify.reference.row_functions import ROW_FUNCTIONS
@@ -100,6 +101,27 @@ def test_softmax_is_that_of_the_reference(name: str, columns: int) -> None:
     assert np.unique(wanted).size > min(5, columns // 2)
 
 
+@pytest.mark.parametrize("name", SHAPES)
+def test_layer_norm_as_the_compiler_translates_it(name: str) -> None:
+    shape, random, columns = SHAPES[name], np.random.default_rng(4), 200
+    memory = scratchpad(random, shape)
+    scale, x_scale, y_scale = random.normal(size=columns).astype(np.float32), np.float32(0.021), np.float32(0.017)
+    row_words, scale_words = -(-columns // shape.word_bytes), 4 * columns // shape.word_bytes
+    memory[3000 : 3000 + scale_words] = scale.view(np.int8).reshape(-1, shape.word_bytes)
+    sources = {"x": Streamed(0, float(x_scale)), "n": 200.0, "epsilon": 1e-5, "scale": Streamed(1), "bias": 0.25}
+    program = translate(ROW_FUNCTIONS["layer_norm"], sources, divide_by=float(y_scale))
+    instruction = VectorInstruction(
+        0, 5, columns, program, Stream(600, row_words, Format.INT8, -4), Stream(3000, 0, Format.FLOAT32),
+        Stream(6000, row_words, Format.INT8, 9), minimum=-100,
+    )  # fmt: skip
+    (words,) = compare(shape, [instruction], memory)
+    x = (memory[600 : 600 + 5 * row_words].reshape(5, -1)[:, :columns].astype(np.float32) + np.float32(4)) * x_scale
+    exact = evaluate(ROW_FUNCTIONS["layer_norm"], x, 200, np.float32(1e-5), scale, np.float32(0.25))
+    wanted = round_to_int8(exact / y_scale, 9, -100)
+    assert words.reshape(5, -1)[:, :columns].tolist() == wanted.tolist()
+    assert np.unique(wanted).size > 100
+
+
 def random_instruction(random: np.random.Generator, shape: VectorShape, program: int) -> VectorInstruction:
     columns = int(random.choice([1, 3, 17, 63, 64, 65, 100, 128, 150]))
 
@@ -112,7 +134,7 @@ def random_instruction(random: np.random.Generator, shape: VectorShape, program:
     y = Stream(y.address, y.row_words, Format.FLOAT32 if random.random() < 0.6 else Format.INT8, y.zero_point)
     low, high = np.sort(random.integers(-128, 128, 2)).tolist()
     return VectorInstruction(
-        program, int(random.integers(1, 4)), columns, random_program(random, shape), stream(1000), stream(3000), y,
+        program, int(random.integers(1, 4)), columns, random_program(random), stream(1000), stream(3000), y,
         minimum=low, maximum=high,
     )  # fmt: skip
 

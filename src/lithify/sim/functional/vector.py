@@ -72,7 +72,7 @@ class Vector:
         data = state.scratchpad.data
         try:
             entry = vector_instruction(self.instruction, data[self.program].tobytes())
-            check_program(self.shape, entry.operations)
+            check_program(entry.operations)
         except LithifyError as error:
             raise LithifyError(f"Instruction {self.index} (VECTOR) has no valid program. {error}") from None
         cycles = entry.row_cycles(self.shape)
@@ -96,7 +96,7 @@ def run_vector(shape: VectorShape, instruction: VectorInstruction, words: NDArra
 
     Raises LithifyError for a program that is not one (`check_program`).
     """
-    check_program(shape, instruction.operations)
+    check_program(instruction.operations)
     state = _State(np.full((instruction.rows, STRIP), np.nan, np.float32))
     stored: list[tuple[int, int, NDArray[np.int8]]] = []  # step, strip, [rows, strip bytes]
     operations = instruction.operations

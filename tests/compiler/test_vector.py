@@ -1,0 +1,93 @@
+"""Written functions as programs of the vector unit: the same bits, and by name what cannot be."""
+
+import numpy as np
+import pytest
+
+from lithify.chip.vector import VectorShape
+from lithify.compiler.vector import Source, Streamed, translate
+from lithify.errors import LithifyError
+from lithify.isa.vector import Format, Stream, VectorInstruction
+from lithify.reference.arithmetic import round_to_int8
+from lithify.reference.float_functions import FLOAT_FUNCTIONS
+from lithify.reference.row_functions import ROW_FUNCTIONS
+from lithify.reference.written import evaluate
+from lithify.sim.functional.vector import run_vector
+
+SHAPE = VectorShape(4, 16)
+EPSILON = float(np.float32(1e-5))
+ROWS, INPUT, WEIGHTS, OUTPUT = 5, 0, 1000, 2000
+
+
+def sources(name: str, columns: int, x: Source) -> dict[str, Source]:
+    known: dict[str, Source] = {"x": x, "n": float(columns), "epsilon": EPSILON, "scale": Streamed(1), "bias": 0.5}
+    return {entry: known[entry] for entry in ROW_FUNCTIONS[name].inputs}
+
+
+@pytest.mark.parametrize("columns", [1, 64, 100, 128, 200])
+@pytest.mark.parametrize("name", ["softmax", "normalize", "layer_norm", "rms_norm"])
+def test_functions_of_a_row(name: str, columns: int) -> None:
+    """int8 in and out, and float32 out; whole strips, or rows that end within one."""
+    random = np.random.default_rng(columns)
+    memory = random.integers(-128, 128, (4000, SHAPE.word_bytes)).astype(np.int8)
+    weights = random.normal(size=columns).astype(np.float32)
+    memory.reshape(-1)[WEIGHTS * 16 : WEIGHTS * 16 + 4 * columns] = weights.view(np.int8)
+    scale, y_scale, row_words = np.float32(0.043), np.float32(0.011), -(-columns // 16)
+    x = (memory[INPUT : INPUT + ROWS * row_words].reshape(ROWS, -1)[:, :columns] - np.float32(7)) * scale
+    known = {"x": x, "n": columns, "epsilon": EPSILON, "scale": weights, "bias": np.float32(0.5)}
+    exact = evaluate(ROW_FUNCTIONS[name], *(known[entry] for entry in ROW_FUNCTIONS[name].inputs))
+    inputs = Stream(INPUT, row_words, Format.INT8, 7), Stream(WEIGHTS, 0, Format.FLOAT32)
+    given, whole = sources(name, columns, Streamed(0, float(scale))), columns % 64 == 0
+
+    program = translate(ROW_FUNCTIONS[name], given, whole_strips=whole)
+    y = Stream(OUTPUT, -(-columns // 4), Format.FLOAT32)
+    written = run_vector(SHAPE, VectorInstruction(0, ROWS, columns, program, *inputs, y), memory)
+    got = written.words.view(np.float32).reshape(ROWS, -1)[:, :columns]
+    assert got.tobytes() == exact.tobytes()
+
+    program = translate(ROW_FUNCTIONS[name], given, divide_by=float(y_scale), whole_strips=whole)
+    y = Stream(OUTPUT, row_words, Format.INT8, -20)
+    written = run_vector(SHAPE, VectorInstruction(0, ROWS, columns, program, *inputs, y), memory)
+    assert (written.words.reshape(ROWS, -1)[:, :columns] == round_to_int8(exact / y_scale, -20)).all()
+
+
+@pytest.mark.parametrize("name", ["exp", "log"])
+def test_functions_of_one_number(name: str) -> None:
+    x = (np.random.default_rng(3).normal(size=(ROWS, 100)) * 20).astype(np.float32)
+    x[0, :6] = [0, -0.0, np.inf, -np.inf, np.nan, 1]
+    memory = np.zeros((4000, SHAPE.word_bytes), np.int8)
+    memory[: ROWS * 25] = x.view(np.int8).reshape(-1, 16)
+    program = translate(FLOAT_FUNCTIONS[name], {"x": Streamed(0)})
+    stream = Stream(0, 25, Format.FLOAT32)
+    entry = VectorInstruction(0, ROWS, 100, program, stream, y=Stream(OUTPUT, 25, Format.FLOAT32))
+    got = run_vector(SHAPE, entry, memory).words.view(np.float32).reshape(ROWS, -1)
+    assert got.tobytes() == evaluate(FLOAT_FUNCTIONS[name], x).tobytes()
+
+
+def test_what_a_program_costs() -> None:
+    """The cycles of docs/decisions/0006, and the micro-operations of exp: a product and its sum are one."""
+    x = {"x": Streamed(0, 0.1)}
+    assert len(translate(FLOAT_FUNCTIONS["exp"], x)) == 17 < FLOAT_FUNCTIONS["exp"].count()
+    softmax = translate(ROW_FUNCTIONS["softmax"], x, divide_by=1 / 256, whole_strips=True)
+    given = sources("layer_norm", 768, Streamed(0, 0.1))
+    layer_norm = translate(ROW_FUNCTIONS["layer_norm"], given, divide_by=0.1, whole_strips=True)
+    for shape, cycles in (
+        (VectorShape(2, 16), (3262, 6270)),
+        (SHAPE, (1758, 3870)),
+        (VectorShape(8, 32), (1742, 3854)),
+    ):
+        rows = VectorInstruction(0, 1, 128, softmax), VectorInstruction(0, 1, 768, layer_norm)
+        assert tuple(row.row_cycles(shape) for row in rows) == cycles
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("sigmoid", "The vector unit cannot divide as sigmoid asks for: "),
+        ("reciprocal_square_root", "The vector unit cannot square_root as reciprocal_square_root asks for: "),
+        ("log_softmax", "A vector program has 85 micro-operations; it must have 1 to 64."),
+    ],
+)
+def test_what_the_unit_cannot_is_said_by_name(name: str, message: str) -> None:
+    with pytest.raises(LithifyError) as caught:
+        translate((FLOAT_FUNCTIONS | ROW_FUNCTIONS)[name], {"x": Streamed(0)})
+    assert str(caught.value).startswith(message)
