@@ -129,12 +129,12 @@ def _elsewhere(path: Path, source: Any, shape: Mapping[str, Sequence[int]] | Non
             arrays = inputs if isinstance(inputs, tuple | list) else (inputs,)
             np.savez(examples, *(np.asarray(entry) for entry in arrays))
         here = str(Path(__file__).parents[2])
-        environment = dict(os.environ, KERAS_BACKEND="torch")
+        environment = dict(os.environ, KERAS_BACKEND="torch", PYTHONIOENCODING="utf-8")
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH", ""))))
         words = [path, target, examples, called(source), json.dumps({k: list(v) for k, v in (shape or {}).items()})]
         done = subprocess.run(
             [sys.executable, "-m", "lithify.frontend.keras", *map(str, words)],
-            env=environment, capture_output=True, text=True,
+            env=environment, capture_output=True, encoding="utf-8", errors="replace",
         )  # fmt: skip
         if done.returncode == _REFUSED:
             raise LithifyError(done.stdout.strip().splitlines()[-1])
