@@ -9,7 +9,7 @@ import numpy as np
 from lithify.chip import Chip
 from lithify.compiler.assign import CONVERSIONS, Assignment, Work, assign
 from lithify.compiler.fold import fold_constants
-from lithify.compiler.host import host_model
+from lithify.compiler.host import constant_model, host_model
 from lithify.compiler.segment import ALIGNMENT, END, Compiled, Memories, compile_segment, result_of
 from lithify.errors import LithifyError
 from lithify.isa import Queue, encode
@@ -68,12 +68,14 @@ def compile_with_reasons(graph: Graph, chip: Chip) -> Compilation:
         layers += _layers(part, count)
         size += len(code)
         count += len(part.actions) + 1
+    fixed = [name for name in graph.outputs if name in graph.constants]
+    segments += [HostSegment(name, ("Constant",), (), (name,), constant_model(graph, name)) for name in fixed]
     program = Program(
         graph.name,
         chip,
         graph.inputs,
         graph.outputs,
-        {name: _info(tensor) for name, tensor in graph.tensors.items() if name not in graph.constants},
+        {name: _info(tensor) for name, tensor in graph.tensors.items() if name not in graph.constants or name in fixed},
         tuple(segments),
         b"".join(instructions),
         b"".join(memories.constants),

@@ -50,6 +50,15 @@ def host_model(graph: Graph, node: Node) -> tuple[tuple[str, ...], tuple[str, ..
     return (node.operator,), inputs, Builder(graph, node).model(inputs)
 
 
+def constant_model(graph: Graph, name: str) -> bytes:
+    """The serialised model of an output of the network that is a constant."""
+    value = numpy_helper.from_array(graph.constants[name], name)
+    made = helper.make_tensor_value_info(name, value.data_type, value.dims)
+    graph_proto = helper.make_graph([helper.make_node("Constant", [], [name], value=value)], name, [], [made])
+    proto = helper.make_model(graph_proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    return bytes(proto.SerializeToString(deterministic=True))
+
+
 class Builder:
     """Collects the nodes of one model; each method returns the name of what it made."""
 

@@ -1,0 +1,109 @@
+"""What the campaigns and ONNX's own tests found once, and is not to come back."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import lithify
+from lithify.errors import LithifyError
+
+VALUE = helper.make_tensor_value_info
+
+
+def model(nodes: list[onnx.NodeProto], outputs: list[onnx.ValueInfoProto], *constants: onnx.TensorProto, **options):  # type: ignore[no-untyped-def]
+    """A model of one float image `x`."""
+    x = VALUE("x", TensorProto.FLOAT, [1, 2, 3, 4])
+    graph = helper.make_graph(nodes, "g", [x], outputs, list(constants))
+    settings = {"ir_version": 10, "opset_imports": [helper.make_opsetid("", 20)], **options}
+    return helper.make_model(graph, **settings)
+
+
+X = np.random.default_rng(0).standard_normal((1, 2, 3, 4)).astype(np.float32)
+Y = VALUE("y", TensorProto.FLOAT, [1, 2, 3, 4])
+RELU = helper.make_node("Relu", ["x"], ["y"])
+
+
+def compiled(proto: onnx.ModelProto, path: Path) -> lithify.Program:
+    """The program, saved and loaded again."""
+    onnx.save(proto, path / "net.onnx")
+    float_model = lithify.optimize(lithify.load(path / "net.onnx"))
+    program = lithify.compile(lithify.quantize(float_model, [{"x": X}]), chip="tiny")
+    program.save(path / "net.lith")
+    return lithify.Program.load(path / "net.lith")
+
+
+def test_an_output_that_is_a_constant(tmp_path: Path) -> None:
+    values = np.arange(3, dtype=np.float32)
+    nodes = [RELU, helper.make_node("Identity", ["c"], ["z"])]
+    proto = model(nodes, [Y, VALUE("z", TensorProto.FLOAT, [3])], numpy_helper.from_array(values, "c"))
+    _, z = compiled(proto, tmp_path).run(X)
+    assert np.array_equal(z, values)
+
+
+def test_an_output_that_is_the_input(tmp_path: Path) -> None:
+    nodes = [RELU, helper.make_node("Identity", ["x"], ["z"])]
+    _, z = compiled(model(nodes, [Y, VALUE("z", TensorProto.FLOAT, [1, 2, 3, 4])]), tmp_path).run(X)
+    assert np.abs(z - X).max() < 0.02  # it is the int8 tensor that the chip reads
+
+
+def test_a_file_that_lists_its_weights_among_the_inputs(tmp_path: Path) -> None:
+    """IR version 3, as PyTorch wrote it; without its inputs ONNX Runtime refused the model."""
+    weights = np.ones((3, 2, 1, 1), np.float32)
+    conv = helper.make_node("Conv", ["x", "w"], ["y"])
+    proto = model(
+        [conv],
+        [VALUE("y", TensorProto.FLOAT, [1, 3, 3, 4])],
+        numpy_helper.from_array(weights, "w"),
+        ir_version=3,
+        opset_imports=[helper.make_opsetid("", 7)],
+    )
+    proto.graph.input.append(VALUE("w", TensorProto.FLOAT, [3, 2, 1, 1]))
+    program = compiled(proto, tmp_path)
+    assert program.host_nodes == ()
+    (y,) = program.run(X)
+    assert np.abs(y - X.sum(axis=1, keepdims=True)).max() < 0.05
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile", "mse"])
+def test_what_is_infinite_on_the_way_stays_float(method: str) -> None:
+    """A mask of infinities, as attention has it: sums with it have no int8 form, and the Relu behind has one."""
+    mask = np.zeros((1, 2, 3, 4), np.float32)
+    mask[..., 0] = -np.inf
+    nodes = [
+        helper.make_node("MaxPool", ["x"], ["p"], kernel_shape=[1, 1]),
+        helper.make_node("Add", ["p", "m"], ["a"]),
+        helper.make_node("MaxPool", ["a"], ["b"], kernel_shape=[1, 1]),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    proto = model(nodes, [Y], numpy_helper.from_array(mask, "m"))
+    made = lithify.quantize(lithify.optimize(lithify.load(proto)), [{"x": X}], method=method)  # type: ignore[arg-type]
+    (y,) = lithify.compile(made, chip="tiny").run(X)
+    assert np.abs(y - np.maximum(X + mask, 0)).max() < 0.05
+
+
+def test_an_output_that_holds_nothing_is_refused() -> None:
+    output = VALUE("y", TensorProto.FLOAT, None)
+    output.type.tensor_type.shape.SetInParent()
+    proto = model(
+        [helper.make_node("Slice", ["x", "far", "far"], ["y"])],
+        [output],
+        numpy_helper.from_array(np.array([9], np.int64), "far"),
+    )
+    with pytest.raises(LithifyError) as refusal:
+        lithify.load(proto)
+    assert str(refusal.value) == (
+        "Output 'y' of 'g' has the shape [0, 2, 3, 4] and holds nothing; "
+        "remove it from the model, or give other shapes."
+    )
+
+
+def test_a_model_without_inputs_is_refused() -> None:
+    node = helper.make_node("Constant", [], ["y"], value=numpy_helper.from_array(X))
+    proto = model([node], [Y])
+    del proto.graph.input[:]
+    with pytest.raises(LithifyError) as refusal:
+        lithify.load(proto)
+    assert str(refusal.value) == "'g' has no input: its outputs are constants, and there is nothing to compile."
