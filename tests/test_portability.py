@@ -62,13 +62,22 @@ def test_no_syntax_is_newer_than_the_oldest_python() -> None:
         ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=(3, 11))
 
 
+def interpreter(version: str) -> str | None:
+    """A Python of this version on this machine: of the path or of pyenv, whose shims may name none."""
+    found = [shutil.which(f"python{version}"), *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
+    for python in filter(None, found):
+        if subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return python
+    return None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
 def test_every_file_compiles_on(version: str) -> None:
     """A newer Python warns of what the next one refuses: no warning either."""
-    python = shutil.which(f"python{version}")
+    python = interpreter(version)
     script = "import sys\nfor path in sys.argv[1:]: compile(open(path, 'rb').read(), path, 'exec')"
-    if python is None or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
+    if python is None:
         pytest.skip(f"Python {version} is not on this machine")
     words = [python, "-W", "error", "-c", script, *map(str, SOURCES)]
     done = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", check=False)
