@@ -66,8 +66,9 @@ def _many(node: ir.Node) -> bool:
 
 def perm_of(node: ir.Node) -> Perm:
     """Dimension d of the result is dimension perm[d] of what the Transpose reads."""
-    rank = len(shape_of(node.inputs[0]) or ())
-    return tuple(int(axis) % rank for axis in node.attributes.get_ints("perm", tuple(reversed(range(rank)))))
+    reversed_dimensions = tuple(reversed(range(len(shape_of(node.inputs[0]) or ()))))
+    perm = node.attributes.get_ints("perm", reversed_dimensions)
+    return tuple(int(axis) % len(perm) for axis in perm)
 
 
 def _inverse(perm: Perm) -> Perm:
