@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.cli.conftest import DATA, EXAMPLES, NETWORK, Ran
+from tests.frontend.models import floats, typed
+from tests.quantize.judge import by_runtime
 
 import lithify
 from lithify.cli import invoke
@@ -170,6 +172,28 @@ def test_pixels_give_what_normalised_numbers_give() -> None:
     assert inside.tensors["input"].dtype == "uint8"
     assert np.abs(before - after).max() < 0.02
     assert "Host" not in [node.operator for node in inside.graph.nodes if node.name != "node_softmax"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_colored_pictures(layout: Any, tmp_path: Path) -> None:
+    """The chain of ImageNet: what the chip makes of a file is what ONNX Runtime makes of the pixels cut out of it."""
+    weights = {"w": floats(1, 6, 3, 3, 3, scale=0.3), "b": floats(2, 6)}
+    turn = {"NCHW": ("1, 3, 8, 8", "t = Identity(x)"), "NHWC": ("1, 8, 8, 3", "t = Transpose<perm = [0, 3, 1, 2]>(x)")}
+    shape, before = turn[layout]
+    model = typed(f"g (float[{shape}] x) => (float[1, 6, 6, 6] y) {{ {before}\n y = Conv(t, w, b) }}", weights)
+    stated = Preprocessing(resize=10, crop=8, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), layout=layout)
+    taken = np.random.default_rng(3).integers(0, 256, (6, 20, 31, 3), np.uint8)
+    quantized = lithify.quantize(lithify.optimize(model), taken, preprocessing=stated)
+    program = lithify.compile(quantized, "tiny", strict=True)
+    assert program.preprocessing is not None and program.preprocessing.folded
+    Image.fromarray(taken[4]).save(tmp_path / "four.png")
+    (ours,) = program.run(tmp_path / "four.png")
+    cut = stated.fit(taken[4])[None]
+    feed = {"x": cut.transpose(0, 3, 1, 2) if layout == "NCHW" else cut}
+    assert np.array_equal(ours, by_runtime(quantized, feed)[0])
+    (real,) = by_runtime(model, {"x": stated.apply(taken[4])[None]})
+    assert np.abs(ours - real).max() < 0.03 * np.abs(real).max()
+    assert program.verify(taken, rtl="none").agreed
 
 
 def test_refusals(program: lithify.Program, folder: Path, tmp_path: Path) -> None:
