@@ -10,7 +10,8 @@ from lithify.isa import Instruction, Queue, encode, instruction
 from lithify.isa.vector import MICRO_BYTES, Format, Stream, VectorInstruction, encode_program
 from lithify.rtl.simulation import Session, run
 from lithify.sim.functional import check_order, run_segment
-from lithify.sim.timing import simulate
+from lithify.sim.timing import Timing, simulate
+from lithify.sim.timing.compute import ComputeTiming
 from rtl.programs import BASES, DATA, DATA_BYTES, PROGRAM, hardware, image
 
 from .programs import random_program, softmax
@@ -74,19 +75,21 @@ def instructions(random: np.random.Generator, count: int) -> list[VectorInstruct
     return entries
 
 
-def compare(program: list[Instruction], dram: np.ndarray, size: int) -> None:
-    check_order(CHIP, program)
+def compare(program: list[Instruction], dram: np.ndarray, size: int, chip: Chip = CHIP) -> Timing:
+    """What the timing simulator says; asserts that hardware and simulators agree."""
+    check_order(chip, program)
     whole = [*program, instruction("END")]
     expected = dram.copy()
-    run_segment(CHIP, encode(whole), {0: expected[DATA:]})
-    with Session(hardware(CHIP).library, dram, bytes_per_cycle=CHIP.dram_bytes_per_cycle) as session:
+    run_segment(chip, encode(whole), {0: expected[DATA:]})
+    with Session(hardware(chip).library, dram, bytes_per_cycle=chip.dram_bytes_per_cycle) as session:
         done = run(session, PROGRAM, size, BASES, cycle_limit=1_000_000)
     assert np.array_equal(dram, expected)
-    model = simulate(CHIP, whole, size, BASES, None)
+    model = simulate(chip, whole, size, BASES, ComputeTiming(chip))
     measured = sorted(zip(done.cycle.tolist(), done.queue.tolist(), strict=True))
     assert measured == sorted(zip(model.cycle.tolist(), model.queue.tolist(), strict=True))
     assert done.cycles == model.cycles
     assert done.queue.tolist().count(Queue.VECTOR) == sum(entry.operation.name == "VECTOR" for entry in program)
+    return model
 
 
 def with_data(entries: list[VectorInstruction], seed: int) -> tuple[list[Instruction], np.ndarray, int]:
@@ -119,3 +122,36 @@ def test_softmax() -> None:
         entry = softmax(6, columns, 0.05, 3, 1 / 256, -128, (bank[0], bank[1], bank[3]), CHIP.word_bytes)
         entries.append(VectorInstruction(**{**entry.__dict__, "w": Stream(bank[2])}))
     compare(*with_data(entries, 1))
+
+
+def test_beside_a_convolution() -> None:
+    """A whole chip: convolutions in four banks while a vector program runs in the others, with no token between."""
+    whole = CHIP.model_copy(update={"name": "vectorial"})
+    bank = CHIP.bank_words
+    entry = softmax(6, 128, 0.05, 3, 1 / 256, -128, (4 * bank, 5 * bank, 7 * bank), CHIP.word_bytes)
+    entry = VectorInstruction(**{**entry.__dict__, "w": Stream(6 * bank)})
+    program, dram, _ = with_data([entry], 3)
+    compute, size, weights = 1 << Queue.COMPUTE, 16 * 16, 8 + 8
+    ones = ("window_height", "window_width", "slide", "passes_y", "passes_x", "chunks", "groups", "group_words")
+    steps = {"position_y": 1, "position_x": 1, "position_y_words": 16, "position_x_words": 1, "tap_y": 1, "tap_x": 1}
+    values = dict.fromkeys((*ones, "last_group_words"), 1) | steps
+    values |= {"in_height": 16, "in_width": 16, "out_height": 16, "out_width": 16, "tile": 16, "out_row_words": 16,
+               "out_pixel_words": 1, "in_address": 0, "weight_address": bank, "out_address": 2 * bank, "maximum": 127,
+               "minimum": -128}  # fmt: skip
+    parameters = np.concatenate([np.zeros(8, np.int32), np.full(8, 0.01, np.float32).view(np.int32)]).view(np.uint8)
+    dram[DATA + 0x8000 : DATA + 0x8000 + parameters.size] = parameters
+    program = [
+        transfer("LOAD", 0x8000, weights, bank),
+        transfer("LOAD", 0x9000, size, 0, signal=compute),
+        *program[:-1],
+        *(instruction("CONV", wait=LOAD * (n == 0), signal=STORE * (n == 9), serial=1, **values) for n in range(10)),
+        transfer("STORE", OUTPUTS + 0x4000, size, 2 * bank, wait=compute),
+        program[-1],
+    ]
+    text = encode([*program, instruction("END")])
+    size = -(-len(text) // 128) * 128
+    dram[PROGRAM : PROGRAM + size] = np.frombuffer(text.ljust(size, b"\0"), np.uint8)
+    timing = compare(program, dram, size, whole)
+    (at,) = np.flatnonzero(timing.queue == Queue.VECTOR)
+    retired = timing.cycle[timing.queue == Queue.COMPUTE]
+    assert ((timing.start[at] < retired) & (retired < timing.cycle[at])).sum() >= 5
