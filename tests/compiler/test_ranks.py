@@ -10,9 +10,10 @@ from compiler.random_graphs import Drawing
 from lithify.reference.graph import Graph
 
 
+@pytest.mark.parametrize("seed", [31, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (32, 33, 34))])
 @pytest.mark.parametrize("name", LAYERS)
-def test_random_layers_of_any_rank(name: str) -> None:
-    for number, random in enumerate(random_layers.layers(31, 10)):
+def test_random_layers_of_any_rank(name: str, seed: int) -> None:
+    for number, random in enumerate(random_layers.layers(seed, 3)):
         graph = LAYERS[name](random)
         if any(tensor.dtype != "int8" for tensor in graph.tensors.values() if tensor.name in graph.inputs):
             continue
@@ -41,7 +42,7 @@ WINDOWS = {
 }
 
 
-@pytest.mark.parametrize("chip", ["tiny", "small", "least"])
+@pytest.mark.parametrize("chip", ["tiny", *(pytest.param(c, marks=pytest.mark.slow) for c in ("small", "least"))])
 @pytest.mark.parametrize("what", WINDOWS)
 def test_several_images(what: str, chip: str) -> None:
     random = np.random.default_rng(5)

@@ -11,13 +11,13 @@ from lithify.fuzz.files import damaged, fuzz_files, try_file
 
 def test_damaged_files_are_taken_or_refused(tmp_path: Path) -> None:
     counts = {"taken": 0, "refused": 0}
-    for number in range(120):
+    for number in range(75):
         kind, change, data = damaged(0, number)
         became = try_file(kind.name, kind.ending, data, tmp_path)
         what = became.partition(":")[0]
         assert what in counts, f"file {number}, {kind.name}, {change}: {became}"
         counts[what] += 1
-    assert min(counts.values()) > 10
+    assert min(counts.values()) > 5
 
 
 @pytest.mark.slow

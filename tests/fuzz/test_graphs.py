@@ -17,9 +17,9 @@ from lithify.runtime import FunctionalDevice
 
 
 def test_random_graphs_on_random_chips_agree() -> None:
-    found = fuzz_graphs(12, seed=3)
-    assert found.failures == () and sum(found.counts.values()) == 12
-    assert found.counts["agreed"] >= 10 and found.values_compared > 10_000
+    found = fuzz_graphs(7, seed=3)
+    assert found.failures == () and sum(found.counts.values()) == 7
+    assert found.counts["agreed"] >= 5 and found.values_compared > 10_000
 
 
 @pytest.mark.slow
