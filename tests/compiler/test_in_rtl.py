@@ -44,6 +44,8 @@ def moving() -> Graph:
     shuffled = drawing.add("Reshape", (exchanged.name,), True, shape=(1, 24, 28, 24))
     drawing.add("DepthToSpace", (shuffled.name,), True, blocksize=2)
     drawing.add("ReduceMin", (padded.name,), True, axes=(2, 3))
+    pooled = drawing.add("MaxPool", (up.name,), True, kernel_shape=(3, 3), pads=(1, 1, 1, 1))
+    drawing.add("Concat", (up.name, pooled.name), True, axis=1)
     read = {name for node in drawing.nodes for name in node.inputs}
     outputs = tuple(name for node in drawing.nodes for name in node.outputs if name not in read)
     return Graph("moving", (x.name,), outputs, drawing.tensors, drawing.constants, tuple(drawing.nodes))

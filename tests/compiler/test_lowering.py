@@ -7,7 +7,7 @@ from compiler.compiled import CHIPS, check
 from compiler.random_graphs import Drawing
 from lithify.compiler import Compilation
 from lithify.reference.coordinates import linear
-from lithify.reference.graph import Graph, Node
+from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.operators import make_node
 from reference.random_layers import inputs
 
@@ -259,6 +259,44 @@ def test_linear_resize_whose_weights_never_repeat_stays_on_the_host_by_name() ->
                     column_steps=blend.steps)  # fmt: skip
     (reason,) = made.reasons.values()
     assert reason.startswith("its weights ")
+
+
+@pytest.mark.parametrize("chip", ["tiny", "wide", "small", "least"])
+def test_what_makes_a_part_of_whole_words_writes_into_the_concat(chip: str) -> None:
+    """A product, a pool and a strided result need no copy; what is read elsewhere and what is an input do."""
+    random = np.random.default_rng(19)
+    drawing = Drawing(random)
+    x = drawing.tensor((1, 16, 6, 4))
+    weights, bias = drawing.products(24, 16, 3, 3)
+    read_twice = drawing.add("Conv", (x.name, weights, bias), pads=(1, 1, 1, 1))
+    weights, bias = drawing.products(32, 24, 1, 1)
+    product = drawing.add("Conv", (read_twice.name, weights, bias))
+    scales = (product.scale, product.zero_point)
+    for name in (x.name, read_twice.name):
+        drawing.tensors[name] = Tensor(name, drawing.tensors[name].shape, "int8", *scales)
+    pooled = drawing.add("MaxPool", (x.name,), True, kernel_shape=(3, 3), pads=(1, 1, 1, 1))
+    turned = drawing.add("Pad", (x.name,), True, pads=(0, 0, 1, 0, 0, 0, -1, 0), mode="edge")
+    names = (product.name, pooled.name, read_twice.name, turned.name, x.name)
+    drawing.add("Concat", names, True, axis=1)
+    graph = Graph("parts", (x.name,), (drawing.nodes[-1].outputs[0],), drawing.tensors, drawing.constants,
+                  tuple(drawing.nodes))  # fmt: skip
+    made = check(graph, CHIPS[chip], inputs(random, graph))
+    operators = [operation.operator for operation in made.segments[0].operations]
+    assert not made.reasons and operators.count("Concat") == 2
+    assert {product.name, pooled.name, turned.name} <= set(made.program.fused)
+
+
+@pytest.mark.parametrize("chip", ["tiny", "small"])
+def test_parts_of_broken_words_are_added(chip: str) -> None:
+    random = np.random.default_rng(20)
+    drawing = Drawing(random)
+    x = drawing.tensor((1, 12, 5, 4))
+    pooled = drawing.add("MaxPool", (x.name,), True, kernel_shape=(3, 3), pads=(1, 1, 1, 1))
+    y = drawing.add("Concat", (x.name, pooled.name), True, axis=1)
+    graph = Graph("parts", (x.name,), (y.name,), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+    made = check(graph, CHIPS[chip], inputs(random, graph))
+    concat = [operation for operation in made.segments[0].operations if operation.operator == "Concat"]
+    assert len(concat) == 2 and concat[1].residual is not None
 
 
 def test_a_table_follows_the_operation_that_makes_what_it_reads() -> None:
