@@ -10,8 +10,10 @@ from lithify.isa.vector import Format, Stream, VectorInstruction
 from lithify.reference.arithmetic import round_to_int8
 from lithify.reference.float_functions import FLOAT_FUNCTIONS
 from lithify.reference.row_functions import ROW_FUNCTIONS
-from lithify.reference.written import evaluate
+from lithify.reference.written import evaluate, written
 from lithify.sim.functional.vector import run_vector
+
+from .random_functions import random_text
 
 SHAPE = VectorShape(4, 16)
 EPSILON = float(np.float32(1e-5))
@@ -61,6 +63,36 @@ def test_functions_of_one_number(name: str) -> None:
     entry = VectorInstruction(0, ROWS, 100, program, stream, y=Stream(OUTPUT, 25, Format.FLOAT32))
     got = run_vector(SHAPE, entry, memory).words.view(np.float32).reshape(ROWS, -1)
     assert got.tobytes() == evaluate(FLOAT_FUNCTIONS[name], x).tobytes()
+
+
+def compare_random(seed: int) -> bool:
+    """Whether the unit can run the function of a seed; asserts that then it has the function's bits."""
+    random = np.random.default_rng(seed)
+    function = written("f(x, n) -> y", random_text(random))
+    columns, scale = int(random.choice([5, 64, 100, 128])), np.float32(random.choice([1.0, 0.3]))
+    x = (random.normal(size=(3, columns)) * 3).astype(np.float32)
+    try:
+        given = {"x": Streamed(0, float(scale)), "n": float(columns)}
+        program = translate(function, given, whole_strips=columns % 64 == 0)
+    except LithifyError:
+        return False
+    row_words = -(-columns // 4)
+    memory = np.zeros((OUTPUT, SHAPE.word_bytes), np.int8)
+    memory[: 3 * row_words].reshape(3, -1)[:, : 4 * columns] = x.view(np.int8)
+    inputs, y = Stream(0, row_words, Format.FLOAT32), Stream(OUTPUT, row_words, Format.FLOAT32)
+    written_words = run_vector(SHAPE, VectorInstruction(0, 3, columns, program, inputs, y=y), memory).words
+    wanted = np.broadcast_to(evaluate(function, x * scale, columns), x.shape)
+    assert written_words.view(np.float32).reshape(3, -1)[:, :columns].tobytes() == wanted.tobytes(), function
+    return True
+
+
+def test_random_functions() -> None:
+    assert sum(compare_random(seed) for seed in range(200)) >= 190
+
+
+@pytest.mark.campaign
+def test_many_random_functions() -> None:
+    assert sum(compare_random(seed) for seed in range(200, 20_000)) >= 19_000
 
 
 def test_what_a_program_costs() -> None:

@@ -5,6 +5,7 @@ for the result. A loop works out again what it needs of the elements; what belon
 registers between them.
 """
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -75,6 +76,17 @@ class _Place:
     register: int | None = None
     scalar: int | None = None
 
+    @property
+    def number(self) -> float:
+        """The constant of a place that is one."""
+        assert self.constant is not None
+        return self.constant
+
+    @property
+    def bits(self) -> bytes:
+        """Of the constant: 0 and -0 are two."""
+        return struct.pack("<f", self.number)
+
 
 class _Translation:
     def __init__(self, function: Written, sources: Mapping[str, Source], whole_strips: bool) -> None:
@@ -113,7 +125,7 @@ class _Translation:
             self.of_row.add(step.result)
 
     def _number(self, operand: str | float) -> float:
-        return operand if not isinstance(operand, str) else float(self.places[operand].constant or 0.0)
+        return operand if not isinstance(operand, str) else self.places[operand].number
 
     def program(self, divide_by: float | None) -> tuple[Micro, ...]:
         """The whole program; see `translate`."""
@@ -223,10 +235,10 @@ class _Translation:
         if any(source.constant is None and source.scalar is None for source in sources):
             raise self._refuse(step)
         scalars = {source.scalar for source in sources if source.scalar is not None}
-        constants = {source.constant for source in sources if source.constant is not None}
+        constants = {source.bits: source.number for source in sources if source.constant is not None}
         if len(scalars) > 1 or len(constants) > 1:
             raise self._refuse(step)
-        entry = replace(entry, scalar=next(iter(scalars), 0), constant=next(iter(constants), 0.0))
+        entry = replace(entry, scalar=next(iter(scalars), 0), constant=next(iter(constants.values()), 0.0))
         entry = replace(entry, a=A.REGISTER if sources[0].scalar is not None else A.CONSTANT)
         if len(sources) > 1:
             entry = replace(entry, b=B.SCALAR if sources[1].scalar is not None else B.CONSTANT)
@@ -300,9 +312,9 @@ class _Translation:
         if factors and all(self._place(op).scalar is not None for op in factors):
             return False
         stays = [self._place(op) for op in (*factors, *others) if op != self.accumulator]
-        constants = {place.constant for place in stays if place.constant is not None}
+        constants = {place.bits for place in stays if place.constant is not None}
         if step.instruction == _INPUT:
-            constants.add(float(step.operands[1]))
+            constants.add(_Place(float(step.operands[1])).bits)
         registers = {place.register for place in stays if place.register is not None}
         scalars = {place.scalar for place in stays if place.scalar is not None}
         return len(constants) <= 1 and len(registers) <= 1 and len(scalars) <= 1
@@ -359,8 +371,12 @@ class _Translation:
             return Micro(a=A.STREAM, b=B.CONSTANT, constant=float(scale), stream=int(float(stream)))
         x, y = step.operands
         scale = int(step.instruction == "scale")
-        if not scale and (y == self.accumulator or (isinstance(y, str) and self._place(x).scalar is not None)):
+        if not scale and x != self.accumulator and (y == self.accumulator or self._place(x).scalar is not None):
             x, y = y, x
+        if isinstance(y, str) and y == self.accumulator and self._place(x).scalar is not None:
+            # A scalar is only ever b: x has to be the accumulator, and y another place.
+            self._keep(y)
+            self._move(x)
         entry = self._first(x, y)
         if y == self.accumulator and entry.a is not A.ACCUMULATOR:
             return replace(entry, b=B.ACCUMULATOR, scale=scale)
@@ -379,7 +395,7 @@ class _Translation:
         if isinstance(x, str) and x == self.accumulator:
             return Micro()
         if place.constant is not None:
-            if beside.constant is None or beside.constant == place.constant:
+            if beside.constant is None or beside.bits == place.bits:
                 return Micro(a=A.CONSTANT, constant=place.constant)
         elif place.register is not None:
             if beside.register is None or beside.register == place.register or other == self.accumulator:
@@ -401,7 +417,7 @@ class _Translation:
         elif place.register is not None:
             entry = Micro(a=A.REGISTER, register=place.register)
         else:
-            entry = Micro(a=A.CONSTANT, constant=float(place.constant or 0.0))
+            entry = Micro(a=A.CONSTANT, constant=place.number)
         self._append(entry, x if isinstance(x, str) else "")
 
     def _with_c(self, entry: Micro, y: str | float) -> Micro:
@@ -432,7 +448,7 @@ class _Translation:
         if divisor.scalar is not None:
             entry = replace(entry, b=B.SCALAR, scalar=divisor.scalar)
         else:
-            entry = replace(entry, constant=float(divisor.constant or 0.0))
+            entry = replace(entry, constant=divisor.number)
         self.operations.append(entry)
         self.accumulator = None
         self.places[step.result] = _Place(register=target)
