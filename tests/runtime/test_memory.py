@@ -7,16 +7,17 @@ from lithify.isa.program import Base, Placement
 from lithify.runtime.memory import from_image, image_shape, pack, to_image, unpack
 
 
-def test_packing_follows_the_formula_and_touches_nothing_else() -> None:
+@pytest.mark.parametrize("k", [1, 7])
+def test_packing_follows_the_formula_and_touches_nothing_else(k: int) -> None:
     data = np.random.default_rng(0).integers(-128, 128, (1, 3, 4, 5), dtype=np.int8)
-    place = Placement("x", Base.INPUTS, 32, 4, 5, 3, 8, top=1, bottom=2, left=3, right=1, fill=-7)
+    place = Placement("x", Base.INPUTS, 32, 4, 5, 3, 8, top=1, bottom=2, left=3, right=1, fill=-7, rows_together=k)
     memory = np.full(32 + place.bytes + 16, 99, np.uint8)
     pack(data, place, memory)
     expected = np.full(place.bytes, -7, np.int8)
     for y in range(4):
         for x in range(5):
             for c in range(3):
-                expected[((y + 1) * (3 + 5 + 1) + x + 3) * 8 + c] = data[0, c, y, x]
+                expected[(((y + 1) // k * (3 + 5 + 1) + x + 3) * k + (y + 1) % k) * 8 + c] = data[0, c, y, x]
     assert np.array_equal(memory[32:-16].view(np.int8), expected)
     assert (memory[:32] == 99).all() and (memory[-16:] == 99).all()
     assert np.array_equal(unpack(place, data.shape, memory), data)

@@ -76,6 +76,8 @@ def _shapes(program: Program) -> Iterator[str]:
                 numbers = (place.offset, place.top, place.bottom, place.left, place.right)
                 if min(numbers) < 0 or min(place.height, place.width, place.channels) < 1:
                     yield f"the place of '{place.tensor}' has a size below zero"
+                elif place.rows_together < 1 or (place.top + place.height + place.bottom) % place.rows_together:
+                    yield f"the rows of '{place.tensor}' cannot lie together in groups of {place.rows_together}"
                 if tensors[place.tensor].dtype != "int8" or not -128 <= place.fill <= 127:
                     yield f"the chip cannot hold '{place.tensor}'"
         elif not isinstance(segment, HostSegment):

@@ -116,10 +116,11 @@ def _chip_segment(program: Program, segment: ChipSegment) -> Iterator[str]:
 
 def _placement(place: Placement) -> str:
     sides = {"top": place.top, "bottom": place.bottom, "left": place.left, "right": place.right}
+    together = f", {place.rows_together} rows together" if place.rows_together > 1 else ""
     borders = "".join(f", {side} {size}" for side, size in sides.items() if size)
     return (
         f"{place.tensor}: {place.base.name}+{place.offset}, {place.height} x {place.width} pixels of "
-        f"{place.channels} in {place.pixel_bytes} bytes{borders}, fill {place.fill}"
+        f"{place.channels} in {place.pixel_bytes} bytes{borders}, fill {place.fill}{together}"
     )
 
 

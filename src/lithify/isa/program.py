@@ -46,6 +46,8 @@ class Placement:
     other; (M, K) -> 1 x M x K; (K,) -> 1 x 1 x K. In DRAM: rows of pixels, each `pixel_bytes` long (channels first, the
     rest fill), with a border of fill pixels around:
     byte of (y, x, c) = offset + ((y + top) * (left + width + right) + x + left) * pixel_bytes + c.
+    With rows_together = k > 1 the pixels of k rows take turns, column by column, and the rows with the borders are a
+    multiple of k: offset + ((Y // k * (left + width + right) + x + left) * k + Y % k) * pixel_bytes + c, Y = y + top.
     fill: the value of all bytes that are no channel; usually the zero point.
     """
 
@@ -61,6 +63,7 @@ class Placement:
     left: int = 0
     right: int = 0
     fill: int = 0
+    rows_together: int = 1
 
     @property
     def bytes(self) -> int:

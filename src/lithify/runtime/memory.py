@@ -44,13 +44,19 @@ def from_image(image: NDArray[Scalar], shape: Sequence[int]) -> NDArray[Scalar]:
 def pack(data: NDArray[np.int8], placement: Placement, memory: NDArray[np.uint8]) -> None:
     """Writes a tensor, its borders and its fill into `memory`, the bytes behind the placement's base."""
     whole = _window(placement, memory)
-    whole[:] = placement.fill
-    _inner(placement, whole)[:] = to_image(data)
+    if placement.rows_together == 1:
+        whole[:] = placement.fill
+        _inner(placement, whole[:, 0])[:] = to_image(data)
+        return
+    rows = np.full((whole.shape[0] * whole.shape[1], *whole.shape[2:]), placement.fill, np.int8)
+    _inner(placement, rows)[:] = to_image(data)
+    whole[:] = rows.reshape(whole.shape)
 
 
 def unpack(placement: Placement, shape: Sequence[int], memory: NDArray[np.uint8]) -> NDArray[np.int8]:
     """Reads the tensor of `shape` that lies in `memory`."""
-    image = _inner(placement, _window(placement, memory))
+    whole = _window(placement, memory)
+    image = _inner(placement, whole.reshape(-1, *whole.shape[2:]))
     return from_image(image, shape).astype(np.int8, copy=True)
 
 
@@ -86,17 +92,20 @@ def check_placement(program: Program, placement: Placement, memory: Mapping[Base
 
 
 def _window(placement: Placement, memory: NDArray[np.uint8]) -> NDArray[np.int8]:
-    """All pixels, borders included: a view [height, width, pixel bytes]."""
+    """All pixels, borders included: a view [height / rows together, rows together, width, pixel bytes]."""
     block = memory[placement.offset : placement.offset + placement.bytes].view(np.int8)
-    return block.reshape(
-        placement.top + placement.height + placement.bottom,
+    together = placement.rows_together
+    taking_turns = block.reshape(
+        (placement.top + placement.height + placement.bottom) // together,
         placement.left + placement.width + placement.right,
+        together,
         placement.pixel_bytes,
     )
+    return taking_turns.transpose(0, 2, 1, 3)
 
 
 def _inner(placement: Placement, whole: NDArray[np.int8]) -> NDArray[np.int8]:
-    """The bytes of `_window` that are the tensor: a view [height, width, channels]."""
+    """The bytes of all pixels that are the tensor: a view [height, width, channels]."""
     rows = slice(placement.top, placement.top + placement.height)
     columns = slice(placement.left, placement.left + placement.width)
     return whole[rows, columns, : placement.channels]
