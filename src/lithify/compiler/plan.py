@@ -22,6 +22,9 @@ LONGEST = 5
 CHOICES = 3
 """Images of a boundary of which each may be resident or not; where there are more, the largest lie in DRAM."""
 
+PRESSURE = 8
+"""A stretch whose images take the whole scratchpad is judged longer by one part in so many (found by trying)."""
+
 
 @dataclass(frozen=True)
 class Single:
@@ -188,8 +191,15 @@ class _Planner:
             if shape not in self.cuts:
                 self.cuts[shape] = cuts(self.operations, stretch, self.images, self.chip)
             bands = plan_bands(self.operations, stretch, self.cuts[shape], free, self.chip)
-            self.costs[case] = bands.cycles if bands else None
+            self.costs[case] = self.pressed(bands.cycles, bands.ring_banks) if bands else None
         return self.costs[case]
+
+    def pressed(self, cycles: int, ring_banks: int) -> int:
+        """The estimate of a stretch with what its images keep from the weights of later layers, which could come
+        meanwhile.
+        """
+        banks = self.chip.scratchpad_banks
+        return cycles + cycles * (banks - ring_banks) ** 2 // (PRESSURE * banks**2)
 
     def shape(self, stretch: Stretch) -> tuple[Hashable, ...]:
         """What the estimate of a stretch depends on."""
@@ -232,7 +242,7 @@ class _Planner:
         case = ("blocks", *self.shape(Stretch(index, index + 1, resident, frozenset())), staged, free)
         if case not in self.costs:
             blocks = self.blocks(index, staged, [(0, free)], free)
-            self.costs[case] = blocks.cycles if blocks else None
+            self.costs[case] = self.pressed(blocks.cycles, blocks.ring_banks) if blocks else None
         return self.costs[case]
 
     def blocks(self, index: int, staged: Staged, runs: list[tuple[int, int]], top: int) -> Blocks | None:
