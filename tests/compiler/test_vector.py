@@ -87,7 +87,7 @@ def compare_random(seed: int) -> bool:
 
 
 def test_random_functions() -> None:
-    assert sum(compare_random(seed) for seed in range(200)) >= 190
+    assert sum(compare_random(seed) for seed in (*range(200), 577)) >= 190
 
 
 @pytest.mark.campaign

@@ -294,6 +294,8 @@ class _Translation:
 
     def _keep(self, name: str) -> None:
         register = self._take_register()
+        if self.operations[-1].to_scalar:
+            self.operations.append(Micro())  # one target a micro-operation
         self.operations[-1] = replace(self.operations[-1], write=1, target=register)
         self.places[name] = _Place(register=register)
 
@@ -373,7 +375,7 @@ class _Translation:
         scale = int(step.instruction == "scale")
         if not scale and x != self.accumulator and (y == self.accumulator or self._place(x).scalar is not None):
             x, y = y, x
-        if isinstance(y, str) and y == self.accumulator and self._place(x).scalar is not None:
+        if isinstance(y, str) and y == self.accumulator and x != y and self._place(x).scalar is not None:
             # A scalar is only ever b: x has to be the accumulator, and y another place.
             self._keep(y)
             self._move(x)
