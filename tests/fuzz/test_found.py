@@ -107,3 +107,21 @@ def test_a_model_without_inputs_is_refused() -> None:
     with pytest.raises(LithifyError) as refusal:
         lithify.load(proto)
     assert str(refusal.value) == "'g' has no input: its outputs are constants, and there is nothing to compile."
+
+
+@pytest.mark.parametrize("stride", [2**31 - 1, 60_000])
+def test_a_stride_as_large_as_a_number_can_be(stride: int) -> None:
+    """Its phases were counted one by one, for hours."""
+    weights = numpy_helper.from_array(np.ones((2, 1, 22, 2), np.float32), "w")
+    node = helper.make_node("ConvTranspose", ["x", "w"], ["y"], strides=[stride, 2], pads=[0, 0, 0, 0])
+    output = VALUE("y", TensorProto.FLOAT, [None] * 4)
+    proto = model([node], [output], weights)
+    if stride == 60_000:
+        made = lithify.quantize(lithify.optimize(lithify.load(proto)), [{"x": X}])
+        program = lithify.compile(made, chip="tiny")
+        assert list(program.reasons.values()) == ["its result is 120022 pixels long, and coordinates end at 32767"]
+        return
+    proto.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 23
+    proto.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 40
+    with pytest.raises(LithifyError, match="more than a terabyte; a chip addresses less"):
+        lithify.load(proto)

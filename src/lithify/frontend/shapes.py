@@ -1,5 +1,6 @@
 """A chip is compiled for fixed shapes: symbolic dimensions are replaced by numbers, the rest follows by inference."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import onnx
@@ -7,6 +8,8 @@ import onnx_ir as ir
 
 from lithify.errors import LithifyError
 
+_MOST = 2**40
+"""Values of a tensor: DRAM addresses have 40 bits."""
 _LARGE = 1024
 """Constants of more bytes than this hold weights, never shapes."""
 
@@ -55,6 +58,14 @@ def infer(model: ir.Model, source: str) -> None:
             if value.name in found and found[value.name].HasField("tensor_type"):
                 value.type = ir.serde.deserialize_type_proto_for_type(found[value.name])
                 value.shape = ir.serde.deserialize_type_proto_for_shape(found[value.name])
+    for node in model.graph:
+        for value in node.outputs:
+            sizes = [dim for dim in value.shape or () if isinstance(dim, int)]
+            if math.prod(sizes) > _MOST:
+                raise LithifyError(
+                    f"Tensor '{value.name}' of '{source}' has the shape {_text(ir.Shape(sizes))}, "
+                    "more than a terabyte; a chip addresses less. Repair the model or give other shapes."
+                )
     for value, shape in declared.items():
         if value.shape is None:
             value.shape = shape

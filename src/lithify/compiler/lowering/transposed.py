@@ -7,6 +7,7 @@ import numpy as np
 
 from lithify.chip import Chip
 from lithify.compiler.lower import (
+    COORDINATES,
     Unsupported,
     dense_weights,
     diagonal_weights,
@@ -40,6 +41,9 @@ def lower_conv_transpose(graph: Graph, node: Node, chip: Chip) -> tuple[Operatio
     if len(x.shape) == 3:
         raise Unsupported(f"'{x.name}' is a sequence of shape {x.shape}, and the chip slides windows over images")
     source, target = image_of(x), image_of(y)
+    if max(target.height, target.width) > COORDINATES:
+        size = max(target.height, target.width)
+        raise Unsupported(f"its result is {size} pixels long, and coordinates end at {COORDINATES}")
     weights, bias, multiplier = product_constants(graph, node)
     attributes = node.attributes
     group, limits = attributes["group"], (attributes["minimum"], attributes["maximum"])
