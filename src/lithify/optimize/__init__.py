@@ -8,6 +8,7 @@ from lithify.optimize.affine import fold_affine
 from lithify.optimize.bias import fold_bias
 from lithify.optimize.constants import fold_constants
 from lithify.optimize.dead_code import remove_dead_code
+from lithify.optimize.einsum import expand_einsum
 from lithify.optimize.flatten import fold_flattened
 from lithify.optimize.gemm import make_gemm
 from lithify.optimize.identity import remove_identity
@@ -25,6 +26,7 @@ Pass = Callable[[ir.Model], ir.Model]
 PASSES: tuple[Pass, ...] = (
     fold_constants,
     remove_identity,
+    expand_einsum,
     move_transposes,
     merge_limits,
     image_sequences,

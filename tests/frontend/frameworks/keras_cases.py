@@ -27,7 +27,7 @@ CASES: Mapping[str, tuple[tuple[int, ...], Callable[[], Callable[..., Any]]]] = 
     "Activation hard_swish": (IMAGE, lambda: layers.Activation("hard_silu")),
     "Softmax": (ROW, layers.Softmax),
     "MaxPooling2D": (IMAGE, lambda: layers.MaxPooling2D(3, 2, padding="same")),
-    "AveragePooling2D": (IMAGE, layers.AveragePooling2D),
+    "AveragePooling2D": (IMAGE, lambda: layers.AveragePooling2D(2)),
     "GlobalAveragePooling2D": (IMAGE, layers.GlobalAveragePooling2D),
     "GlobalMaxPooling2D": (IMAGE, layers.GlobalMaxPooling2D),
     "UpSampling2D": (IMAGE, layers.UpSampling2D),

@@ -7,8 +7,9 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.frontend.frameworks.line import take_the_line
 
@@ -20,13 +21,14 @@ END = "<!-- status: end -->"
 HEADS = {"PyTorch": "operator", "Keras": "layer", "TFLite": "operator"}
 
 
-def status(load: Callable[[], object]) -> str:
-    """`chip`, `host: OPERATORS` or `refused`, after the whole line for `edge`, proof included."""
+def status(load: Callable[[], object], samples: Sequence[Any] | None = None, *, proof: bool = True) -> str:
+    """`chip`, `host: OPERATORS` or `refused`, after the whole line for `edge`, with its proof or without."""
     try:
         model = load()
     except lithify.LithifyError:
         return "refused"
-    host = tuple(dict.fromkeys(take_the_line(model, chip="edge").host_nodes))  # type: ignore[arg-type]
+    program = take_the_line(model, chip="edge", samples=samples, proof=proof)  # type: ignore[arg-type]
+    host = tuple(dict.fromkeys(program.host_nodes))
     return f"host: {', '.join(host)}" if host else "chip"
 
 
@@ -54,24 +56,37 @@ def check(front_end: str, name: str, found: str) -> None:
         warnings.warn(f"{again}: {front_end} {name} is '{found}' now", stacklevel=2)
 
 
-def rows() -> Mapping[str, Mapping[str, str]]:
-    """Front end -> operator -> status, computed now. Takes some minutes."""
+def rows(front_end: str) -> Mapping[str, str]:
+    """Operator -> status, computed now. Takes a minute or two."""
     os.environ.setdefault("KERAS_BACKEND", "torch")
-    from tests.frontend.frameworks import keras_cases, tflite_cases, torch_cases
+    if front_end == "PyTorch":
+        from tests.frontend.frameworks import torch_cases
 
-    def from_torch(name: str) -> object:
-        module, x = torch_cases.build(name)
-        return lithify.load(module, inputs=(x,))
+        def module(name: str) -> object:
+            made, x = torch_cases.build(name)
+            return lithify.load(made, inputs=(x,))
 
-    found: dict[str, dict[str, str]] = {"PyTorch": {}, "Keras": {}, "TFLite": {}}
-    for name in torch_cases.CASES:
-        found["PyTorch"][name] = status(lambda name=name: from_torch(name))
-    for name in keras_cases.CASES:
-        found["Keras"][name] = status(lambda name=name: lithify.load(keras_cases.build(name)))
+        return {name: status(lambda name=name: module(name), proof=False) for name in torch_cases.CASES}
+    if front_end == "Keras":
+        from tests.frontend.frameworks import keras_cases
+
+        return {
+            name: status(lambda name=name: lithify.load(keras_cases.build(name)), proof=False)
+            for name in keras_cases.CASES
+        }
+    from tests.frontend.frameworks import tflite_cases
+
     with tempfile.TemporaryDirectory() as folder:
-        for name in tflite_cases.CASES:
-            found["TFLite"][name] = status(lambda name=name: lithify.load(tflite_file(name, Path(folder))))
-    return found
+        return {name: of_tflite(name, Path(folder), proof=False) for name in tflite_cases.CASES}
+
+
+def of_tflite(name: str, folder: Path, *, proof: bool = True) -> str:
+    """The status of a TFLite case; a float one is calibrated with its own inputs, for some are to be positive."""
+    from tests.frontend.frameworks import tflite_cases
+
+    whole = tflite_cases.CASES[name].scale != "none"
+    samples = None if whole else tflite_cases.inputs(name)
+    return status(lambda: lithify.load(tflite_file(name, folder)), samples, proof=proof)
 
 
 def tflite_file(name: str, folder: Path) -> Path:
@@ -84,16 +99,19 @@ def tflite_file(name: str, folder: Path) -> Path:
     return path
 
 
-def main(path: Path) -> None:
-    """Writes the tables between the marks."""
-    text = path.read_text(encoding="utf-8")
+def main(path: Path, *names: str) -> None:
+    """Writes the tables between the marks, all or those of the front ends that are named."""
+    tables = {front_end: recorded().get(front_end, {}) for front_end in HEADS}
+    tables |= {front_end: dict(rows(front_end)) for front_end in names or HEADS}
     lines = [BEGIN, ""]
-    for front_end, table in rows().items():
+    for front_end, table in tables.items():
         lines += [f"### {front_end}", "", f"| {HEADS[front_end]} | runs on |", "|---|---|"]
-        lines += [f"| {name} | {where} |" for name, where in table.items()] + [""]
+        lines += [*(f"| {name} | {where} |" for name, where in table.items()), ""]
+    text = path.read_text(encoding="utf-8")
     before, _, after = text.partition(BEGIN)
-    path.write_text(f"{before}{chr(10).join(lines)}{END}{after.partition(END)[2]}", encoding="utf-8")
+    lines = [before, "\n".join(lines), END, after.partition(END)[2]]
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

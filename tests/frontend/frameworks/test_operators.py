@@ -14,7 +14,7 @@ pytest.importorskip("ai_edge_litert", reason="needs LiteRT: pip install 'lithify
 
 from tests.frontend.frameworks import keras_cases, tflite_cases, torch_cases  # noqa: E402
 from tests.frontend.frameworks.line import agree, answers  # noqa: E402
-from tests.frontend.frameworks.status import check, recorded, status, tflite_file  # noqa: E402
+from tests.frontend.frameworks.status import check, of_tflite, recorded, status  # noqa: E402
 
 import lithify  # noqa: E402
 
@@ -44,7 +44,7 @@ def test_keras(name: str) -> None:
 
 @pytest.mark.parametrize("name", tflite_cases.CASES)
 def test_tflite(name: str, tmp_path: Path) -> None:
-    check("TFLite", name, status(lambda: lithify.load(tflite_file(name, tmp_path))))
+    check("TFLite", name, of_tflite(name, tmp_path))
 
 
 def test_every_case_has_its_row_and_no_row_is_left_over() -> None:
