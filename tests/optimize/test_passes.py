@@ -309,6 +309,16 @@ def test_quantised_models_keep_their_bits() -> None:
     check(optimize, model, [name for name in operators(model) if name != "Identity"])
 
 
+def test_pieces_of_a_constant_are_constants() -> None:
+    text = """g (float[2, 3] x) => (float[2, 3] y) {
+        a, b = Split<axis = 0>(c, sizes)
+        d = Add(x, a)
+        y = Mul(d, b)
+    }"""
+    values = {"c": floats(1, 3, 3), "sizes": np.array([1, 2], np.int64)}
+    check(fold_constants, typed(text, values), ["Add", "Mul"])
+
+
 def test_the_order_of_the_passes() -> None:
     assert [apply.__name__ for apply in PASSES] == [
         "fold_constants", "remove_identity", "expand_einsum", "move_transposes", "merge_limits", "image_sequences",

@@ -72,6 +72,8 @@ def _export(model: Any, name: str, shape: Mapping[str, Sequence[int]] | None, in
         # A Sequential has one input; of a functional model `input` is the structure that it is called with.
         arguments = (keras.tree.pack_sequence_as(model.input, flat) if len(flat) > 1 else flat[0],)
     outputs = [str(entry) for entry in getattr(model, "output_names", None) or ()]
+    if not outputs and names is not None and len(model.outputs) == 1:  # a Sequential
+        outputs = [str(model.layers[-1].name)]
     outputs = outputs if len(set(outputs)) == len(outputs) and not set(outputs) & set(names or ()) else []
     arguments = keras.tree.map_structure(keras.ops.convert_to_tensor, arguments)
     with evaluating(model):
