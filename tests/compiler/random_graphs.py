@@ -153,12 +153,12 @@ def _grow(drawing: Drawing) -> None:
             operator = str(random.choice(["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"]))
             drawing.add(operator, (name,), operator in ("ReduceMax", "ReduceMin"), axes=axes)
         case 19:
-            if max(height, width) <= 24:
+            if max(height, width) <= 12:
                 factor = int(random.integers(2, 4))
                 rows, columns = (tuple(i // factor for i in range(size * factor)) for size in (height, width))
                 drawing.add("ResizeNearest", (name,), True, rows=rows, columns=columns)
         case 20:
-            if max(height, width) <= 24:
+            if max(height, width) <= 12:
                 kernel, stride = int(random.integers(1, 5)), int(random.integers(1, 4))
                 weights, bias = drawing.products(int(random.integers(1, 30)), channels, kernel, kernel)
                 drawing.add("ConvTranspose", (name, weights, bias), strides=(stride, stride), **limits)
