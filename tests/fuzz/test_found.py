@@ -8,7 +8,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import lithify
+from lithify.chip import Chip, load_chip
 from lithify.errors import LithifyError
+from lithify.fuzz.check import check
 
 VALUE = helper.make_tensor_value_info
 
@@ -125,3 +127,18 @@ def test_a_stride_as_large_as_a_number_can_be(stride: int) -> None:
     proto.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 40
     with pytest.raises(LithifyError, match="more than a terabyte; a chip addresses less"):
         lithify.load(proto)
+
+
+def test_every_third_row_of_an_image_in_dram() -> None:
+    """Whole rows that lie apart were loaded as if one followed on the other."""
+    x, y = VALUE("x", TensorProto.FLOAT, [1, 4, 10, 10]), VALUE("y", TensorProto.FLOAT, [1, 4, 4, 10])
+    scales = numpy_helper.from_array(np.array([-0.9, -0.3, 0.1, -0.8], np.float32).reshape(4, 1, 1, 1), "w")
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["scaled"], group=4),
+        helper.make_node("AveragePool", ["scaled"], ["y"], kernel_shape=[1, 1], strides=[3, 1]),
+    ]
+    graph = helper.make_graph(nodes, "g", [x], [y], [scales])
+    proto = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)])
+    keys = {**load_chip("tiny").model_dump(by_alias=True), "scratchpad_bytes": 1280, "scratchpad_banks": 5}
+    outcome = check(lithify.load(proto), Chip.model_validate(keys))
+    assert outcome.kind == "agreed", outcome.text

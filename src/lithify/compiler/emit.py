@@ -25,8 +25,10 @@ def emit_transfer(name: str, buffer: Buffer, dram: DramImage, width: int, image_
         dram.pixel_stride == dram.pixel_bytes == buffer.pixel_words * word and buffer.pixel_words == image_words
     )
     row = rectangle.width * buffer.pixel_words
+    # A view of every second or third row has whole pixels too, but its rows lie apart.
+    joined = rectangle.width == width and dram.row_stride == width * dram.pixel_stride
     values: dict[str, int] = {"base": int(dram.base), "offset": first, "address": buffer.address, "planes": 1}
-    if whole_pixels and rectangle.width == width and rectangle.positions * dram.pixel_stride <= ROW_BYTES:
+    if whole_pixels and joined and rectangle.positions * dram.pixel_stride <= ROW_BYTES:
         values |= {"row_bytes": rectangle.positions * dram.pixel_stride, "rows": 1}
     elif whole_pixels and row * word <= ROW_BYTES:
         values |= {"row_bytes": row * word, "rows": rectangle.height}
