@@ -142,3 +142,21 @@ def test_every_third_row_of_an_image_in_dram() -> None:
     keys = {**load_chip("tiny").model_dump(by_alias=True), "scratchpad_bytes": 1280, "scratchpad_banks": 5}
     outcome = check(lithify.load(proto), Chip.model_validate(keys))
     assert outcome.kind == "agreed", outcome.text
+
+
+def test_a_load_that_is_next_in_two_banks_at_once() -> None:
+    """It was taken for two loads, and the schedule ran out of them."""
+    random = np.random.default_rng(0)
+    x, y = VALUE("x", TensorProto.FLOAT, [1, 1, 23, 23]), VALUE("y", TensorProto.FLOAT, [1, 3, 3, 8])
+    first = numpy_helper.from_array(random.standard_normal((1, 1, 2, 1)).astype(np.float32), "first")
+    second = numpy_helper.from_array(random.standard_normal((3, 1, 1, 3)).astype(np.float32), "second")
+    nodes = [
+        helper.make_node("Conv", ["x", "first"], ["between"], strides=[5, 1]),
+        helper.make_node("Conv", ["between", "second"], ["y"], strides=[2, 3], dilations=[2, 1], pads=[0, 2, 0, 0]),
+    ]
+    graph = helper.make_graph(nodes, "g", [x], [y], [first, second])
+    proto = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)])
+    keys = {"columns": 16, "lanes": 1, "scratchpad_bytes": 4096, "scratchpad_banks": 64, "queue_depth": 4}
+    chip = Chip.model_validate({**load_chip("tiny").model_dump(by_alias=True), **keys})
+    outcome = check(lithify.load(proto), chip)
+    assert outcome.kind == "agreed", outcome.text

@@ -180,9 +180,9 @@ class _Scheduling:
         for bank in self.banks[number]:
             self.loaded[bank] = self.transferred + LANDING
             self.turn[bank].popleft()
-        for bank in self.banks[number]:
-            if self.turn[bank]:
-                self.offer(self.turn[bank][0])
+        # One that was next in several of these banks enters once.
+        for other in {self.turn[bank][0] for bank in self.banks[number] if self.turn[bank]}:
+            self.offer(other)
         return number
 
     def urgent(self, index: int, start: int, number: int) -> int | None:
