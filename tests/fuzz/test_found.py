@@ -160,3 +160,25 @@ def test_a_load_that_is_next_in_two_banks_at_once() -> None:
     chip = Chip.model_validate({**load_chip("tiny").model_dump(by_alias=True), **keys})
     outcome = check(lithify.load(proto), chip)
     assert outcome.kind == "agreed", outcome.text
+
+
+def test_a_scale_that_is_not_a_number() -> None:
+    """It was divided by before it was looked at."""
+    constants = [
+        numpy_helper.from_array(np.float32(0.1), "scale"),
+        numpy_helper.from_array(np.float32(np.nan), "broken"),
+        numpy_helper.from_array(np.int8(0), "zero"),
+        numpy_helper.from_array(np.array([0, 1, 0, 0]), "one"),
+        numpy_helper.from_array(np.array([1, 2, 3, 4]), "two"),
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", "scale", "zero"], ["xd"]),
+        helper.make_node("Slice", ["xd", "one", "two"], ["r"]),
+        helper.make_node("QuantizeLinear", ["r", "broken", "zero"], ["rq"]),
+        helper.make_node("DequantizeLinear", ["rq", "broken", "zero"], ["y"]),
+    ]
+    sliced = VALUE("y", TensorProto.FLOAT, [1, 1, 3, 4])
+    with pytest.raises(LithifyError) as caught:
+        lithify.compile(lithify.load(model(nodes, [sliced], *constants)), chip="tiny")
+    assert str(caught.value) == "Tensor 'rq' has the scale nan; it must be float32, finite and above zero."

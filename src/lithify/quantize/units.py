@@ -51,6 +51,8 @@ def _operator(value: ir.Value, output: Tensor, after: qdq.Parameters) -> Unit | 
         value, node = before, before.producer()
     if node is None or node.op_type not in _RULES or node.domain not in ("", "com.microsoft"):
         return None
+    if not (np.isfinite(after.scale).all() and (after.scale > 0).all()):
+        return None  # the host says what such a scale gives
     minimum, maximum = (qdq.to_steps(bound, after) for bound in (low, high))
     target = Target(output, after, limited, minimum, maximum)
     if node.op_type == "Split":
