@@ -84,14 +84,7 @@ def disassemble(program: Path, output: Path | None, as_json: bool) -> None:
 
 @click.command(short_help="Show what a build measured.")
 @click.argument("folder", type=options.PATH)
-@click.option(
-    "--html",
-    type=options.PATH,
-    default=None,
-    metavar="FILE",
-    callback=options.writable,
-    help="Also write the page, from the folder's program and report: one file that opens without a network.",
-)
+@options.page("Also write the page, from the folder's program and report: one file that opens without a network.")
 @options.as_json
 def report(folder: Path, html: Path | None, as_json: bool) -> None:
     """Show what a build measured: the summary, then each layer with its cycles and what limits it.

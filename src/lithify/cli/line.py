@@ -31,11 +31,7 @@ Method = Literal["minmax", "percentile", "entropy", "mse", "auto"]
 @options.rtl
 @options.inputs
 @options.shape
-@options.method
-@options.bias_correction
-@options.equalize
-@options.keep_float
-@options.input_ranges
+@options.quantizer
 @pictures.preprocessing
 @options.strict
 @click.option("--save-steps", is_flag=True, help="Also write the ONNX graph after every step to FOLDER/steps.")
@@ -135,11 +131,7 @@ def optimize(model: Path, output: Path, shape: Shapes, as_json: bool) -> None:
 @options.data
 @options.output(required=True, what="The quantised model (.onnx, QDQ form).")
 @options.shape
-@options.method
-@options.bias_correction
-@options.equalize
-@options.keep_float
-@options.input_ranges
+@options.quantizer
 @pictures.preprocessing
 @options.seed
 @options.as_json

@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 @options.chip
 @options.data
 @options.shape
-@click.option(
-    "--html",
-    type=options.PATH,
-    default=None,
-    metavar="FILE",
-    callback=options.writable,
-    help="Write the page: one file that opens without a network.",
-)
+@options.page("Write the page: one file that opens without a network.")
 @click.option(
     "--trace",
     type=options.PATH,

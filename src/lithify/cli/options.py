@@ -104,6 +104,15 @@ input_ranges = click.option(
     multiple=True,
     help="Range of an input that is known, whatever the samples hold; may be repeated.",
 )
+
+
+def quantizer(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of `quantize`, which every command takes that quantises."""
+    for option in (input_ranges, keep_float, equalize, bias_correction, method):
+        command = option(command)
+    return command
+
+
 seed = click.option("--seed", type=click.IntRange(0), default=0, help="Seed of random input.  [default: 0]")
 rtl = click.option(
     "--rtl",
@@ -138,3 +147,8 @@ def writable(ctx: click.Context, param: click.Parameter, value: Path | None) -> 
 
         check_writable(value)
     return value
+
+
+def page(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option that also writes a page."""
+    return click.option("--html", type=PATH, default=None, metavar="FILE", callback=writable, help=what)
