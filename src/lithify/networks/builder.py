@@ -123,6 +123,13 @@ class Builder:
         weight = self._weight((features, inputs), inputs, gain)
         return self._add("Gemm", [x, weight, *self._biases(features, True)], (batch, features), {"transB": 1})
 
+    def linear(self, x: ir.Value, features: int, gain: float = 1.0) -> ir.Value:
+        """A dense layer on each token of (batch, tokens, features), as exporters write it: a product, and the bias."""
+        *rest, inputs = shape_of(x)
+        weight = self._weight((inputs, features), inputs, gain)
+        product = self._add("MatMul", [x, weight], (*rest, features))
+        return self._add("Add", [product, *self._biases(features, True)], (*rest, features))
+
     def classify(self, x: ir.Value, classes: int) -> ir.Value:
         """The average of each channel, and a score for each class from these."""
         return self.dense(self.flatten(self.global_average_pool(x)), classes, CLASSIFIER_GAIN)
@@ -137,6 +144,20 @@ class Builder:
             self._constant("variance", np.ones(size)),
         ]
         return self._add("BatchNormalization", [x, *constants], shape_of(x), {"epsilon": epsilon})
+
+    def layer_normalization(self, x: ir.Value, epsilon: float) -> ir.Value:
+        """Normalisation along the last axis (Ba et al., "Layer Normalization", 2016)."""
+        size = shape_of(x)[-1]
+        constants = [
+            self._constant("scale", self._random.uniform(0.8, 1.2, size)),
+            self._constant("bias", self._random.normal(0.0, 0.1, size)),
+        ]
+        return self._add("LayerNormalization", [x, *constants], shape_of(x), {"axis": -1, "epsilon": epsilon})
+
+    def embed(self, x: ir.Value, deviation: float) -> ir.Value:
+        """A trained number added to every element, as for the positions of tokens."""
+        places = self._constant("position", self._random.normal(0.0, deviation, (1, *shape_of(x)[1:])))
+        return self._add("Add", [x, places], shape_of(x))
 
     def conv_bn(
         self,
@@ -183,8 +204,14 @@ class Builder:
     def tanh(self, x: ir.Value) -> ir.Value:
         return self._add("Tanh", [x], shape_of(x))
 
-    def softmax(self, x: ir.Value) -> ir.Value:
-        return self._add("Softmax", [x], shape_of(x), {"axis": 1})
+    def gelu(self, x: ir.Value) -> ir.Value:
+        return self._add("Gelu", [x], shape_of(x))
+
+    def softmax(self, x: ir.Value, axis: int = 1) -> ir.Value:
+        return self._add("Softmax", [x], shape_of(x), {"axis": axis})
+
+    def multiply_by(self, x: ir.Value, factor: float) -> ir.Value:
+        return self._add("Mul", [x, self._scalar("factor", factor)], shape_of(x))
 
     # Several inputs
 
@@ -193,6 +220,10 @@ class Builder:
 
     def mul(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return self._add("Mul", [a, b], np.broadcast_shapes(shape_of(a), shape_of(b)))
+
+    def matmul(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        """The matrix product of the last two axes; those before are equal."""
+        return self._add("MatMul", [a, b], (*shape_of(a)[:-1], shape_of(b)[-1]))
 
     def concat(self, *parts: ir.Value) -> ir.Value:
         """The channels of all parts, one after the other."""
@@ -227,15 +258,30 @@ class Builder:
         batch, *rest = shape_of(x)
         return self._add("Flatten", [x], (batch, prod(rest)), {"axis": 1})
 
+    def reshape(self, x: ir.Value, shape: Sequence[int]) -> ir.Value:
+        """shape: behind the batch, which stays."""
+        return self._add("Reshape", [x, self._integers("shape", (0, *shape))], (shape_of(x)[0], *shape))
+
+    def transpose(self, x: ir.Value, order: Sequence[int]) -> ir.Value:
+        return self._add("Transpose", [x], tuple(shape_of(x)[axis] for axis in order), {"perm": order})
+
+    def prepend_zeros(self, x: ir.Value) -> ir.Value:
+        """A row of zeros before the tokens of (batch, tokens, features)."""
+        batch, tokens, features = shape_of(x)
+        return self._add("Pad", [x, self._integers("pads", (0, 1, 0, 0, 0, 0))], (batch, tokens + 1, features))
+
+    def first_token(self, x: ir.Value) -> ir.Value:
+        """(batch, tokens, features) to (batch, 1, features)."""
+        batch, _, features = shape_of(x)
+        bounds = (("start", 0), ("end", 1), ("axis", 1))
+        return self._add("Slice", [x, *(self._integers(n, (v,)) for n, v in bounds)], (batch, 1, features))
+
     def shuffle_channels(self, x: ir.Value, groups: int) -> ir.Value:
         """Takes one channel of each group in turn (Zhang et al., "ShuffleNet", 2018)."""
-        batch, channels, height, width = shape_of(x)
+        _, channels, height, width = shape_of(x)
         split = (groups, channels // groups, height, width)
-        x = self._add("Reshape", [x, self._integers("shape", (0, *split))], (batch, *split))
-        swapped = (batch, channels // groups, groups, height, width)
-        x = self._add("Transpose", [x], swapped, {"perm": (0, 2, 1, 3, 4)})
-        joined = (channels, height, width)
-        return self._add("Reshape", [x, self._integers("shape", (0, *joined))], (batch, *joined))
+        x = self.transpose(self.reshape(x, split), (0, 2, 1, 3, 4))
+        return self.reshape(x, (channels, height, width))
 
     def upsample(self, x: ir.Value, factor: int) -> ir.Value:
         """Each element repeated `factor` times along height and width."""

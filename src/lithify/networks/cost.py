@@ -36,7 +36,9 @@ _TRAINED = {
     "ConvTranspose": range(1, 3),
     "Gemm": range(0, 3),
     "MatMul": range(0, 2),
+    "Add": range(0, 2),
     "BatchNormalization": range(1, 3),
+    "LayerNormalization": range(1, 3),
 }
 
 

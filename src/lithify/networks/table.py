@@ -16,6 +16,7 @@ from lithify.networks.mobilenet_v1 import ds_cnn, mobilenet_v1
 from lithify.networks.shufflenet import shufflenet_v2
 from lithify.networks.squeezenet import squeezenet
 from lithify.networks.tcn import tcn
+from lithify.networks.transformer import bert, vision_transformer
 from lithify.networks.unet import unet
 from lithify.networks.yolo import yolov8n
 
@@ -52,6 +53,7 @@ _V3 = "Howard et al., Searching for MobileNetV3, arXiv 1905.02244"
 _TINY = "Banbury et al., MLPerf Tiny Benchmark, arXiv 2106.07597"
 _YOLO = "Ultralytics YOLOv8, 2023, docs.ultralytics.com/models/yolov8"
 _YOLO_COUNT = "Ultralytics, yolov8.yaml: gradients; model table: 8.7 GFLOP at 640 x 640"
+_BERT_COUNT = "layer by layer from the paper's section 3; the embeddings' normalisation counted, their tables not"
 _IMAGE = (1, 3, 224, 224)
 
 _ROWS = (
@@ -204,6 +206,35 @@ _ROWS = (
         12_071_206_912,
         7_763_041,
         "parameters: mateuszbuda/brain-segmentation-pytorch; multiply-accumulates: layer by layer from its code",
+    ),
+    Network(
+        "bert_tiny",
+        (1, 16, 128),
+        "Turc et al., Well-Read Students Learn Better, arXiv 1908.08962; the encoder, 16 tokens",
+        partial(bert, layers=2, heads=2),
+        6_422_528,
+        396_800,
+        _BERT_COUNT,
+    ),
+    Network(
+        "bert_base",
+        (1, 128, 768),
+        "Devlin et al., BERT, arXiv 1810.04805; the encoder, 128 tokens",
+        partial(bert, layers=12, heads=12),
+        11_173_625_856,
+        85_056_000,
+        _BERT_COUNT,
+    ),
+    Network(
+        "vit_b16",
+        _IMAGE,
+        "Dosovitskiy et al., An Image is Worth 16x16 Words, arXiv 2010.11929",
+        partial(vision_transformer, patch=16, width=768, layers=12, heads=12, classes=1000),
+        17_564_000_000,
+        86_567_656,
+        _TORCHVISION,
+        macs_within=0.001,
+        parameters_within=0.0001,
     ),
     Network(
         "yolov8n",
