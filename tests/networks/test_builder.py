@@ -5,6 +5,7 @@ import onnx_ir as ir
 import pytest
 
 from lithify.networks.builder import Builder
+from lithify.networks.transformer import attention
 
 from .running import values_of
 
@@ -82,3 +83,24 @@ def test_names_follow_the_scopes() -> None:
         "stage1/block2/Conv_1.bias",
         "stage1/block2/Conv_2.weight",
     ]
+
+
+def test_a_row_of_zeros_stands_before_the_tokens() -> None:
+    net = Builder("tokens", (2, 3, 4), 0)
+    padded = net.prepend_zeros(net.input)
+    values = _run(net, padded, net.first_token(padded))
+    assert (values["output_0"][:, 1:].ravel() == np.arange(24)).all()
+    assert not values["output_1"].any()
+    assert values["output_1"].shape == (2, 1, 4)
+
+
+def test_attention_mixes_the_values_of_all_tokens() -> None:
+    net = Builder("attention", (1, 5, 8), 0)
+    model = net.model([attention(net, net.input, heads=2)])
+    x = np.random.default_rng(0).normal(size=(1, 5, 8)).astype(np.float32)
+    values = values_of(model, x)
+    weights = next(values[node.outputs[0].name] for node in model.graph if node.op_type == "Softmax")
+    assert weights.shape == (1, 2, 5, 5)
+    assert np.allclose(weights.sum(-1), 1.0, atol=1e-6)
+    x[0, 4] += 1.0
+    assert (values_of(model, x)["output"] != values["output"]).any(-1).all()

@@ -12,7 +12,7 @@ from lithify.networks import NETWORKS, build, count_macs, count_parameters, samp
 
 from .running import outputs_of, values_of
 
-_SMALL = ("resnet8", "ds_cnn", "mobilenet_v1_025", "autoencoder", "tcn", "espcn", "squeezenet")
+_SMALL = ("resnet8", "ds_cnn", "mobilenet_v1_025", "autoencoder", "tcn", "espcn", "squeezenet", "bert_tiny")
 _EVERY = [name if name in _SMALL else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
 
 
