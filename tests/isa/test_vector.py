@@ -76,12 +76,37 @@ FOLD = Micro(Second.ADD, c=C.FOLDED, fold=6)
             "Micro-operation 1 reads the scalar that its first element goes to.",
         ),
         ((replace(READ, set_mask=1),), "Micro-operation 0 sets the mask, and is neither LESS nor EQUAL."),
+        ((replace(READ, stream=3),), "Micro-operation 0 reads stream 3, of which there is none."),
+        (
+            (replace(READ, write=1, write_strip=1, to_scalar=1),),
+            "Micro-operation 0 numbers its register by the strip and writes a scalar too.",
+        ),
     ],
 )
 def test_what_is_refused(program: tuple[Micro, ...], message: str) -> None:
     with pytest.raises(LithifyError) as caught:
         check_program(program)
     assert str(caught.value) == message
+
+
+KEEP = replace(READ, first=1, last=1, write=1, write_strip=1, target=5)
+TAKE = Micro(a=A.REGISTER, first=1, last=1, register=5, read_strip=1)
+
+
+def test_registers_numbered_by_the_strip() -> None:
+    for strips in (1, 2, 3):
+        check_program((KEEP, TAKE), strips)
+    with pytest.raises(LithifyError, match=r"^Micro-operation 0 has register 8 for strip 3; there are 8\.$"):
+        check_program((KEEP, TAKE), 4)
+    once = replace(KEEP, first=0, last=0)
+    check_program((once, TAKE), 1)
+    with pytest.raises(LithifyError, match=r"^Micro-operation 1 reads register 6, which nothing before it"):
+        check_program((once, TAKE), 2)
+    # What the last strip's register holds is known behind the loop, if the row has so many.
+    last = Micro(a=A.REGISTER, register=6)
+    check_program((KEEP, last), 2)
+    with pytest.raises(LithifyError, match=r"^Micro-operation 1 reads register 6, which nothing before it"):
+        check_program((KEEP, last), 1)
 
 
 def test_a_fold_of_64_elements() -> None:
@@ -132,8 +157,10 @@ def test_a_chip_without_the_unit_refuses_it() -> None:
 
 
 def test_a_program_reads_back() -> None:
-    operations = (replace(READ, constant=-0.0), *(Micro(Second(n), constant=n / 8, fold=n % 8) for n in range(12)))
-    given = VectorInstruction(3, 9, 77, operations, w=Stream(5, 6, Format.FLOAT32, -7), minimum=-3)
+    operations = (replace(READ, constant=-0.0), *(Micro(Second(n), constant=n / 8, register=n % 8) for n in range(12)))
+    operations += (replace(FOLD, constant=2.5, stream=2), Micro(read_strip=1), Micro(write_strip=1, target=3))
+    given = VectorInstruction(3, 9, 77, operations, w=Stream(5, 6, Format.FLOAT32, -7), minimum=-3,
+                              v_address=77, v_format=Format.INT32)  # fmt: skip
     assert vector_instruction(given.encoded(SHAPE), encode_program(operations)) == given
     with pytest.raises(LithifyError) as caught:
         decode_program(bytes([0, 0, 0, 0, 15, 0, 0, 0]), 1)

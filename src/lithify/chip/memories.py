@@ -19,7 +19,7 @@ PARAMETER_BYTES = 8
 QUEUE_BITS = {"load": 223, "compute": 754, "store": 215}
 """Bits of an instruction in each queue: all its fields, as the instruction table has them."""
 
-VECTOR_QUEUE_BITS = 237
+VECTOR_QUEUE_BITS = 255
 """The same of the vector unit's queue, where it is built."""
 
 MICRO_BITS = 64

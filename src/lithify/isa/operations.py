@@ -174,6 +174,8 @@ _VECTOR = (
     Field("columns", 16, "Elements of a row."),
     *_stream("x", "the first input"),
     *_stream("w", "the second input"),
+    Field("v_address", 16, "Scratchpad address of the first row of the third input.", unit="words"),
+    Field("v_format", 2, "Its elements, as of the others. Its row step and zero point are those of the second input."),
     *_stream("y", "the output"),
     Field("minimum", 8, "Lower clamp of an int8 output.", "signed"),
     Field("maximum", 8, "Upper clamp of an int8 output.", "signed"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lithify.chip.vector import DIVISION, PROGRAM_OPERATIONS, SCALAR, SCALARS, STRIP, VectorShape
+from lithify.chip.vector import DIVISION, PROGRAM_OPERATIONS, REGISTERS, SCALAR, SCALARS, STRIP, VectorShape
 from lithify.errors import LithifyError
 from lithify.isa.addresses import Addresses
 from lithify.isa.encoding import Instruction, instruction
@@ -91,27 +91,32 @@ MICRO_FIELDS: tuple[Field, ...] = (
     Field("a", 2, "Source of a."),
     Field("b", 3, "Source of b."),
     Field("c", 3, "Source of c."),
-    Field("register", 3, "The register that is read."),
+    Field(
+        "register",
+        3,
+        "The register that is read; where c = FOLDED, n above 0: element i of the accumulator is combined with element "
+        "i + 2^(n-1).",
+    ),
     Field("scalar", 2, "The scalar that is read."),
     Field("scale", 1, "The product is a * 2^rint(b).", "flag"),
     Field("first", 1, "A loop over the strips of the row begins here.", "flag"),
     Field("last", 1, "The loop ends here.", "flag"),
     Field("present", 1, "SELECT chooses by whether the row has the element, not by the mask.", "flag"),
     Field("set_mask", 1, "The results, of LESS or EQUAL, are the mask from now on.", "flag"),
-    Field(
-        "fold",
-        3,
-        "n above 0: element i of the accumulator is combined with element i + 2^(n-1), which c = FOLDED stands for.",
-    ),
     Field("write", 1, "The results go to the register `target`.", "flag"),
     Field("target", 3, "The register, or the scalar, that is written."),
     Field("to_scalar", 1, "The first element goes to the scalar `target`.", "flag"),
-    Field("stream", 1, "The stream that a = STREAM reads."),
+    Field("stream", 2, "The stream that a = STREAM reads: 0 x, 1 w, 2 v."),
+    Field("read_strip", 1, "The register that is read is `register` + the strip's number.", "flag"),
+    Field("write_strip", 1, "The register that is written is `target` + the strip's number.", "flag"),
     Field("store", 1, "The results go to the output stream.", "flag"),
 )
 """The fields of a micro-operation in their order; 64 bits."""
 
 assert sum(entry.bits for entry in MICRO_FIELDS) == 8 * MICRO_BYTES
+
+INPUTS = ("x", "w", "v")
+"""The streams that are read, in the order of their numbers."""
 
 VECTOR = BY_NAME["VECTOR"]
 """The instruction."""
@@ -126,7 +131,10 @@ _STREAM = ("address", "row_words", "format", "zero_point")
 
 @dataclass(frozen=True)
 class Micro:
-    """A micro-operation; see `MICRO_FIELDS`. The defaults pass the accumulator on."""
+    """A micro-operation; see `MICRO_FIELDS`. The defaults pass the accumulator on.
+
+    fold: n, for c = FOLDED, which reads no register; it stands in the bits of `register`.
+    """
 
     second: Second = Second.ADD
     a: A = A.ACCUMULATOR
@@ -145,6 +153,8 @@ class Micro:
     target: int = 0
     to_scalar: int = 0
     stream: int = 0
+    read_strip: int = 0
+    write_strip: int = 0
     store: int = 0
 
     @property
@@ -161,8 +171,9 @@ class Micro:
     def bits(self) -> int:
         """The 64 bits."""
         word = position = 0
+        assert not (self.fold and self.register), "a fold reads no register"
         for entry in MICRO_FIELDS:
-            value = getattr(self, entry.name)
+            value = self.fold if entry.name == "register" and self.fold else getattr(self, entry.name)
             raw = struct.unpack("<I", struct.pack("<f", value))[0] if entry.kind == "float32" else int(value)
             assert 0 <= raw < 1 << entry.bits, f"{entry.name} is {value}"
             word |= raw << position
@@ -170,7 +181,7 @@ class Micro:
         return word
 
 
-assert {entry.name for entry in MICRO_FIELDS} == {entry.name for entry in fields(Micro)}
+assert {entry.name for entry in MICRO_FIELDS} | {"fold"} == {entry.name for entry in fields(Micro)}
 
 
 @dataclass(frozen=True)
@@ -185,7 +196,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class VectorInstruction:
-    """A program and what it runs over. minimum, maximum: of an int8 result."""
+    """A program and what it runs over. v_address, v_format: of `v`. minimum, maximum: of an int8 result."""
 
     program: int
     rows: int
@@ -196,6 +207,13 @@ class VectorInstruction:
     y: Stream = field(default_factory=Stream)
     minimum: int = -128
     maximum: int = 127
+    v_address: int = 0
+    v_format: Format = Format.NONE
+
+    @property
+    def v(self) -> Stream:
+        """The third input: its rows lie as far apart as those of w, and it has w's zero point."""
+        return Stream(self.v_address, self.w.row_words, self.v_format, self.w.zero_point)
 
     @property
     def strips(self) -> int:
@@ -207,7 +225,8 @@ class VectorInstruction:
         """The values of `VECTOR_FIELDS`."""
         streams = {f"{name}_{part}": int(getattr(getattr(self, name), part)) for name in "xwy" for part in _STREAM}
         own = {"program": self.program, "operations": len(self.operations), "rows": self.rows, "columns": self.columns}
-        return own | streams | {"minimum": self.minimum, "maximum": self.maximum}
+        third = {"v_address": self.v_address, "v_format": int(self.v_format)}
+        return own | streams | third | {"minimum": self.minimum, "maximum": self.maximum}
 
     def row_cycles(self, shape: VectorShape) -> int:
         """Cycles of a row on a unit: those of its micro-operations, in loops as often as the row has strips."""
@@ -235,7 +254,8 @@ def vector_instruction(entry: Instruction, program: bytes) -> VectorInstruction:
     }  # fmt: skip
     return VectorInstruction(
         value("program"), value("rows"), value("columns"), decode_program(program, value("operations")), **streams,
-        minimum=value("minimum"), maximum=value("maximum"),
+        minimum=value("minimum"), maximum=value("maximum"), v_address=value("v_address"),
+        v_format=Format(value("v_format")),
     )  # fmt: skip
 
 
@@ -246,12 +266,12 @@ def program_addresses(shape: VectorShape, entry: Instruction) -> Addresses:
 
 
 def stream_addresses(shape: VectorShape, entry: Instruction, name: str) -> Addresses:
-    """Scratchpad words of the stream "x", "w" or "y" of a VECTOR instruction: [rows, words of a row]; or none."""
+    """Scratchpad words of the stream "x", "w", "v" or "y" of a VECTOR instruction: [rows, words of a row]; or none."""
     value = entry.integer
     form = Format(value(f"{name}_format"))
     if form is Format.NONE:
         return np.empty((0, 0), np.int32)
-    row = np.arange(value("rows"), dtype=np.int32)[:, None] * value(f"{name}_row_words")
+    row = np.arange(value("rows"), dtype=np.int32)[:, None] * value(f"{'w' if name == 'v' else name}_row_words")
     words = np.arange(-(-value("columns") * form.bytes // shape.word_bytes), dtype=np.int32)
     addresses: Addresses = value(f"{name}_address") + row + words
     return addresses
@@ -288,12 +308,14 @@ def decode_program(program: bytes, count: int) -> tuple[Micro, ...]:
                 values[entry.name] = kinds[entry.name](raw)
             else:
                 raise _refuse(number, f"has {entry.name} {raw}, of which there is none")
+        if values["c"] is C.FOLDED:
+            values["fold"], values["register"] = values["register"], 0
         entries.append(Micro(**values))
     return tuple(entries)
 
 
-def check_program(operations: tuple[Micro, ...]) -> None:
-    """Raises LithifyError for a program that the unit does not run as it is meant.
+def check_program(operations: tuple[Micro, ...], strips: int = 1) -> None:
+    """Raises LithifyError for a program that the unit does not run as it is meant on rows of so many strips.
 
     In each row, registers, scalars and the mask are written before they are read, and the accumulator is taken from
     the micro-operation just before: so rows are independent, and nothing depends on what the unit did earlier.
@@ -310,13 +332,19 @@ def check_program(operations: tuple[Micro, ...]) -> None:
             if start is not None:
                 raise _refuse(number, "begins a loop inside a loop")
             start = number
-        left = _check_operation(number, entry, known, left)
+        left = _check_operation(number, entry, known, left, 0)
         if entry.last:
             if start is None:
                 raise _refuse(number, "ends a loop that has not begun")
             # The accumulator comes round from the loop's end to its start.
             if _takes_accumulator(operations[start]) and not (entry.lane and left == STRIP):
                 raise _refuse(start, "takes the accumulator at the start of a loop, where its end does not leave one")
+            body = operations[start : number + 1]
+            # What the later strips know that the first did not is only what is numbered by the strip.
+            if any(other.read_strip or other.write_strip for other in body):
+                for strip in range(1, strips):
+                    for at, other in enumerate(body, start):
+                        left = _check_operation(at, other, known, left, strip)
             start = None
     if start is not None:
         raise _refuse(start, "begins a loop that does not end")
@@ -330,8 +358,13 @@ def _takes_accumulator(entry: Micro) -> bool:
     return entry.lane and (entry.a is A.ACCUMULATOR or entry.b is B.ACCUMULATOR or entry.c is C.ACCUMULATOR)
 
 
-def _check_operation(number: int, entry: Micro, known: set[str], left: int) -> int:
+def _check_operation(number: int, entry: Micro, known: set[str], left: int, strip: int) -> int:
     """Checks a micro-operation; adds to `known` what it writes; the elements it leaves in the accumulator."""
+    register, target = entry.register + strip * entry.read_strip, entry.target + strip * entry.write_strip
+    if max(register, target) >= REGISTERS:
+        raise _refuse(number, f"has register {max(register, target)} for strip {strip}; there are {REGISTERS}")
+    if entry.write_strip and entry.to_scalar:
+        raise _refuse(number, "numbers its register by the strip and writes a scalar too")
     scalars = entry.second in (Second.SCALAR_DIVIDE, Second.SCALAR_ROOT)
     if scalars:
         if entry.a not in (A.REGISTER, A.CONSTANT) or entry.b not in (B.ONE, B.SCALAR, B.CONSTANT):
@@ -340,13 +373,13 @@ def _check_operation(number: int, entry: Micro, known: set[str], left: int) -> i
     elif entry.second is Second.DIVIDE:
         if entry.a is not A.REGISTER or entry.b not in (B.SCALAR, B.CONSTANT):
             raise _refuse(number, "divides, which is a register by a scalar or a constant")
-        reads = [f"register {entry.register}"] + [f"scalar {entry.scalar}"] * (entry.b is B.SCALAR)
+        reads = [f"register {register}"] + [f"scalar {entry.scalar}"] * (entry.b is B.SCALAR)
     else:
-        reads = [f"register {entry.register}"] * (
-            entry.a is A.REGISTER or entry.b is B.REGISTER or entry.c is C.REGISTER
-        )
+        reads = [f"register {register}"] * (entry.a is A.REGISTER or entry.b is B.REGISTER or entry.c is C.REGISTER)
         reads += [f"scalar {entry.scalar}"] * (entry.b is B.SCALAR or entry.c is C.SCALAR)
         reads += ["mask"] * (entry.second is Second.SELECT and not entry.present)
+        if entry.a is A.STREAM and entry.stream >= len(INPUTS):
+            raise _refuse(number, f"reads stream {entry.stream}, of which there is none")
     for name in reads:
         if name not in known:
             raise _refuse(number, f"reads {name}, which nothing before it in the row has written")
@@ -371,7 +404,7 @@ def _check_operation(number: int, entry: Micro, known: set[str], left: int) -> i
     if entry.set_mask and entry.second not in (Second.LESS, Second.EQUAL):
         raise _refuse(number, "sets the mask, and is neither LESS nor EQUAL")
     if entry.write or entry.second is Second.DIVIDE:
-        known.add(f"register {entry.target}")
+        known.add(f"register {target}")
     if entry.to_scalar or scalars:
         known.add(f"scalar {entry.target % SCALARS}")
     if entry.set_mask:

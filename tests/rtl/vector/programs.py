@@ -91,18 +91,20 @@ def random_micro(random: np.random.Generator) -> Micro:
     return Micro(
         second, A(pick(A)), B(pick(B)), C(pick(C, 5)), constant(value), pick(list, 8), pick(list, 4),
         scale=flag(0.1), present=flag(0.5), set_mask=flag(0.5) * int(5 <= second <= 6), write=flag(0.6) * lane,
-        target=pick(list, 8), to_scalar=flag(0.3) * lane, stream=flag(0.5), store=flag(0.3) * lane,
+        target=pick(list, 8), to_scalar=flag(0.3) * lane, stream=pick(list, 3), store=flag(0.3) * lane,
+        read_strip=flag(0.3), write_strip=flag(0.3),
     )  # fmt: skip
 
 
 def random_program(random: np.random.Generator) -> tuple[Micro, ...]:
-    """A valid program of up to 64 micro-operations, some in loops, with folds and divisions."""
+    """A program of up to 64 micro-operations, some in loops, with folds and divisions; valid for up to 3 strips."""
     length = int(random.integers(3, 40))
     program: list[Micro] = []
 
     def fits(more: list[Micro]) -> bool:
         try:
-            check_program((*program, *more))
+            for strips in (1, 2, 3):
+                check_program((*program, *more), strips)
         except LithifyError:
             return False
         return True

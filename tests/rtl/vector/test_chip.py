@@ -71,7 +71,14 @@ def instructions(random: np.random.Generator, count: int) -> list[VectorInstruct
             for at, form in zip(bank[1:], forms, strict=True)
         ]
         program = random_program(random)
-        entries.append(VectorInstruction(bank[0], int(random.integers(1, 4)), columns, program, *streams))
+        # The third input lies in the second's words.
+        third = Format.INT8 if streams[1].format is Format.INT8 else Format(int(random.integers(0, 3)))
+        entries.append(
+            VectorInstruction(
+                bank[0], int(random.integers(1, 4)), columns, program, *streams, v_address=streams[1].address,
+                v_format=third,
+            )
+        )  # fmt: skip
     return entries
 
 

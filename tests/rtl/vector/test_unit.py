@@ -105,18 +105,20 @@ def test_softmax_is_that_of_the_reference(name: str, columns: int) -> None:
 def test_layer_norm_as_the_compiler_translates_it(name: str) -> None:
     shape, random, columns = SHAPES[name], np.random.default_rng(4), 200
     memory = scratchpad(random, shape)
-    scale, x_scale, y_scale = random.normal(size=columns).astype(np.float32), np.float32(0.021), np.float32(0.017)
+    scale, bias = random.normal(size=(2, columns)).astype(np.float32)
+    x_scale, y_scale = np.float32(0.021), np.float32(0.017)
     row_words, scale_words = -(-columns // shape.word_bytes), 4 * columns // shape.word_bytes
-    memory[3000 : 3000 + scale_words] = scale.view(np.int8).reshape(-1, shape.word_bytes)
-    sources = {"x": Streamed(0, float(x_scale)), "n": 200.0, "epsilon": 1e-5, "scale": Streamed(1), "bias": 0.25}
+    for at, row in ((3000, scale), (4500, bias)):
+        memory[at : at + scale_words] = row.view(np.int8).reshape(-1, shape.word_bytes)
+    sources = {"x": Streamed(0, float(x_scale)), "n": 200.0, "epsilon": 1e-5, "scale": Streamed(1), "bias": Streamed(2)}
     program = translate(ROW_FUNCTIONS["layer_norm"], sources, divide_by=float(y_scale))
     instruction = VectorInstruction(
         0, 5, columns, program, Stream(600, row_words, Format.INT8, -4), Stream(3000, 0, Format.FLOAT32),
-        Stream(6000, row_words, Format.INT8, 9), minimum=-100,
+        Stream(6000, row_words, Format.INT8, 9), minimum=-100, v_address=4500, v_format=Format.FLOAT32,
     )  # fmt: skip
     (words,) = compare(shape, [instruction], memory)
     x = (memory[600 : 600 + 5 * row_words].reshape(5, -1)[:, :columns].astype(np.float32) + np.float32(4)) * x_scale
-    exact = evaluate(ROW_FUNCTIONS["layer_norm"], x, 200, np.float32(1e-5), scale, np.float32(0.25))
+    exact = evaluate(ROW_FUNCTIONS["layer_norm"], x, 200, np.float32(1e-5), scale, bias)
     wanted = round_to_int8(exact / y_scale, 9, -100)
     assert words.reshape(5, -1)[:, :columns].tolist() == wanted.tolist()
     assert np.unique(wanted).size > 100
@@ -135,7 +137,7 @@ def random_instruction(random: np.random.Generator, shape: VectorShape, program:
     low, high = np.sort(random.integers(-128, 128, 2)).tolist()
     return VectorInstruction(
         program, int(random.integers(1, 4)), columns, random_program(random), stream(1000), stream(3000), y,
-        minimum=low, maximum=high,
+        minimum=low, maximum=high, v_address=5000, v_format=Format(int(random.integers(0, 3))),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from lithify.chip.vector import DIVISION, DRAIN, FIRST, PROGRAM_OPERATIONS, SCALAR, STRIP, VectorShape
-from lithify.isa.vector import MICRO_BYTES, MICRO_FIELDS, VECTOR_FIELDS, Second
+from lithify.isa.vector import INPUTS, MICRO_BYTES, MICRO_FIELDS, VECTOR_FIELDS, C, Second
 from lithify.rtl.compute.stages import delayed
 from lithify.rtl.instruction import layout_of
 from lithify.rtl.leaf import place
@@ -18,7 +18,7 @@ VECTOR = layout_of(VECTOR_FIELDS)
 TIME_BITS = 8
 COLUMN_BITS = 17
 STRIP_BITS = 10
-STREAMS = ("x", "w", "y")
+STREAMS = (*INPUTS, "y")
 
 WORD_READ = 3
 """From a program word's address to the cycle in which it is in a register."""
@@ -68,9 +68,10 @@ class Sequencer(wiring.Component):
         # How long the micro-operation takes, and which groups it issues when.
         behind, duration, is_lane = Signal(range(STRIP)), Signal(TIME_BITS), Signal()
         steps = [0, *((1 << n) // shape.lanes for n in range(7))]
+        fold = Mux(micro.c == C.FOLDED, micro.register, 0)
         m.d.comb += [
             is_lane.eq(micro.second < Second.DIVIDE),
-            behind.eq(Array(Const(step, 6) for step in steps)[micro.fold]),
+            behind.eq(Array(Const(step, 6) for step in steps)[fold]),
             duration.eq(Mux(is_lane, shape.period + behind, Mux(micro.second == Second.DIVIDE, DIVISION, SCALAR))),
             self.issue.eq(running & is_lane & (time >= behind) & (time < behind + shape.groups)),
             self.group.eq((time - behind)[: len(self.group)]),
@@ -100,7 +101,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += row.eq(row + 1)
                 for name in STREAMS:
                     address = getattr(self, f"{name}_row")
-                    m.d.sync += address.eq(address + held[f"{name}_row_words"])
+                    m.d.sync += address.eq(address + held[f"{'w' if name == 'v' else name}_row_words"])
 
         with m.FSM():
             with m.State("IDLE"):

@@ -19,14 +19,14 @@ from lithify.chip.vector import (
     STRIP,
     VectorShape,
 )
-from lithify.isa.vector import A, B, C, Format, Second
+from lithify.isa.vector import INPUTS, A, B, C, Format, Second
 from lithify.rtl.compute.stages import delayed
 from lithify.rtl.leaf import place
 from lithify.rtl.scratchpad import SramBank
 from lithify.rtl.vector.convert import FromInteger, ToInt8
 from lithify.rtl.vector.divide import Divide
 from lithify.rtl.vector.lane import FloatLane
-from lithify.rtl.vector.sequencer import MICRO, STREAMS, VECTOR, Sequencer
+from lithify.rtl.vector.sequencer import MICRO, VECTOR, Sequencer
 
 ONE, MINUS_ZERO = 0x3F800000, 0x80000000
 ADDRESS_BITS = 16
@@ -80,11 +80,17 @@ class VectorUnit(wiring.Component):
             self.ready.eq(sequencer.ready),
             self.retire.eq(sequencer.retire),
         ]
-        # The micro-operation where operands are chosen, and where results come out.
+        # The micro-operation with its registers numbered; where operands are chosen, and where results come out.
+        self._micro = micro = Signal(MICRO)
+        m.d.comb += micro.eq(sequencer.micro)
+        with m.If(sequencer.micro.read_strip):
+            m.d.comb += micro.register.eq(sequencer.micro.register + sequencer.strip)
+        with m.If(sequencer.micro.write_strip):
+            m.d.comb += micro.target.eq(sequencer.micro.target + sequencer.strip)
         self._chooses, self._results = Signal(MICRO), Signal(MICRO)
         entered = delayed(m, sequencer.entered, RESULT - 1, "entered", reset=True)
         with m.If(entered[OPERANDS - 1]):
-            m.d.sync += self._chooses.eq(sequencer.micro)
+            m.d.sync += self._chooses.eq(micro)
         with m.If(entered[RESULT - 1]):
             m.d.sync += self._results.eq(self._chooses)
         self._issued = delayed(m, sequencer.issue, RESULT, "issued", reset=True)
@@ -106,14 +112,13 @@ class VectorUnit(wiring.Component):
         self._store(m, platform, results)
         return m
 
-    def _place(self, m: Module, stream: str, wide: Any) -> tuple[Any, Any]:
-        """Address of the word that the issued group has in a stream, and the group's place in the word."""
+    def _place(self, m: Module, row: Any, wide: Any) -> tuple[Any, Any]:
+        """Address of the word that the issued group has in the row at ``row``, and the group's place in the word."""
         shape, sequencer = self.shape, self._sequencer
         ways = []
         for size in (1, 4):
             groups = (shape.word_bytes // (size * shape.lanes) - 1).bit_length()  # of a word, as a power of two
             strip_bits = (shape.strip_words(size) - 1).bit_length()
-            row = getattr(sequencer, f"{stream}_row")
             address = (row + (sequencer.strip << strip_bits) + (sequencer.group >> groups))[:ADDRESS_BITS]
             ways.append((address, sequencer.group[:groups] if groups else Const(0, 1)))
         (narrow_address, narrow_part), (wide_address, wide_part) = ways
@@ -123,9 +128,9 @@ class VectorUnit(wiring.Component):
         """The elements of the streams as float32, in the cycle in which operands are chosen."""
         shape, sequencer, held = self.shape, self._sequencer, self._sequencer.held
         second = sequencer.micro.stream
-        form = Mux(second, held.w_format, held.x_format)
-        places = [self._place(m, name, held[f"{name}_format"] != Format.INT8) for name in ("x", "w")]
-        address, part = (Mux(second, w, x) for x, w in zip(*places, strict=True))
+        form = _among(second, {number: held[f"{name}_format"] for number, name in enumerate(INPUTS)})
+        row = _among(second, {number: getattr(sequencer, f"{name}_row") for number, name in enumerate(INPUTS)})
+        address, part = self._place(m, row, form != Format.INT8)
         wanted = sequencer.issue & (sequencer.micro.a == A.STREAM) & (part == 0) & self._exists[0][0]
         enable, at = Signal(), Signal(ADDRESS_BITS, reset_less=True)
         m.d.sync += [enable.eq(wanted), at.eq(address)]
@@ -139,7 +144,7 @@ class VectorUnit(wiring.Component):
 
         parts = delayed(m, part, WORD, "part")[-1]
         forms = delayed(m, form, OPERANDS - 1, "format")
-        zero_point = Mux(delayed(m, second, WORD, "second")[-1], held.w_zero_point, held.x_zero_point).as_signed()
+        zero_point = Mux(delayed(m, second.any(), WORD, "second")[-1], held.w_zero_point, held.x_zero_point).as_signed()
         narrow, wide = _part(word, 8 * shape.lanes, parts), _part(word, 32 * shape.lanes, parts)
         elements = []
         for lane in range(shape.lanes):
@@ -160,7 +165,7 @@ class VectorUnit(wiring.Component):
 
     def _registers(self, m: Module, platform: Any, results: list[Any], division: dict[str, Any]) -> Any:
         """The vector registers, by the parity of the group; gives the word read where operands are chosen."""
-        shape, micro = self.shape, self._sequencer.micro
+        shape, micro = self.shape, self._micro
         half = shape.groups // 2
         at = OPERANDS - REGISTER_READ
         number = delayed(m, micro.register, at, "register")[-1]
@@ -209,7 +214,7 @@ class VectorUnit(wiring.Component):
                     source = line[back + distance // shape.lanes].word_select(lane, 32)
                 else:
                     source = line[back].word_select((lane + distance) % shape.lanes, 32)
-                folded = Mux(micro.fold == n, source, folded)
+                folded = Mux(micro.register == n, source, folded)
             register = read.word_select(lane, 32)
             a = {A.ACCUMULATOR: accumulator, A.REGISTER: register, A.CONSTANT: micro.constant, A.STREAM: streamed[lane]}
             b = {B.ONE: ONE, B.CONSTANT: micro.constant, B.REGISTER: register, B.SCALAR: scalar,
@@ -285,7 +290,7 @@ class VectorUnit(wiring.Component):
         """Results to bytes, bytes to words."""
         shape, sequencer, held = self.shape, self._sequencer, self._sequencer.held
         wide = held.y_format != Format.INT8
-        address, part = self._place(m, "y", wide)
+        address, part = self._place(m, sequencer.y_row, wide)
         narrow_groups, wide_groups = (shape.word_bytes // (size * shape.lanes) for size in (1, 4))
         # The group fills its word, or is the row's last.
         over = sequencer.remaining <= (sequencer.group + 1) * shape.lanes
@@ -339,6 +344,3 @@ def _part(word: Any, bits: int, number: Any) -> Any:
     """Part ``number`` of ``bits`` bits of a word."""
     parts = len(word) // bits
     return word if parts == 1 else Array(word.word_select(part, bits) for part in range(parts))[number]
-
-
-assert set(STREAMS) == {"x", "w", "y"}

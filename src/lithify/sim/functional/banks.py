@@ -58,7 +58,7 @@ def banks_of(chip: Chip, index: int, instruction: Instruction) -> Banks:
     if instruction.operation.queue is Queue.VECTOR:
         shape = chip.vector
         assert shape is not None, "checked before: the chip has the unit"
-        inputs = (stream_addresses(shape, instruction, name).ravel() for name in "xw")
+        inputs = (stream_addresses(shape, instruction, name).ravel() for name in "xwv")
         streams = np.concatenate([program_addresses(shape, instruction), *inputs])
         return Banks(streams=mask(streams), stored=mask(stream_addresses(shape, instruction, "y")))
     if instruction.operation.queue is not Queue.COMPUTE:

@@ -14,6 +14,7 @@ from lithify.isa.checks import refuse
 from lithify.isa.encoding import Instruction
 from lithify.isa.stream import ResultStream
 from lithify.isa.vector import (
+    INPUTS,
     A,
     B,
     C,
@@ -61,7 +62,9 @@ class Vector:
         """Checks where it reads and writes."""
         shape = chip.vector
         assert shape is not None, "checked before: the chip has the unit"
-        for name, role in (("x", "reads its first input"), ("w", "reads its second input"), ("y", "writes its output")):
+        roles = {"x": "reads its first input", "w": "reads its second input", "v": "reads its third input",
+                 "y": "writes its output"}  # fmt: skip
+        for name, role in roles.items():
             check_words(chip, index, instruction, stream_addresses(shape, instruction, name), role)
         words = program_addresses(shape, instruction)
         program = block(chip, index, instruction, int(words[0]), words.size, "reads its program")
@@ -72,7 +75,7 @@ class Vector:
         data = state.scratchpad.data
         try:
             entry = vector_instruction(self.instruction, data[self.program].tobytes())
-            check_program(entry.operations)
+            check_program(entry.operations, entry.strips)
         except LithifyError as error:
             raise LithifyError(f"Instruction {self.index} (VECTOR) has no valid program. {error}") from None
         cycles = entry.row_cycles(self.shape)
@@ -88,7 +91,10 @@ class Vector:
 
 def _used(entry: VectorInstruction) -> tuple[tuple[str, bool], ...]:
     reads = {micro.stream for micro in entry.operations if micro.lane and micro.a is A.STREAM}
-    return ("x", 0 in reads), ("w", 1 in reads), ("y", any(micro.store for micro in entry.operations))
+    return *((name, number in reads) for number, name in enumerate(INPUTS)), (
+        "y",
+        any(micro.store for micro in entry.operations),
+    )
 
 
 def run_vector(shape: VectorShape, instruction: VectorInstruction, words: NDArray[np.int8]) -> ResultStream:
@@ -96,7 +102,7 @@ def run_vector(shape: VectorShape, instruction: VectorInstruction, words: NDArra
 
     Raises LithifyError for a program that is not one (`check_program`).
     """
-    check_program(instruction.operations)
+    check_program(instruction.operations, instruction.strips)
     state = _State(np.full((instruction.rows, STRIP), np.nan, np.float32))
     stored: list[tuple[int, int, NDArray[np.int8]]] = []  # step, strip, [rows, strip bytes]
     operations = instruction.operations
@@ -131,7 +137,7 @@ def _execute(
     result = _second(instruction, entry, state, product)
     state.accumulator = result
     if entry.write:
-        state.registers[entry.target] = result
+        state.registers[entry.target + state.strip * entry.write_strip] = result
     if entry.set_mask:
         state.mask = result
     if entry.to_scalar:
@@ -140,8 +146,8 @@ def _execute(
 
 def _divide(entry: Micro, state: _State) -> None:
     if entry.second is Second.DIVIDE:
-        quotient = PRIMITIVES["divide"].meaning(state.registers[entry.register], _b(entry, state))
-        state.registers[entry.target] = quotient
+        quotient = PRIMITIVES["divide"].meaning(_register(entry, state), _b(entry, state))
+        state.registers[entry.target + state.strip * entry.write_strip] = quotient
         return
     a = state.scalars[entry.scalar] if entry.a is A.REGISTER else np.float32(entry.constant)
     if entry.second is Second.SCALAR_ROOT:
@@ -154,7 +160,11 @@ def _divide(entry: Micro, state: _State) -> None:
 def _a(entry: Micro, state: _State) -> Any:
     if entry.a is A.CONSTANT:
         return np.full_like(state.accumulator, entry.constant)
-    return state.registers[entry.register] if entry.a is A.REGISTER else state.accumulator
+    return _register(entry, state) if entry.a is A.REGISTER else state.accumulator
+
+
+def _register(entry: Micro, state: _State) -> Values:
+    return state.registers[entry.register + state.strip * entry.read_strip]
 
 
 def _b(entry: Micro, state: _State) -> Any:
@@ -164,7 +174,7 @@ def _b(entry: Micro, state: _State) -> Any:
         case B.CONSTANT:
             return np.float32(entry.constant)
         case B.REGISTER:
-            return state.registers[entry.register]
+            return _register(entry, state)
         case B.SCALAR:
             return state.scalars[entry.scalar]
         case _:
@@ -178,7 +188,7 @@ def _c(entry: Micro, state: _State) -> Any:
         case C.CONSTANT:
             return np.float32(entry.constant)
         case C.REGISTER:
-            return state.registers[entry.register]
+            return _register(entry, state)
         case C.SCALAR:
             return state.scalars[entry.scalar]
         case C.ACCUMULATOR:
@@ -205,7 +215,7 @@ def _stream(
     shape: VectorShape, instruction: VectorInstruction, words: NDArray[np.int8], entry: Micro, strip: int
 ) -> Values:
     """The elements of a strip of every row; those that the row does not have are +0."""
-    source: Stream = instruction.w if entry.stream else instruction.x
+    source: Stream = getattr(instruction, INPUTS[entry.stream])
     size = source.format.bytes
     count = min(STRIP, instruction.columns - STRIP * strip)
     word = np.arange(-(-count * size // shape.word_bytes)) + strip * shape.strip_words(size)
