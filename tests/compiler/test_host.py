@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.random import Generator
-from tests.reference import random_layers, random_movement, random_resize
+from tests.reference import random_layers, random_movement, random_resize, random_rows
 
 from lithify.compiler.host import host_model
 from lithify.reference.evaluate import run
@@ -41,6 +41,7 @@ LAYERS: dict[str, Callable[[Generator], Graph]] = {
             random_movement.space_to_depth,
         )
     },
+    "softmax": random_rows.softmax,
     "nearest": lambda random: random_resize.nearest(random)[0],
     "linear": lambda random: random_resize.linear(random, "any")[0],
 }

@@ -74,6 +74,8 @@ class Bands:
 def fits_bands(operation: Operation) -> bool:
     """Whether an operation can be run by rows: it makes its whole image, and what it adds has as many rows."""
     residual = operation.residual
+    if operation.program is not None:
+        return False  # it knows no rings
     if operation.landing or operation.excerpt or operation.sliding.turned or operation.region != operation.y.whole:
         return False
     return residual is None or (residual.image != operation.x.name and not residual.broadcast)

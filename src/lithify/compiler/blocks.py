@@ -294,14 +294,19 @@ def tiles(block: Rectangle, chip: Chip) -> tuple[Rectangle, ...]:
 def plan_weights(
     operation: Operation, chip: Chip, ring_banks: int, most: tuple[int, int, int] | None = None
 ) -> Weights | None:
-    """How the weights of an operation travel through a ring; None for stream.
+    """How the weights of an operation, or its program, travel through a ring; None for stream.
 
     most: passes (vertical, horizontal) and words of input channels that a part may have. Raises RingTooSmall.
     """
-    if operation.parameters is None:
+    if not operation.weighted:
         return None
     room = ring_banks * chip.bank_words
     whole = whole_part(operation, chip)
+    if operation.program is not None:
+        words = chunk_words(operation, chip, whole, 1, True)
+        if words > room:
+            raise RingTooSmall(words)
+        return Weights((whole,), 1, -(-words // chip.bank_words), words * chip.word_bytes)
     each, count = weight_words(operation, chip, whole, True), groups(operation, chip)
     table = table_words(operation, chip)
     total = each * count * chip.word_bytes

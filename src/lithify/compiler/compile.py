@@ -112,7 +112,7 @@ def _on_host(graph: Graph, work: Work) -> Segment:
 def _results(part: Compiled, first: int, chip: Chip) -> list[Result]:
     results = []
     for number, action in enumerate(part.actions, first):
-        if action.queue is not Queue.COMPUTE:
+        if action.queue not in (Queue.COMPUTE, Queue.VECTOR):
             continue
         step = part.steps[action.step]
         operation = part.operations[step.operation]
@@ -127,7 +127,7 @@ def _layers(part: Compiled, first: int) -> list[Layer]:
     """One entry for each layer, in the order of their first instructions."""
     spans: dict[str, tuple[str, int, int, int]] = {}
     for number, action in enumerate(part.actions, first):
-        if action.queue is Queue.COMPUTE:
+        if action.queue in (Queue.COMPUTE, Queue.VECTOR):
             operation = part.operations[part.steps[action.step].operation]
             _, begin, _, macs = spans.get(operation.layer, ("", number, 0, 0))
             spans[operation.layer] = operation.operator, begin, number, max(macs, operation.macs)

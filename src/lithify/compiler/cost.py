@@ -11,17 +11,22 @@ from lithify.chip.pipeline import compute_pipeline
 from lithify.compiler.image import Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.weights import PARAMETER_WORDS, Part, group_result_words, groups, set_words, whole_part
+from lithify.isa.vector import VectorInstruction
 
 
 def best_tile(operation: Operation, chip: Chip, region: Rectangle, part: Part | None = None) -> int:
     """Positions of a tile for one instruction over `region`: the one that is estimated fastest, among equals the
     largest.
     """
+    if operation.program is not None:
+        return 1
     return _tile_and_cycles(*_key(operation, chip, region, part))[0]
 
 
 def group_cycles(operation: Operation, chip: Chip, region: Rectangle, part: Part | None = None) -> int:
     """Cycles of one group over `region` in steady state with the best tile."""
+    if operation.program is not None:
+        return region.positions * row_cycles(operation, chip)
     return _tile_and_cycles(*_key(operation, chip, region, part))[1]
 
 
@@ -33,6 +38,12 @@ def compute_cycles(operation: Operation, chip: Chip, region: Rectangle) -> int:
 def step_cycles(operation: Operation, chip: Chip, region: Rectangle, count: int, part: Part | None) -> int:
     """Cycles of one instruction for `count` groups."""
     return count * group_cycles(operation, chip, region, part) + 20
+
+
+def row_cycles(operation: Operation, chip: Chip) -> int:
+    """Cycles of a vector program for one row."""
+    assert operation.program is not None and chip.vector is not None
+    return VectorInstruction(0, 1, operation.x.channels, operation.program.operations).row_cycles(chip.vector)
 
 
 def dram_cycles(chip: Chip, size: int) -> int:

@@ -6,9 +6,10 @@ from lithify.chip import Chip
 from lithify.compiler.image import DramImage
 from lithify.compiler.operation import Landing, Operation
 from lithify.compiler.steps import Buffer, Step
-from lithify.compiler.weights import group_channels, group_result_words, table_words
+from lithify.compiler.weights import group_channels, group_result_words, program_words, table_words
 from lithify.isa import Instruction, instruction
 from lithify.isa.program import Base
+from lithify.isa.vector import Format, Stream, VectorInstruction
 
 ROW_BYTES = (1 << 20) - 1
 WRAP = 1 << 16
@@ -94,6 +95,27 @@ def emit_compute(step: Step, operation: Operation, serial: bool, lookup: int, ch
         # The table lies before what is read.
         values["weight_address"] = step.chunk.address + table_words(operation, chip)
     return instruction(operation.unit.upper(), **values)
+
+
+def emit_vector(step: Step, operation: Operation, chip: Chip) -> Instruction:
+    """The VECTOR of a step: its positions, which lie one behind the other, are the rows."""
+    program, chunk = operation.program, step.chunk
+    assert program is not None and chunk is not None and chip.vector is not None
+    source, target = step.input, step.output
+    assert source.ring is None and target.ring is None, "a vector instruction knows no rings"
+    assert step.out.height == 1 or step.out.width == source.rectangle.width == target.rectangle.width
+    behind = chunk.address + program_words(operation, chip)
+    return VectorInstruction(
+        chunk.address,
+        step.out.positions,
+        operation.x.channels,
+        program.operations,
+        x=Stream(source.address_of(step.out.y, step.out.x), source.pixel_words, Format.INT8, program.zero_point),
+        w=Stream(behind, 0, Format.FLOAT32) if program.data.size else Stream(format=Format.NONE),
+        y=Stream(target.address_of(step.out.y, step.out.x), target.pixel_words, Format.INT8, operation.zero_point),
+        minimum=operation.minimum,
+        maximum=operation.maximum,
+    ).encoded(chip.vector)
 
 
 def source_row_words(step: Step) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from lithify.compiler.host_operators import RULES
+from lithify.compiler.host_rows import ROW_RULES
 from lithify.reference.arithmetic import product_multiplier, scale_of
 from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.pooling import counted_taps, mean_multiplier, pool_window
@@ -79,7 +80,7 @@ class Builder:
             "GlobalAveragePool": self.average_pool,
             "Clip": self.clip,
             "Lookup": self.lookup,
-            **{name: partial(rule, self) for name, rule in RULES.items()},
+            **{name: partial(rule, self) for name, rule in (*RULES.items(), *ROW_RULES.items())},
         }
         for name in dict.fromkeys(self.node.inputs):
             if name in self.graph.constants:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.compiler.image import Image, Rectangle
+from lithify.isa.vector import Micro
 
-Unit = Literal["conv", "depthwise", "stream"]
+Unit = Literal["conv", "depthwise", "stream", "vector"]
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,27 @@ class Parameters:
 
 
 @dataclass(frozen=True, eq=False)
+class RowProgram:
+    """What the vector unit does with every pixel, whose channels are a row.
+
+    operations: its program. zero_point: what is taken from the int8 values that it reads. data: float32, what it reads
+    beside them, the same for every row; empty if nothing.
+    """
+
+    operations: tuple[Micro, ...]
+    zero_point: int
+    data: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class Operation:
     """One pass over the rectangle `region` of the image `y`.
 
     excerpt: which rows of the image x is, if not all. landing: where results lie in y; then `region` counts positions,
     not pixels. unit: which instruction does it; cut: taps (height, width) that a depthwise pass takes at once, the
-    whole kernel for stream, (1, 1) for conv. parameters: None for stream. layer, operator, macs: as reports
-    show the node. tensor: the tensor of the graph that the results belong to. table: int8 [256], what the results are
-    looked up in, last of all.
+    whole kernel for stream, (1, 1) for conv. parameters: None for stream and vector; program: of vector alone. layer,
+    operator, macs: as reports show the node. tensor: the tensor of the graph that the results belong to. table: int8
+    [256], what the results are looked up in, last of all.
     """
 
     layer: str
@@ -116,6 +130,12 @@ class Operation:
     table: NDArray[np.int8] | None = None
     landing: Landing | None = None
     excerpt: Excerpt | None = None
+    program: RowProgram | None = None
+
+    @property
+    def weighted(self) -> bool:
+        """Whether it reads constants from the scratchpad: weights, or a program."""
+        return self.parameters is not None or self.program is not None
 
     @property
     def first_row(self) -> int:
@@ -133,7 +153,9 @@ class Operation:
     @property
     def each_word_alone(self) -> bool:
         """Whether result word i is made from input word i only: stream, depthwise, and conv with diagonal weights."""
-        return self.parameters is None or self.parameters.weights.ndim == 3
+        if self.parameters is None:
+            return self.program is None
+        return self.parameters.weights.ndim == 3
 
     @property
     def passes(self) -> tuple[int, int]:

@@ -59,7 +59,8 @@ class StepActions:
 def order(steps: tuple[StepActions, ...], cycles: Sequence[int], chip: Chip) -> tuple[Action, ...]:
     """All actions in program order: in the order in which they would start if each step took its `cycles`.
 
-    Compute instructions run one after the other and wait for what they read. Whenever DRAM is free it takes, of the
+    Compute instructions run one after the other and wait for what they read, vector instructions likewise, beside
+    them. Whenever DRAM is free it takes, of the
     loads whose place is free, the one that is needed next.
     """
     return _Scheduling(steps, cycles, chip).run()
@@ -88,9 +89,11 @@ class _Scheduling:
         self.of_step = [[next(numbers) for _ in step.loads] for step in steps]
         # As many loads may be ahead of the steps that need them: tokens are counted.
         self.most = COUNTER - 3 * chip.queue_depth
-        self.now = self.transferred = self.ahead = 0
+        self.transferred = self.ahead = 0
+        self.now = {Queue.COMPUTE: 0, Queue.VECTOR: 0}
         self.loaded = [0] * chip.scratchpad_banks
         self.used = [0] * chip.scratchpad_banks
+        self.touched = {queue: [0] * chip.scratchpad_banks for queue in self.now}
         self.done = [0] * len(steps)
         self.later: list[tuple[int, int]] = []
         self.ready: list[int] = []
@@ -102,9 +105,9 @@ class _Scheduling:
         for index, step in enumerate(self.steps):
             banks = _bits(step.compute.banks)
             while True:
-                start = max(self.now, *(self.loaded[bank] for bank in banks))
+                start = self.start(step.compute.queue, banks)
                 if self.ahead >= self.most and missing[index]:
-                    self.transferred = max(self.transferred, self.now)
+                    self.transferred = max(self.transferred, *self.now.values())
                 number = self.next_load(index, start, bool(missing[index]))
                 if number is None:
                     assert not missing[index], "a load that a step needs waits for that step"
@@ -116,18 +119,25 @@ class _Scheduling:
             self.compute(index, start, banks)
         return tuple(ordered)
 
+    def start(self, queue: Queue, banks: list[int]) -> int:
+        """When the next instruction of a queue can start: behind the one before, and what uses its banks."""
+        others = [self.touched[other] for other in self.now if other is not queue]
+        return max(self.now[queue], *(max(self.loaded[bank], *(used[bank] for used in others)) for bank in banks))
+
     def compute(self, index: int, start: int, banks: list[int]) -> None:
         """A step runs, and its results are stored."""
         step = self.steps[index]
-        self.now = start + self.cycles[index]
+        queue, end = step.compute.queue, start + self.cycles[index]
+        self.now[queue] = end
         self.transferred += dram_cycles(self.chip, COMPUTE_BYTES)
         for bank in banks:
-            self.used[bank] = self.now
+            self.touched[queue][bank] = end
+            self.used[bank] = max(used[bank] for used in self.touched.values())
         for store in step.stores:
-            self.transferred = max(self.transferred, self.now) + self.transfer_cycles(store)
+            self.transferred = max(self.transferred, end) + self.transfer_cycles(store)
             for bank in _bits(store.banks):
                 self.used[bank] = max(self.used[bank], self.transferred)
-        self.done[index] = max(self.now, self.transferred) if step.stores else self.now
+        self.done[index] = max(end, self.transferred) if step.stores else end
         self.release(index + 1)
 
     def release(self, index: int) -> None:

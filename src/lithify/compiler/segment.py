@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.cost import step_cycles
-from lithify.compiler.emit import emit_compute, emit_transfer, emit_weights, result_channel
+from lithify.compiler.emit import emit_compute, emit_transfer, emit_vector, emit_weights, result_channel
 from lithify.compiler.image import DramImage, Image, image_shape
 from lithify.compiler.operation import Operation
 from lithify.compiler.plan import Plan, best_plan
@@ -19,7 +19,7 @@ from lithify.compiler.spread import spread_images
 from lithify.compiler.steps import Buffer, Chunk, Step, make_steps
 from lithify.compiler.tokens import SerialStep, add_tokens, serial_flags
 from lithify.compiler.views import branches_first, strided_views, view_of
-from lithify.compiler.weights import group_result_words, pack_parameters, pack_sets
+from lithify.compiler.weights import group_result_words, pack_parameters, pack_program, pack_sets
 from lithify.errors import LithifyError
 from lithify.isa import Instruction, Queue, instruction
 from lithify.isa.program import Base, Placement
@@ -172,12 +172,7 @@ def _actions(
 ) -> tuple[StepActions, ...]:
     offsets = _constants(operations, steps, memories, chip)
     lookups = _lookups(operations, steps)
-    flags = serial_flags(
-        tuple(
-            _serial_step(step, operations[step.operation], lookup, chip)
-            for step, lookup in zip(steps, lookups, strict=True)
-        )
-    )
+    flags = _serial_flags(operations, steps, lookups, chip)
     made = []
     # Of each bank: the last step so far that uses it.
     touched = [-1] * chip.scratchpad_banks
@@ -191,9 +186,10 @@ def _actions(
             loads.append(Action(Queue.LOAD, entry, banks_of(address, words, chip), (), (), index))
         loads += [_transfer("LOAD", buffer, images, dram, index, chip) for buffer in step.loads]
         stores = tuple(_transfer("STORE", buffer, images, dram, index, chip) for buffer in step.stores)
+        vector = operation.program is not None
         compute = Action(
-            Queue.COMPUTE,
-            emit_compute(step, operation, serial, lookup, chip),
+            Queue.VECTOR if vector else Queue.COMPUTE,
+            emit_vector(step, operation, chip) if vector else emit_compute(step, operation, serial, lookup, chip),
             _all_banks(step, chip),
             (),
             (),
@@ -206,6 +202,20 @@ def _actions(
             used |= store.banks
         touched = [index if used >> bank & 1 else before for bank, before in enumerate(touched)]
     return tuple(made)
+
+
+def _serial_flags(
+    operations: tuple[Operation, ...], steps: tuple[Step, ...], lookups: tuple[int, ...], chip: Chip
+) -> tuple[bool, ...]:
+    """The field `serial` of every step; vector instructions have a queue of their own, and none."""
+    array = [index for index, step in enumerate(steps) if operations[step.operation].program is None]
+    flags = [False] * len(steps)
+    found = serial_flags(
+        tuple(_serial_step(steps[index], operations[steps[index].operation], lookups[index], chip) for index in array)
+    )
+    for index, flag in zip(array, found, strict=True):
+        flags[index] = flag
+    return tuple(flags)
 
 
 def _lookups(operations: tuple[Operation, ...], steps: tuple[Step, ...]) -> tuple[int, ...]:
@@ -264,8 +274,12 @@ def _constants(
         for chunk in step.weights:
             if chunk.key in offsets or any(chunk.key == other.key for other in fresh):
                 continue
+            operation = operations[chunk.operation]
+            if operation.program is not None:
+                fresh.append(chunk)
+                data.append(pack_program(operation, chip))
+                continue
             if chunk.operation not in packed:
-                operation = operations[chunk.operation]
                 # Operations come one after the other; what lies behind is not needed again.
                 packed = {key: entry for key, entry in packed.items() if key >= chunk.operation - 1}
                 packed[chunk.operation] = pack_parameters(operation, chip), pack_sets(operation, chip)

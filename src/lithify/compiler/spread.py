@@ -63,9 +63,12 @@ def spread_images(operations: Sequence[Operation], stored: frozenset[str], chip:
     chosen &= made - stored
     steps: dict[str, int] = {}
     for operation in operations:
-        # What is added has the steps of the results; parts of an image are made by several operations.
+        # What is added has the steps of the results; parts of an image are made by several operations; the vector unit
+        # knows no rings.
         if operation.residual is not None:
             chosen -= {operation.residual.image, operation.y.name}
+        if operation.program is not None:
+            chosen -= {operation.x.name, operation.y.name}
         if operation.region != operation.y.whole or operation.landing is not None:
             chosen.discard(operation.y.name)
         steps[operation.x.name] = max(steps.get(operation.x.name, 0), _step(operation))

@@ -232,7 +232,7 @@ def _band_steps(
         )
         tile = best_tile(operation, chip, out)
         count, size = groups(operation, chip), bands.chunk_groups[turn.operation - bands.stretch.first]
-        part = None if operation.parameters is None else whole_part(operation, chip)
+        part = None if not operation.weighted else whole_part(operation, chip)
         for first in range(0, count, size):
             end = min(first + size, count)
             chunk = None

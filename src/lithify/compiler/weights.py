@@ -1,4 +1,4 @@
-"""Weight memory: parameters and weight sets as the chip reads them (architecture, section 4)."""
+"""Weight memory: parameters and weight sets as the chip reads them (architecture, section 4), and vector programs."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from lithify.chip import Chip
 from lithify.compiler.operation import Operation
 from lithify.isa.addresses import TABLE_BYTES
+from lithify.isa.vector import MICRO_BYTES, encode_program
 
 PARAMETER_WORDS = 8
 """Words of bias and multiplier for each result word of a group."""
@@ -30,7 +31,7 @@ class Part:
 def whole_part(operation: Operation, chip: Chip) -> Part:
     """The whole reduction of an array operation."""
     passes_y, passes_x = operation.passes
-    chunks = 1 if operation.each_word_alone else operation.x.pixel_words(chip.word_bytes)
+    chunks = 1 if operation.each_word_alone or operation.program else operation.x.pixel_words(chip.word_bytes)
     return Part((0, passes_y), (0, passes_x), (0, chunks))
 
 
@@ -41,6 +42,8 @@ def set_words(operation: Operation, chip: Chip) -> int:
 
 def group_result_words(operation: Operation, chip: Chip) -> int:
     """Result words of a position in a group."""
+    if operation.program is not None:
+        return operation.results.pixel_words(chip.word_bytes)
     return chip.column_words if operation.unit == "conv" else 1
 
 
@@ -67,8 +70,24 @@ def table_words(operation: Operation, chip: Chip) -> int:
 
 def chunk_words(operation: Operation, chip: Chip, part: Part, count: int, last: bool) -> int:
     """Words of a chunk: `count` groups' weights for a part of the reduction, with the table if they give results."""
+    if operation.program is not None:
+        return program_words(operation, chip) + -(-operation.program.data.nbytes // chip.word_bytes)
     table = table_words(operation, chip) if last else 0
     return table + count * weight_words(operation, chip, part, last)
+
+
+def program_words(operation: Operation, chip: Chip) -> int:
+    """Words of a vector program; what it reads beside the image lies behind it."""
+    assert operation.program is not None
+    return -(-len(operation.program.operations) * MICRO_BYTES // chip.word_bytes)
+
+
+def pack_program(operation: Operation, chip: Chip) -> NDArray[np.uint8]:
+    """A vector program and what it reads: [words, word_bytes]."""
+    assert operation.program is not None
+    parts = encode_program(operation.program.operations), operation.program.data.astype("<f4").tobytes()
+    padded = b"".join(part + bytes(-len(part) % chip.word_bytes) for part in parts)
+    return np.frombuffer(padded, np.uint8).reshape(-1, chip.word_bytes)
 
 
 def pack_parameters(operation: Operation, chip: Chip) -> NDArray[np.uint8]:

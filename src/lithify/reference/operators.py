@@ -47,6 +47,7 @@ from lithify.reference.pooling import (
 from lithify.reference.products import conv, conv_shapes, gemm, gemm_shapes
 from lithify.reference.reductions import reduce_max, reduce_mean, reduce_min, reduce_shapes, reduce_sum
 from lithify.reference.resize import linear_shapes, nearest_shapes, resize_linear, resize_nearest
+from lithify.reference.rows import along_rows
 from lithify.reference.transposed import conv_transpose, conv_transpose_shapes
 
 # Limits of the int8 result, from a fused Relu or Clip; they act after rounding.
@@ -184,6 +185,7 @@ _ROWS = (
             "column_steps": Attribute("int", least=1),
         },
     ),
+    Operator("Softmax", ("int8",), ("int8",), along_rows, same_shape),
     Operator("Clip", ("int8",), ("int8",), clip, same_shape, _LIMITS, same_quantization=True),
     Operator("Lookup", ("int8", "table"), ("int8",), lookup, lookup_shapes),
     Operator("Host", None, None, host, None, {"model": Attribute("bytes"), "operators": Attribute("strings", ())}),

@@ -12,11 +12,13 @@ from lithify.compiler.lowering.movement import lower_pad, lower_slice, lower_spa
 from lithify.compiler.lowering.pairs import lower_pair
 from lithify.compiler.lowering.reductions import lower_reduction
 from lithify.compiler.lowering.resize import lower_resize_linear
+from lithify.compiler.lowering.rows import lower_rows
 from lithify.compiler.lowering.table import lower_lookup
 from lithify.compiler.lowering.transposed import lower_conv_transpose
 from lithify.compiler.operation import Operation
 from lithify.errors import LithifyError
 from lithify.reference.graph import Graph, Node
+from lithify.reference.rows import ROW_WORKS
 
 __all__ = ["Unsupported", "lower_node"]
 
@@ -43,6 +45,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "ReduceSum": lower_reduction,
         "ReduceMax": lower_reduction,
         "ReduceMin": lower_reduction,
+        **dict.fromkeys(ROW_WORKS, lower_rows),
     }
 )
 

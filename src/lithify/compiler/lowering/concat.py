@@ -117,7 +117,7 @@ def place_parts(
                 or not alike
                 or name in kept
                 or readers[name] != 1
-                or any(operation.residual is not None for operation in made if operation.y.name == name)
+                or any(operation.residual or operation.program for operation in made if operation.y.name == name)
                 or len(maker.outputs) != 1  # type: ignore[union-attr]
             ):
                 left.append(copy)

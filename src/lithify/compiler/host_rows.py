@@ -1,0 +1,100 @@
+"""Host models of the operators along rows: the written function, primitive by primitive, as ONNX operators.
+
+Each is one IEEE operation in ONNX too. Only subnormal numbers differ, which the primitives take as zeros: in the rows'
+functions they are added to larger ones or rounded to an int8 step, and change nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lithify.reference.float32 import SUM_WAYS
+from lithify.reference.rows import ROW_WORKS, work_of
+from lithify.reference.written import Step
+
+if TYPE_CHECKING:
+    from lithify.compiler.host import Builder
+
+_SAME: Mapping[str, str] = MappingProxyType(
+    {
+        "add": "Add",
+        "subtract": "Sub",
+        "multiply": "Mul",
+        "divide": "Div",
+        "square_root": "Sqrt",
+        "maximum": "Max",
+        "minimum": "Min",
+        "round": "Round",
+    }
+)
+"""Primitive -> the ONNX operator of the same meaning."""
+
+_REDUCED: Mapping[str, tuple[str, float]] = MappingProxyType(
+    {"row_sum": ("Add", 0.0), "row_maximum": ("Max", float("-inf"))}
+)
+"""Reduction -> the operator that combines two, and what each partial result starts from."""
+
+LEAST, MOST = -126, 127
+"""Exponents of normal numbers."""
+
+
+def row_operator(b: "Builder") -> str:
+    """The int8 result of an operator along rows."""
+    x, rank = b.tensor(0), len(b.tensor(0).shape)
+    work = work_of(b.node, b.graph)
+    name = b.cast(b.node.inputs[0], "int32")
+    if rank == 4:
+        name = b.op("Transpose", name, perm=[0, 2, 3, 1])
+    name = b.cast(b.op("Sub", name, b.constant(np.array(work.offset, np.int32))), "float32")
+    known = {"x": b.op("Mul", name, b.constant(np.array(work.scale)))}
+    known |= {key: b.constant(np.asarray(value)) for key, value in (*work.numbers.items(), *work.rows.items())}
+    columns = x.shape[1] if rank == 4 else x.shape[-1]
+    for step in work.function.steps:
+        known[step.result] = _made(b, step, known, columns)
+    made = b.round(known[work.function.results[0]], -128, 127)
+    return b.op("Transpose", made, perm=[0, 3, 1, 2]) if rank == 4 else made
+
+
+def _made(b: "Builder", step: Step, known: Mapping[str, str], columns: int) -> str:
+    operands = [known[op] if isinstance(op, str) else b.constant(np.array(op, np.float32)) for op in step.operands]
+    if step.instruction in _SAME:
+        return b.op(_SAME[step.instruction], *operands)
+    if step.instruction in _REDUCED:
+        return _reduce(b, step.instruction, operands[0], columns)
+    return _OTHERS[step.instruction](b, *operands)
+
+
+def _reduce(b: "Builder", reduction: str, name: str, columns: int) -> str:
+    """64 partial results over the strips, then halves: the order of `float32.row_sum`."""
+    operator, start = _REDUCED[reduction]
+    # Behind the row stands what each partial result starts from; pads count from the last axis.
+    missing = -columns % SUM_WAYS
+    pads, axis = np.array([0, missing], np.int64), np.array([-1], np.int64)
+    name = b.op("Pad", name, b.constant(pads), b.constant(np.array(start, np.float32)), b.constant(axis))
+    partial = b.constant(np.array(start, np.float32))
+    for first in range(0, columns, SUM_WAYS):
+        partial = b.op(operator, partial, _slice(b, name, first, first + SUM_WAYS))
+    ways = SUM_WAYS
+    while ways > 1:
+        ways //= 2
+        partial = b.op(operator, _slice(b, partial, 0, ways), _slice(b, partial, ways, 2 * ways))
+    return partial
+
+
+def _slice(b: "Builder", name: str, first: int, end: int) -> str:
+    return b.op("Slice", name, *(b.constant(np.array([value], np.int64)) for value in (first, end, -1)))
+
+
+def _scale(b: "Builder", x: str, steps: str) -> str:
+    """x * 2^rint(steps), for powers that are normal numbers."""
+    powers = b.constant(np.ldexp(np.float32(1), np.arange(LEAST, MOST + 1)).astype(np.float32))
+    place = b.op("Sub", b.cast(b.op("Round", steps), "int64"), b.constant(np.array(LEAST, np.int64)))
+    return b.op("Mul", x, b.op("Gather", powers, place))
+
+
+_OTHERS: Mapping[str, Callable[..., str]] = MappingProxyType({"scale": _scale})
+
+ROW_RULES: Mapping[str, Callable[["Builder"], str]] = MappingProxyType(dict.fromkeys(ROW_WORKS, row_operator))
+"""Operator along rows -> the rule that writes it in ONNX."""
