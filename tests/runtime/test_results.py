@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from lithify.errors import LithifyError
-from lithify.isa.program import Result
+from lithify.isa import encode, instruction
+from lithify.isa.program import ChipSegment, Program, Result, TensorInfo
 from lithify.isa.stream import ResultStream
+from lithify.isa.vector import A, Micro, Stream, VectorInstruction
 from lithify.reference.evaluate import run as run_reference
 from lithify.runtime import run
 from lithify.runtime.results import element_of, scatter
+from lithify.verify.difference import writer_of
 
 
 def test_every_intermediate_tensor_equals_the_reference(compiled) -> None:
@@ -66,3 +69,39 @@ def test_a_stream_of_another_program_is_refused(compiled) -> None:
     assert str(caught.value) == (
         "The program 'hand' does not say what its instruction 3 (STREAM) writes; compile the network again."
     )
+
+
+def test_rows_of_the_vector_unit_are_pixels(compiled) -> None:
+    """Two instructions of a tensor of 10 channels and 3 x 5 pixels: pixels 1 to 7, and 8 to 14 of channels 2 to 9."""
+    chip = compiled.program.chip.model_copy(update={"vector_lanes": 2})
+    store = (Micro(a=A.STREAM, first=1, last=1, store=1),)
+    assert chip.vector is not None
+    code = [
+        VectorInstruction(0, rows, columns, store, y=Stream(900, 2)).encoded(chip.vector)
+        for rows, columns in ((7, 10), (7, 8))
+    ]
+    text = encode([*code, instruction("END")])
+    results = (Result(0, "one", "t", 0, 1, 0), Result(1, "two", "t", 1, 3, 2))
+    program = Program(
+        "rows", chip, (), (), {"t": TensorInfo("t", (1, 10, 3, 5), "int8", 1.0)},
+        (ChipSegment("chip", 0, len(text), (), ()),), text, b"", {}, results, (), {}, (),
+    )  # fmt: skip
+    (segment,) = program.segments
+    words = np.random.default_rng(0).integers(-128, 128, (14 + 7, 8)).astype(np.int8)
+    found = scatter(program, segment, ResultStream(np.zeros(21, np.int32), words))["t"]
+    pixels = found.data[0].transpose(1, 2, 0).reshape(15, 10)
+    assert np.array_equal(pixels[1:8], words[:14].reshape(7, 16)[:, :10])
+    assert np.array_equal(pixels[8:, 2:], words[14:])
+    assert found.covered.sum() == 70 + 56 and not found.covered[0, :, 0, 0].any()
+    for word in range(21):
+        for byte in range(8):
+            element = element_of(program, segment, word, byte)
+            assert (element.layer, element.operation) == (("one", "two")[word >= 14], "VECTOR")
+            if element.index is None:
+                assert word < 14 and word % 2 and byte >= 2
+                continue
+            assert found.data[element.index] == words[word, byte]
+            assert writer_of(program, "t", element.index)[0] == element.layer
+    assert writer_of(program, "t", (0, 0, 0, 0)) == ("", "")
+    with pytest.raises(LithifyError, match=r"^The result stream of segment 'chip' has 20 words, but its instructions"):
+        scatter(program, segment, ResultStream(np.zeros(20, np.int32), words[1:]))

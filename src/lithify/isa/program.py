@@ -113,11 +113,12 @@ Segment = ChipSegment | HostSegment | Conversion
 
 @dataclass(frozen=True)
 class Result:
-    """What a compute instruction writes: the region of `tensor` whose first element is (y, x, channel).
+    """What an instruction writes: the region of `tensor` whose first element is (y, x, channel).
 
     instruction: index in the whole program's instruction list, which counts every instruction, each END included
-    (`isa/sequence.py`). Height, width and channels follow from the instruction. layer: whose result it is.
-    step_y, step_x: from one of its rows and columns to the next in the tensor.
+    (`isa/sequence.py`). layer: whose result it is. Of a compute instruction height, width and channels follow from the
+    instruction; step_y, step_x: from one of its rows and columns to the next in the tensor. The rows of a vector
+    instruction are the channels of one pixel after the other, along the tensor's rows.
     """
 
     instruction: int

@@ -1,4 +1,4 @@
-"""The result stream: every word that post-processing writes, in order (docs/architecture.md, section 7)."""
+"""The result stream: every word of results, in order (docs/architecture.md, section 7)."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ResultStream:
-    """Words written by the compute unit of one chip segment, in the order of writing.
+    """Words written in one chip segment: by the compute unit in its order, then by the vector unit in its own.
 
     addresses: [n] int32, scratchpad word addresses. words: [n, word bytes] int8.
     """

@@ -25,8 +25,9 @@ class Top(wiring.Component):
 
     ``rst`` is synchronous to ``clk``; hold it high for two cycles. ``m_axi`` goes to memory, ``s_axi`` comes from the
     host, ``irq`` rises when a program has ended (until acknowledged). ``retire`` pulses bit q when an instruction of
-    queue q retires, bit 4 for END; ``result_*`` shows every word that post-processing writes. Neither trace is needed
-    to use the chip; left open, they cost nothing.
+    queue q retires, bit 4 for END; ``result_*`` shows every word that post-processing writes and, where there is a
+    vector unit, ``vector_result_*`` every word that it writes. No trace is needed to use the chip; left open, they cost
+    nothing.
 
     ``compute`` is the compute unit, a component with the ports of ``ComputePorts``.
     """
@@ -35,6 +36,11 @@ class Top(wiring.Component):
 
     def __init__(self, chip: Chip, compute: wiring.Component) -> None:
         self.chip, self.compute = chip, compute
+        results = {
+            "result_valid": Out(1),
+            "result_address": Out(SCRATCHPAD_ADDRESS_BITS),
+            "result_data": Out(8 * chip.word_bytes),
+        }
         super().__init__(
             {
                 "clk": In(1),
@@ -43,9 +49,8 @@ class Top(wiring.Component):
                 "s_axi": In(AXI4Lite()),
                 "irq": Out(1),
                 "retire": Out(5),
-                "result_valid": Out(1),
-                "result_address": Out(SCRATCHPAD_ADDRESS_BITS),
-                "result_data": Out(8 * chip.word_bytes),
+                **results,
+                **({f"vector_{name}": port for name, port in results.items()} if chip.vector else {}),
             }
         )
 
@@ -160,6 +165,9 @@ class Top(wiring.Component):
             scratchpad.vector_results.enable.eq(unit.write_enable),
             scratchpad.vector_results.address.eq(unit.write_address),
             scratchpad.vector_results.data.eq(unit.write_data),
+            self.vector_result_valid.eq(unit.write_enable),
+            self.vector_result_address.eq(unit.write_address),
+            self.vector_result_data.eq(unit.write_data),
         ]
 
 

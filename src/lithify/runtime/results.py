@@ -13,6 +13,7 @@ from lithify.isa.operations import Queue
 from lithify.isa.program import ChipSegment, Program, Result
 from lithify.isa.sequence import first_instruction, segment_instructions
 from lithify.isa.stream import ResultStream
+from lithify.isa.vector import stream_addresses
 from lithify.runtime.memory import from_image, image_shape
 
 
@@ -41,7 +42,7 @@ class Element:
 
 @dataclass(frozen=True)
 class _Writer:
-    """A compute instruction that writes, and which words of the segment's stream are its."""
+    """An instruction that writes, and which words of the segment's stream are its."""
 
     result: Result
     instruction: Instruction
@@ -50,7 +51,7 @@ class _Writer:
 
 
 def scatter(program: Program, segment: ChipSegment, stream: ResultStream) -> dict[str, Scattered]:
-    """Every tensor that the segment's compute instructions wrote, by name.
+    """Every tensor that the segment's compute and vector instructions wrote, by name.
 
     Raises LithifyError if the stream has not as many words as the segment's instructions write.
     """
@@ -67,8 +68,18 @@ def scatter(program: Program, segment: ChipSegment, stream: ResultStream) -> dic
             shape = image_shape(program.tensors[name].shape)
             images[name] = np.zeros(shape, np.int8), np.zeros(shape, np.bool_)
         data, covered = images[name]
-        block = _block(writer.instruction, stream.words[writer.start : writer.start + writer.count])
+        words = stream.words[writer.start : writer.start + writer.count]
         result = writer.result
+        if writer.instruction.operation.queue is Queue.VECTOR:
+            rows, columns = (writer.instruction.integer(field) for field in ("rows", "columns"))
+            _, width, channels = data.shape
+            first = result.y * width + result.x
+            pixels = slice(first, first + rows), slice(result.channel, result.channel + columns)
+            part = data.reshape(-1, channels)[pixels]
+            part[:] = words.reshape(rows, -1)[: part.shape[0], : part.shape[1]]
+            covered.reshape(-1, channels)[pixels] = True
+            continue
+        block = _block(writer.instruction, words)
         target = (
             slice(result.y, None, result.step_y),
             slice(result.x, None, result.step_x),
@@ -98,6 +109,14 @@ def element_of(program: Program, segment: ChipSegment, word: int, byte: int) -> 
 def _element(program: Program, writer: _Writer, word: int, byte: int) -> Element:
     value = writer.instruction.integer
     word_bytes = program.chip.word_bytes
+    shape = program.tensors[writer.result.tensor].shape
+    height, width, channels = image_shape(shape)
+    if writer.instruction.operation.queue is Queue.VECTOR:
+        row, word = divmod(word, writer.count // value("rows"))
+        y, x = divmod(writer.result.y * width + writer.result.x + row, width)
+        channel = word * word_bytes + byte
+        exists = channel < value("columns")
+        return _at(writer, (y, x, writer.result.channel + channel) if exists else None, shape)
     places, words = positions(writer.instruction), value("group_words")
     group = min(word // (places * words), value("groups") - 1)
     in_group = words if group < value("groups") - 1 else value("last_group_words")
@@ -105,14 +124,20 @@ def _element(program: Program, writer: _Writer, word: int, byte: int) -> Element
     channel = writer.result.channel + (group * words + j) * word_bytes + byte
     y, x = divmod(place, value("out_width"))
     y, x = y * writer.result.step_y + writer.result.y, x * writer.result.step_x + writer.result.x
-    shape = program.tensors[writer.result.tensor].shape
-    height, width, channels = image_shape(shape)
+    exists = y < height and x < width and channel < channels
+    return _at(writer, (y, x, channel) if exists else None, shape)
+
+
+def _at(writer: _Writer, place: tuple[int, int, int] | None, shape: tuple[int, ...]) -> Element:
+    """The element at (y, x, channel) of the image of a tensor; None: it is none."""
     index: tuple[int, ...] | None = None
-    if y < height and x < width and channel < channels:
+    if place is not None:
+        y, x, channel = place
         if len(shape) == 4:
             index = (y // shape[2], channel, y % shape[2], x)
         else:
-            index = tuple(int(entry) for entry in np.unravel_index(x * channels + channel, shape)) if shape else ()
+            flat = x * image_shape(shape)[2] + channel
+            index = tuple(int(entry) for entry in np.unravel_index(flat, shape)) if shape else ()
     result = writer.result
     return Element(result.instruction, writer.instruction.operation.name, result.layer, result.tensor, index)
 
@@ -120,17 +145,27 @@ def _element(program: Program, writer: _Writer, word: int, byte: int) -> Element
 def _writers(program: Program, segment: ChipSegment) -> Iterator[_Writer]:
     results: Mapping[int, Result] = {result.instruction: result for result in program.results}
     first, start = first_instruction(program, segment), 0
-    for number, instruction in enumerate(segment_instructions(program, segment), first):
-        if instruction.operation.queue is not Queue.COMPUTE or instruction.integer("keep"):
-            continue
-        if number not in results:
-            raise LithifyError(
-                f"The program '{program.name}' does not say what its instruction {number} "
-                f"({instruction.operation.name}) writes; compile the network again."
-            )
-        count = result_count(instruction)
-        yield _Writer(results[number], instruction, start, count)
-        start += count
+    instructions = list(enumerate(segment_instructions(program, segment), first))
+    for queue in (Queue.COMPUTE, Queue.VECTOR):
+        for number, instruction in instructions:
+            count = _count(program, instruction) if instruction.operation.queue is queue else 0
+            if count == 0:
+                continue
+            if number not in results:
+                raise LithifyError(
+                    f"The program '{program.name}' does not say what its instruction {number} "
+                    f"({instruction.operation.name}) writes; compile the network again."
+                )
+            yield _Writer(results[number], instruction, start, count)
+            start += count
+
+
+def _count(program: Program, instruction: Instruction) -> int:
+    """Words that an instruction writes; a vector instruction stores every element of its rows once."""
+    if instruction.operation.queue is Queue.COMPUTE:
+        return 0 if instruction.integer("keep") else result_count(instruction)
+    assert program.chip.vector is not None, "a vector instruction without a vector unit"
+    return stream_addresses(program.chip.vector, instruction, "y").size
 
 
 def _words(program: Program, segment: ChipSegment) -> int:

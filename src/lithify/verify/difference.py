@@ -66,7 +66,16 @@ def writer_of(program: Program, tensor: str, index: tuple[int, ...]) -> tuple[st
     instructions = all_instructions(program)
     for result in reversed(program.results):
         instruction = instructions[result.instruction]
-        if result.tensor != tensor or instruction.operation.queue is not Queue.COMPUTE:
+        if result.tensor != tensor:
+            continue
+        if instruction.operation.queue is Queue.VECTOR:
+            _, width, _ = image_shape(shape)
+            row = (place[0] - result.y) * width + place[1] - result.x
+            channel = place[2] - result.channel
+            if 0 <= row < instruction.integer("rows") and 0 <= channel < instruction.integer("columns"):
+                return result.layer, instruction_text(program, result.instruction)
+            continue
+        if instruction.operation.queue is not Queue.COMPUTE:
             continue
         words = (instruction.integer("groups") - 1) * instruction.integer("group_words")
         words += instruction.integer("last_group_words")

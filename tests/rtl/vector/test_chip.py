@@ -87,10 +87,14 @@ def compare(program: list[Instruction], dram: np.ndarray, size: int, chip: Chip 
     check_order(chip, program)
     whole = [*program, instruction("END")]
     expected = dram.copy()
-    run_segment(chip, encode(whole), {0: expected[DATA:]})
+    written = run_segment(chip, encode(whole), {0: expected[DATA:]}).stream(chip)
     with Session(hardware(chip).library, dram, bytes_per_cycle=chip.dram_bytes_per_cycle) as session:
+        session.record()
         done = run(session, PROGRAM, size, BASES, cycle_limit=1_000_000)
+        addresses, words = session.results()
     assert np.array_equal(dram, expected)
+    assert addresses.tolist() == written.addresses.tolist()
+    assert np.array_equal(words.view(np.int8), written.words)
     model = simulate(chip, whole, size, BASES, ComputeTiming(chip))
     measured = sorted(zip(done.cycle.tolist(), done.queue.tolist(), strict=True))
     assert measured == sorted(zip(model.cycle.tolist(), model.queue.tolist(), strict=True))

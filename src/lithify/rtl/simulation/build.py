@@ -27,6 +27,9 @@ PROBE = "#include <string>\nstd::string probe(int value) { return std::to_string
 PORTS = ("clk", "rst", "m_axi_wdata", "s_axi_wdata", "irq", "retire", "result_data")
 """Some ports without which a module is not a chip."""
 
+RESULTS = ("result", "vector_result")
+"""Ports that show words of results, by the start of their names; a chip without a vector unit has the first alone."""
+
 
 @dataclass(frozen=True)
 class Build:
@@ -151,6 +154,10 @@ def adapter(top: str, tool: Backend) -> str:
     lines = [f'#pragma once\n#include "{tool.model}"\n', "struct Dut {"]
     lines.append(f"    static constexpr uint64_t bus_bytes = {ports['m_axi_wdata'] // 8};")
     lines.append(f"    static constexpr uint64_t word_bytes = {ports['result_data'] // 8};")
+    results = [name for name in RESULTS if f"{name}_valid" in ports]
+    lines.append(f"    static constexpr int result_ports = {len(results)};")
+    calls = (f"f({n}, {name}_valid(), {name}_address(), {name}_data());" for n, name in enumerate(results))
+    lines.append(f"    template <class F> void each_result(F f) {{ {' '.join(calls)} }}")
     lines.append("    Model model;\n    void fall() { model.fall(); }\n    void rise() { model.rise(); }")
     for name, bits in ports.items():
         lines.append(f"    Port<{bits}> {name}() {{ return {{PORT({tool.port(name)})}}; }}")

@@ -13,9 +13,11 @@ struct Simulation {
     uint64_t now = 0;          // number of the current cycle since reset was released
     std::vector<uint32_t> trace_queue;
     std::vector<uint64_t> trace_cycle;
-    bool record = false;       // keep every word that post-processing writes
-    std::vector<uint16_t> result_address;
-    std::vector<uint8_t> result_data;
+    bool record = false;       // keep every word of results
+    struct {
+        std::vector<uint16_t> address;
+        std::vector<uint8_t> data;
+    } results[Dut::result_ports];
 
     Simulation(uint8_t *dram, uint64_t bytes, uint64_t bytes_per_cycle, uint64_t latency)
         : memory(dram, bytes, bytes_per_cycle, latency) {
@@ -35,12 +37,14 @@ struct Simulation {
                 trace_queue.push_back(uint32_t(queue));
                 trace_cycle.push_back(now);
             }
-        if (record && dut.result_valid().get()) {
-            result_address.push_back(uint16_t(dut.result_address().get()));
-            const size_t end = result_data.size();
-            result_data.resize(end + Dut::word_bytes);
-            dut.result_data().save(result_data.data() + end);
-        }
+        if (record)
+            dut.each_result([&](int port, auto valid, auto address, auto data) {
+                if (!valid.get()) return;
+                auto &kept = results[port];
+                kept.address.push_back(uint16_t(address.get()));
+                kept.data.resize(kept.data.size() + Dut::word_bytes);
+                data.save(kept.data.data() + kept.data.size() - Dut::word_bytes);
+            });
     }
 
     // Second half: the rising edge that ends the cycle.
@@ -137,7 +141,7 @@ API void lithify_run(void *handle, uint64_t cycles) {
 API void lithify_counts(void *handle, Counts *counts) {
     Simulation &s = *static_cast<Simulation *>(handle);
     *counts = {s.now, s.memory.bytes_read, s.memory.bytes_written, s.memory.fault_address, s.trace_queue.size(),
-               s.result_address.size(), int32_t(s.memory.fault), int32_t(s.dut.irq().get())};
+               s.results[0].address.size(), int32_t(s.memory.fault), int32_t(s.dut.irq().get())};
 }
 
 API void lithify_trace(void *handle, uint32_t *queue, uint64_t *cycle) {
@@ -150,8 +154,14 @@ API void lithify_record(void *handle, int32_t on) { static_cast<Simulation *>(ha
 
 API uint64_t lithify_word_bytes() { return Dut::word_bytes; }
 
-API void lithify_results(void *handle, uint16_t *address, uint8_t *data) {
-    Simulation &s = *static_cast<Simulation *>(handle);
-    std::copy(s.result_address.begin(), s.result_address.end(), address);
-    std::copy(s.result_data.begin(), s.result_data.end(), data);
+API uint64_t lithify_result_ports() { return Dut::result_ports; }
+
+API uint64_t lithify_result_count(void *handle, uint64_t port) {
+    return static_cast<Simulation *>(handle)->results[port].address.size();
+}
+
+API void lithify_results(void *handle, uint64_t port, uint16_t *address, uint8_t *data) {
+    const auto &kept = static_cast<Simulation *>(handle)->results[port];
+    std::copy(kept.address.begin(), kept.address.end(), address);
+    std::copy(kept.data.begin(), kept.data.end(), data);
 }

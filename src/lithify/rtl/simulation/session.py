@@ -67,7 +67,10 @@ def _load(library: Path) -> Any:
     api.lithify_trace.argtypes = [handle, ctypes.c_void_p, ctypes.c_void_p]
     api.lithify_record.argtypes = [handle, ctypes.c_int32]
     api.lithify_word_bytes.restype = word
-    api.lithify_results.argtypes = [handle, ctypes.c_void_p, ctypes.c_void_p]
+    api.lithify_result_ports.restype = word
+    api.lithify_result_count.restype = word
+    api.lithify_result_count.argtypes = [handle, word]
+    api.lithify_results.argtypes = [handle, word, ctypes.c_void_p, ctypes.c_void_p]
     return api
 
 
@@ -160,15 +163,23 @@ class Session:
         return queue, cycle
 
     def record(self, on: bool = True) -> None:
-        """Keep, or stop keeping, every word that post-processing writes; it costs memory and a little time."""
+        """Keep, or stop keeping, every word of results; it costs memory and a little time."""
         self._api.lithify_record(self._handle, on)
 
     def results(self) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
-        """The words kept since reset, in order: scratchpad addresses, and data of shape [words, word_bytes]."""
-        length = self._counts().results
-        address = np.empty(length, np.uint16)
-        words = np.empty((length, self._api.lithify_word_bytes()), np.uint8)
-        self._api.lithify_results(self._handle, address.ctypes.data, words.ctypes.data)
+        """The words kept since reset: scratchpad addresses, and data of shape [words, word_bytes].
+
+        First those of post-processing in their order, then those of the vector unit in theirs.
+        """
+        ports = self._api.lithify_result_ports()
+        counts = [self._api.lithify_result_count(self._handle, port) for port in range(ports)]
+        address = np.empty(sum(counts), np.uint16)
+        words = np.empty((sum(counts), self._api.lithify_word_bytes()), np.uint8)
+        start = 0
+        for port, count in enumerate(counts):
+            part = slice(start, start + count)
+            self._api.lithify_results(self._handle, port, address[part].ctypes.data, words[part].ctypes.data)
+            start += count
         return address, words
 
     def _counts(self) -> _Counts:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.chip import Chip
+from lithify.isa.operations import Queue
 from lithify.isa.stream import ResultStream
 from lithify.sim.functional.memory import Scratchpad
 from lithify.sim.functional.prepare import prepared
@@ -19,14 +20,15 @@ from lithify.sim.functional.state import State, Written
 
 @dataclass(frozen=True)
 class Trace:
-    """What a segment wrote through post-processing, one entry per compute instruction that writes, in order."""
+    """What a segment's results were, one entry per compute or vector instruction that writes, in order."""
 
     written: tuple[Written, ...]
 
     def stream(self, chip: Chip) -> ResultStream:
-        """All words in one sequence, as the chip's result port shows them."""
+        """All words, as the chip's result ports show them: those of post-processing, then the vector unit's."""
         empty = ResultStream(np.empty(0, np.int32), np.empty((0, chip.word_bytes), np.int8))
-        parts = [empty, *(entry.results for entry in self.written)]
+        entries = sorted(self.written, key=lambda entry: entry.queue is Queue.VECTOR)
+        parts = [empty, *(entry.results for entry in entries)]
         return ResultStream(
             np.concatenate([part.addresses for part in parts]), np.concatenate([part.words for part in parts])
         )

@@ -7,16 +7,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lithify.isa.operations import Queue
 from lithify.isa.stream import ResultStream
 from lithify.sim.functional.memory import Scratchpad
 
 
 @dataclass(frozen=True)
 class Written:
-    """What one compute instruction wrote: its index in the segment and the words in order of writing."""
+    """What one compute or vector instruction wrote: its index in the segment and the words in order of writing."""
 
     instruction: int
     results: ResultStream
+    queue: Queue = Queue.COMPUTE
 
 
 @dataclass

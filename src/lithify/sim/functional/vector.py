@@ -12,6 +12,7 @@ from lithify.errors import LithifyError
 from lithify.isa.addresses import Addresses
 from lithify.isa.checks import refuse
 from lithify.isa.encoding import Instruction
+from lithify.isa.operations import Queue
 from lithify.isa.stream import ResultStream
 from lithify.isa.vector import (
     INPUTS,
@@ -31,7 +32,7 @@ from lithify.isa.vector import (
 from lithify.reference.arithmetic import round_to_int8
 from lithify.reference.float32 import PRIMITIVES, Values, flushed
 from lithify.sim.functional.memory import block, check_words
-from lithify.sim.functional.state import State
+from lithify.sim.functional.state import State, Written
 
 ONE, NOTHING = np.float32(1), np.float32(-0.0)
 
@@ -87,6 +88,8 @@ class Vector:
                 raise refuse(self.index, self.instruction, f"uses {name}", f"its {name}_format says that there is none")
         written = run_vector(self.shape, entry, data)
         data[written.addresses] = written.words
+        if state.written is not None:
+            state.written.append(Written(self.index, written, Queue.VECTOR))
 
 
 def _used(entry: VectorInstruction) -> tuple[tuple[str, bool], ...]:
