@@ -117,7 +117,7 @@ class _Builder:
         tensor = self.graph.tensors[name]
         if name in self.graph.constants:
             value = self.graph.constants[name]
-            self.constant(name, np.ascontiguousarray(value.T) if transposed else value)
+            self.constant(name, np.ascontiguousarray(value.swapaxes(-1, -2)) if transposed else value)
         attributes = {"axis": axis} if np.ndim(tensor.scale) else {}
         return self.add("DequantizeLinear", [name, *self.scales(tensor)], f"{name}_float", **attributes)
 
@@ -150,6 +150,8 @@ def _float_operator(builder: _Builder, node: Node, form: Form) -> None:
             floats.append(builder.bias(node.inputs[2], tensors[node.inputs[0]], tensors[node.inputs[1]]))
         if operator == "Gemm":
             operator, attributes = ("MatMul", {}) if matmul else ("Gemm", {"transB": 1})
+    elif node.operator == "MatMul":
+        floats.append(builder.dequantized(node.inputs[1], transposed=True))
     elif node.operator == "ConvTranspose":
         # With groups ONNX's layout has no axis of output channels, so the weights are given in float.
         w = tensors[node.inputs[1]]

@@ -121,6 +121,21 @@ def gemm(random: Generator, kind: str, bias: bool, weight_limit: int = 128) -> G
     return one_node("Gemm", tensors, y, constants)
 
 
+def matmul(random: Generator, kind: str, limit: int = 128) -> Graph:
+    """A product of two activations, of one matrix or several; the second is stored, so that its values can be limited.
+
+    limit: the values of the second lie from -limit to limit - 1.
+    """
+    rows, terms, columns = int(random.integers(1, 20)), int(random.integers(1, 1500)), int(random.integers(1, 40))
+    batches = [(), (int(random.integers(1, 4)),)]
+    first, second = (batches[int(random.integers(0, 2))] for _ in range(2))
+    a = Tensor("a", (*first, rows, terms), "int8", scale(random, kind), zero_point(random))
+    b = Tensor("b", (*second, columns, terms), "int8", scale(random, kind), int(random.integers(-limit, limit)))
+    about = float(np.asarray(a.scale)) * float(np.asarray(b.scale)) * 75 * 75 * np.sqrt(terms) / 60
+    constants = {"b": int8(random, b.shape, limit)}
+    return one_node("MatMul", [a, b], (scale(random, kind, about), zero_point(random)), constants)
+
+
 def add(random: Generator, kind: str) -> Graph:
     """An Add of two activations of equal shape."""
     return pair(random, kind, "Add", broadcast=False)

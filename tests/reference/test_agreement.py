@@ -80,6 +80,7 @@ EXACT: list[tuple[str, str | None, Callable[[int], Make]]] = [
     ("Conv depthwise", "QLinearConv", lambda limit: partial(random_layers.conv, depthwise=True, weight_limit=limit)),
     ("Gemm", "QGemm", lambda limit: partial(random_layers.gemm, bias=True, weight_limit=limit)),
     ("MatMul", "QLinearMatMul", lambda limit: partial(random_layers.gemm, bias=False, weight_limit=limit)),
+    ("MatMul of activations", "QLinearMatMul", lambda limit: partial(random_layers.matmul, limit=limit)),
     ("MaxPool", "MaxPool", lambda _: partial(random_layers.pool, operator="MaxPool", dilated=True)),
     (
         "GlobalAveragePool",

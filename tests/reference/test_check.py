@@ -83,8 +83,8 @@ NODES = [
     (
         {"operator": "Convolve"},
         "Node 'n' has the operator 'Convolve', which is unknown; known are: Quantize, Dequantize, Signed, Unsigned, "
-        "Conv, ConvTranspose, Gemm, Add, Sub, Mul, MaxPool, AveragePool, GlobalAveragePool, ReduceMean, ReduceSum, "
-        "ReduceMax, ReduceMin, Reshape, Transpose, Expand, Tile, Slice, Split, Concat, Pad, DepthToSpace, "
+        "Conv, ConvTranspose, Gemm, MatMul, Add, Sub, Mul, MaxPool, AveragePool, GlobalAveragePool, ReduceMean, "
+        "ReduceSum, ReduceMax, ReduceMin, Reshape, Transpose, Expand, Tile, Slice, Split, Concat, Pad, DepthToSpace, "
         "SpaceToDepth, ResizeNearest, "
         "ResizeLinear, Softmax, Clip, Lookup, Host.",
     ),
@@ -317,6 +317,11 @@ SHAPES = [
         one("Gemm", [FLAT, Tensor("w", (4, 2), "int8", HALF), Tensor("b", (4,), "int32")], replace(FLAT, name="y")),
         "Node 'n' (Gemm) was given x of shape (2, 3) and w of shape (4, 2); w must be [N, K] with K the last dimension "
         "of x.",
+    ),
+    (
+        one("MatMul", [FLAT, replace(FLAT, name="b", shape=(4, 2))], replace(FLAT, name="y")),
+        "Node 'n' (MatMul) was given a of shape (2, 3) and b of shape (4, 2); a must be [M, K] or [B, M, K], "
+        "b [N, K] or [B, N, K], with the same K, and B the same or 1.",
     ),
     (
         one("Conv", [FLAT, Tensor("w", (4, 2), "int8", HALF), Tensor("b", (4,), "int32")], replace(FLAT, name="y")),

@@ -181,6 +181,27 @@ def test_matmul_over_more_dimensions() -> None:
     assert np.array_equal(run(deep, {"x": data.reshape(1, rows, 1, terms)})["y"], flat.reshape(1, rows, 1, -1))
 
 
+def test_matmul_of_activations_is_a_plain_sum() -> None:
+    random = np.random.default_rng(26)
+    for _ in range(20):
+        graph = random_layers.matmul(random, "any")
+        inputs = random_layers.inputs(random, graph)
+        a, b, y = (graph.tensors[name] for name in ("a", "b", "y"))
+        first, second = inputs["a"], graph.constants["b"]
+        multiplier = np.float32(np.float32(a.scale * b.scale) / y.scale)
+        values = run(graph, inputs)["y"]
+        for _ in range(20):
+            place = tuple(int(random.integers(0, size)) for size in y.shape)
+            batch, m, n = place if len(place) == 3 else (0, *place)
+            row, column = (
+                data[batch if data.shape[0] > 1 else 0] if data.ndim == 3 else data for data in (first, second)
+            )
+            terms = zip(row[m].tolist(), column[n].tolist(), strict=True)
+            total = sum((p - a.zero_point) * (q - b.zero_point) for p, q in terms)
+            rounded = int(np.rint(np.float32(np.float32(total) * multiplier)))
+            assert values[place] == min(max(rounded + y.zero_point, -128), 127)
+
+
 def test_an_accumulator_that_overflows_is_refused() -> None:
     one = np.array(1, np.float32)
     tensors = {

@@ -72,7 +72,7 @@ def assign(graph: Graph, chip: Chip) -> Assignment:
         operations = lowered.get(node.name, ())
         if operations:
             made = {operation.y.name for operation in operations}
-            names = [name for operation in operations for name in operation.reads if name not in made]
+            names = [name for operation in operations for name in operation.sources if name not in made]
         else:
             names = [aliases.get(name, name) for name in node.inputs if name]
         reads = tuple(dict.fromkeys(name for name in names if operations or name not in graph.constants))

@@ -76,7 +76,8 @@ def fits_bands(operation: Operation) -> bool:
     residual = operation.residual
     if operation.program is not None:
         return False  # it knows no rings
-    if operation.landing or operation.excerpt or operation.sliding.turned or operation.region != operation.y.whole:
+    parts = operation.landing or operation.excerpt or operation.second
+    if parts or operation.sliding.turned or operation.region != operation.y.whole:
         return False
     return residual is None or (residual.image != operation.x.name and not residual.broadcast)
 

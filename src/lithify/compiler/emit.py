@@ -149,13 +149,14 @@ def _feed(step: Step, operation: Operation) -> dict[str, int | float]:
     start_x = right * sliding.strides[1] - sliding.pads[1] + first_x * pass_x
     pixel, row = source.pixel_words, source.row_words
     alone = operation.each_word_alone
-    first_word = step.groups[0] if alone else part.chunks[0] if part else 0
+    first_word = operation.first_word + (step.groups[0] if alone else part.chunks[0] if part else 0)
     # A ring holds rows of the whole image, wherever they lie; of an image in memory only x exists.
     height, top = (source.ring.height, 0) if source.ring else (source.rectangle.height, source.rectangle.y)
     if operation.excerpt is not None:
         begin = max(top, operation.first_row)
         height, top = min(height + top, operation.first_row + operation.x.height) - begin, begin - operation.first_row
-    address = source.address_of(start_y + operation.first_row, start_x) + first_word - source.first_word
+    row_read = operation.first_row + (0 if operation.second else start_y)
+    address = source.address_of(row_read, start_x) + first_word - source.first_word
     values: dict[str, int | float] = {
         "in_address": address % WRAP,
         "in_height": height,
@@ -180,6 +181,9 @@ def _feed(step: Step, operation: Operation) -> dict[str, int | float]:
         values |= {"start_y": 0, "start_x": 0, "position_y": 0, "position_x": 0}
         values["position_y_words"] = sliding.strides[1] * pixel % WRAP
         values["position_x_words"] = sliding.strides[0] * row % WRAP
+    if operation.second is not None:
+        # A pass is a row down and no word further: rows that exist are the word again, those below are padding.
+        values |= {"in_height": operation.second.inside}
     if source.ring and source.ring.wraps:
         values |= {"in_ring_start": source.ring.address, "in_ring_words": source.ring.words}
     if cut[0] > 1:
@@ -187,7 +191,7 @@ def _feed(step: Step, operation: Operation) -> dict[str, int | float]:
     if cut[1] > 1:
         values |= {"tap_x": dilation_x, "tap_x_words": dilation_x * pixel % WRAP}
     if values["passes_y"] != 1:
-        values |= {"pass_y": pass_y, "pass_y_words": pass_y * row % WRAP}
+        values |= {"pass_y": pass_y, "pass_y_words": 0 if operation.second else pass_y * row % WRAP}
     if values["passes_x"] != 1:
         values |= {"pass_x": pass_x, "pass_x_words": pass_x * pixel % WRAP}
     return values

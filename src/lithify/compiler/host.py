@@ -74,6 +74,7 @@ class Builder:
         rules: dict[str, Callable[[], str | tuple[str, ...]]] = {
             "Conv": self.conv,
             "Gemm": self.gemm,
+            "MatMul": self.matmul,
             "Add": self.add,
             "MaxPool": self.max_pool,
             "AveragePool": self.average_pool,
@@ -215,6 +216,13 @@ class Builder:
         total = self.op("MatMul", self.centred(0), weights)
         if self.node.inputs[2]:
             total = self.op("Add", total, self.node.inputs[2])
+        multiplier = product_multiplier(self.tensor(0), self.tensor(1), self.y)
+        return self.requantize(total, multiplier, self.node.attributes["minimum"], self.node.attributes["maximum"])
+
+    def matmul(self) -> str:
+        rank = len(self.tensor(1).shape)
+        turned = self.op("Transpose", self.centred(1), perm=[*range(rank - 2), rank - 1, rank - 2])
+        total = self.op("MatMul", self.centred(0), turned)
         multiplier = product_multiplier(self.tensor(0), self.tensor(1), self.y)
         return self.requantize(total, multiplier, self.node.attributes["minimum"], self.node.attributes["maximum"])
 

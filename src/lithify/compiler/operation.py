@@ -48,9 +48,35 @@ class Landing:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What an operation sees of the image that it reads: from row `row` on, as many rows as its own x has."""
+    """What an operation sees of the image that it reads: from row `row` on as many rows as its own x has, and of each
+    pixel from word `word` on as many words.
+    """
 
     row: int
+    word: int = 0
+
+
+@dataclass(frozen=True)
+class Second:
+    """The second operand of a product of two activations: rows of an image in DRAM, which are loaded as weights.
+
+    image: as it lies in memory. first: the pixel that is output 0, the next output is the next pixel. channel: the
+    first of the channels that are summed over, as many as x has. fill: what completes the last word of channels.
+    constants: for each pass after the first over the same words of x the one value it is multiplied with instead.
+    outside: passes after those in which the second operand is multiplied with the padding.
+    """
+
+    image: Image
+    first: int
+    channel: int
+    fill: int
+    constants: tuple[int, ...]
+    outside: int
+
+    @property
+    def inside(self) -> int:
+        """Passes that read x."""
+        return 1 + len(self.constants)
 
 
 @dataclass(frozen=True)
@@ -104,6 +130,8 @@ class RowProgram:
 class Operation:
     """One pass over the rectangle `region` of the image `y`.
 
+    second: what is multiplied with if not stored weights; the parameters' weights are then zeros of no meaning, and
+    the kernel's rows are passes over the same words (`second.py`).
     excerpt: which rows of the image x is, if not all. landing: where results lie in y; then `region` counts positions,
     not pixels. unit: which instruction does it; cut: taps (height, width) that a depthwise pass takes at once, the
     whole kernel for stream, (1, 1) for conv. parameters: None for stream and vector; program: of vector alone. layer,
@@ -131,11 +159,17 @@ class Operation:
     landing: Landing | None = None
     excerpt: Excerpt | None = None
     program: RowProgram | None = None
+    second: Second | None = None
 
     @property
     def weighted(self) -> bool:
         """Whether it reads constants from the scratchpad: weights, or a program."""
         return self.parameters is not None or self.program is not None
+
+    @property
+    def first_word(self) -> int:
+        """The word of the pixels in memory that is word 0 of x."""
+        return self.excerpt.word if self.excerpt else 0
 
     @property
     def first_row(self) -> int:
@@ -174,9 +208,14 @@ class Operation:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Images that it reads, each once."""
+        """Images that it reads in the scratchpad, each once."""
         names = (self.x.name,) if self.residual is None else (self.x.name, self.residual.image)
         return tuple(dict.fromkeys(names))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Images that it is made from, each once: `reads`, and what is loaded in place of weights."""
+        return self.reads if self.second is None else tuple(dict.fromkeys((*self.reads, self.second.image.name)))
 
     def input_of(
         self, out: Rectangle, passes_y: tuple[int, int] | None = None, passes_x: tuple[int, int] | None = None

@@ -171,6 +171,9 @@ class _Planner:
         # A view shows what DRAM holds, so what it shows must have been stored by an earlier stretch.
         if any(self.views.get(operation.x.name) in made for operation in self.operations[begin:end]):
             return None, None
+        # So must what is loaded in place of weights.
+        if any(operation.second and operation.second.image.name in made for operation in self.operations[begin:end]):
+            return None, None
         stretch = Stretch(begin, end, resident, stored)
         banded = all(map(fits_bands, self.operations[begin:end]))
         cycles = self.band_cycles(stretch, free) if banded else None

@@ -55,17 +55,22 @@ class _Page:
     chunks: dict[Key, Chunk] = field(default_factory=dict)
 
 
-def place_weights(steps: Sequence[Step], plan: Plan, cycles: Sequence[int], chip: Chip) -> tuple[Step, ...]:
+def place_weights(
+    steps: Sequence[Step], plan: Plan, cycles: Sequence[int], chip: Chip, earliest: Sequence[int]
+) -> tuple[Step, ...]:
     """The steps with every chunk at its address, and with the chunks that are loaded before each.
 
-    cycles: what each step takes, about.
+    cycles: what each step takes, about. earliest: for each step the first one before which its chunk can be loaded.
     """
-    return _Placing(steps, plan, cycles, chip).result()
+    return _Placing(steps, plan, cycles, chip, earliest).result()
 
 
 class _Placing:
-    def __init__(self, steps: Sequence[Step], plan: Plan, cycles: Sequence[int], chip: Chip) -> None:
+    def __init__(
+        self, steps: Sequence[Step], plan: Plan, cycles: Sequence[int], chip: Chip, earliest: Sequence[int]
+    ) -> None:
         self.steps, self.plan, self.cycles, self.chip = steps, plan, cycles, chip
+        self.earliest = earliest
         self.images = _image_intervals(steps, plan, chip)
         self.last_use = _last_uses(steps)
         # Chunks that stay, and the blocks of banks in which they do.
@@ -115,6 +120,7 @@ class _Placing:
         if (
             page is not None
             and page.opener
+            and (page.opener >= self.earliest[index])
             and page.block is block
             and len(page.chunks) < TOGETHER
             and page.words + chunk.words <= (page.end - page.first) * chip.bank_words

@@ -15,6 +15,7 @@ from lithify.compiler.plan import Plan, best_plan
 from lithify.compiler.ring import place_weights
 from lithify.compiler.rows import pack_rows
 from lithify.compiler.schedule import Action, Span, StepActions, order
+from lithify.compiler.second import Constants, constants_of, second_loads
 from lithify.compiler.spread import spread_images
 from lithify.compiler.steps import Buffer, Chunk, Step, make_steps
 from lithify.compiler.tokens import SerialStep, add_tokens, serial_flags
@@ -83,18 +84,21 @@ def compile_segment(
     operations, placements, dram = _inputs(operations, outside, constants, memories, chip)
     before = {operation.layer: operation.sliding.strides for operation in operations}
     operations, views = strided_views(branches_first(operations), chip)
-    stored = wanted | frozenset(views.values())
+    seconds = frozenset(operation.second.image.name for operation in operations if operation.second)
+    made = {operation.y.name for operation in operations}
+    stored = wanted | frozenset(views.values()) | (seconds & made)
     operations = spread_images(operations, stored, chip)
     images = {name: Image(name, *image_shape(tensor.shape)) for name, tensor in outside.items()}
     for operation in operations:
         images |= {image.name: image for image in (operation.x, operation.y)[operation.excerpt is not None :]}
     for operation in operations:
+        if operation.second is not None:
+            images.setdefault(operation.second.image.name, operation.second.image)
         residual = operation.residual
         if residual is not None and residual.image not in images:
             height, width = (1, 1) if residual.broadcast else (operation.y.height, operation.y.width)
             images[residual.image] = replace(operation.y, name=residual.image, height=height, width=width, spread=0)
     plan = best_plan(operations, images, frozenset(dram) | frozenset(views), stored, views, chip)
-    made = {operation.y.name for operation in operations}
     outputs = []
     for name in sorted(made):
         image = images[name]
@@ -116,7 +120,7 @@ def compile_segment(
         step_cycles(operations[step.operation], chip, step.out, step.groups[1] - step.groups[0], step.part)
         for step in steps
     ]
-    steps = place_weights(steps, plan, cycles, chip)
+    steps = place_weights(steps, plan, cycles, chip, _earliest(operations, steps))
     actions = order(_actions(operations, steps, images, dram, memories, chip), cycles, chip)
     return Compiled(tuple(placements), tuple(outputs), operations, steps, add_tokens(actions, chip), plan)
 
@@ -141,7 +145,7 @@ def _inputs(
                 placements.append(replace(placement, offset=offset))
                 dram[operation.x.name] = replace(lies, offset=offset)
         changed.append(operation)
-    for name in dict.fromkeys(name for operation in changed for name in operation.reads):
+    for name in dict.fromkeys(name for operation in changed for name in operation.sources):
         if name not in outside:
             continue
         shape = image_shape(outside[name].shape)
@@ -171,6 +175,8 @@ def _actions(
     chip: Chip,
 ) -> tuple[StepActions, ...]:
     offsets = _constants(operations, steps, memories, chip)
+    seconds = _second_constants(operations, memories, chip)
+    users = {step.chunk.key: step for step in steps if step.chunk is not None}
     lookups = _lookups(operations, steps)
     flags = _serial_flags(operations, steps, lookups, chip)
     made = []
@@ -179,11 +185,15 @@ def _actions(
     for index, (step, serial, lookup) in enumerate(zip(steps, flags, lookups, strict=True)):
         operation = operations[step.operation]
         loads = []
-        parts = [part for run in _runs(step.weights, offsets, chip) for part in _apart(run, touched, chip)]
+        stored = tuple(chunk for chunk in step.weights if chunk.key in offsets)
+        parts = [part for run in _runs(stored, offsets, chip) for part in _apart(run, touched, chip)]
         # What lies where another step's words are the longest comes last, and by itself.
         for address, words, offset in sorted(parts, key=lambda part: touched[part[0] // chip.bank_words]):
             entry = emit_weights(address, words, offset, chip)
             loads.append(Action(Queue.LOAD, entry, banks_of(address, words, chip), (), (), index))
+        for chunk in step.weights:
+            if chunk.key not in offsets:
+                loads += _second_actions(chunk, users[chunk.key], operations, dram, seconds, index, chip)
         loads += [_transfer("LOAD", buffer, images, dram, index, chip) for buffer in step.loads]
         stores = tuple(_transfer("STORE", buffer, images, dram, index, chip) for buffer in step.stores)
         vector = operation.program is not None
@@ -216,6 +226,55 @@ def _serial_flags(
     for index, flag in zip(array, found, strict=True):
         flags[index] = flag
     return tuple(flags)
+
+
+def _earliest(operations: tuple[Operation, ...], steps: tuple[Step, ...]) -> list[int]:
+    """For each step the first before which its weights can be loaded: any, or the first of its operation where they
+    are a tensor that earlier steps may make.
+    """
+    first: dict[int, int] = {}
+    for index, step in enumerate(steps):
+        first.setdefault(step.operation, index)
+    return [first[step.operation] if operations[step.operation].second else 0 for step in steps]
+
+
+def _second_constants(
+    operations: tuple[Operation, ...], memories: Memories, chip: Chip
+) -> dict[int, tuple[int, Constants]]:
+    """Adds what operations with second operands load of the constants; by operation the offset and what lies there."""
+    found: dict[int, tuple[int, Constants]] = {}
+    known: dict[bytes, int] = {}
+    for index, operation in enumerate(operations):
+        if operation.second is not None:
+            data, constants = constants_of(operation, chip)
+            key = data.tobytes()
+            if key not in known:
+                known[key] = memories.add_constant(data, f"layer '{operation.layer}'")
+            found[index] = known[key], constants
+    return found
+
+
+def _second_actions(
+    chunk: Chunk,
+    user: Step,
+    operations: tuple[Operation, ...],
+    dram: Mapping[str, DramImage],
+    seconds: Mapping[int, tuple[int, Constants]],
+    step: int,
+    chip: Chip,
+) -> list[Action]:
+    """The loads of a chunk that is made of a second operand. user: a step that uses it; step: before which they go."""
+    operation = operations[chunk.operation]
+    assert operation.second is not None
+    offset, constants = seconds[chunk.operation]
+    made = []
+    for entry in second_loads(chunk, user, operation, dram[operation.second.image.name], offset, constants, chip):
+        value = entry.integer
+        last = (value("planes") - 1) * value("plane_words") + (value("rows") - 1) * value("row_words")
+        words = last + -(-value("row_bytes") // chip.word_bytes)
+        spans = () if value("base") == int(Base.CONSTANTS) else (_span(entry),)
+        made.append(Action(Queue.LOAD, entry, banks_of(value("address"), words, chip), spans, (), step))
+    return made
 
 
 def _lookups(operations: tuple[Operation, ...], steps: tuple[Step, ...]) -> tuple[int, ...]:
@@ -272,6 +331,8 @@ def _constants(
         data: list[NDArray[np.uint8]] = []
         fresh: list[Chunk] = []
         for chunk in step.weights:
+            if operations[chunk.operation].second is not None:
+                continue
             if chunk.key in offsets or any(chunk.key == other.key for other in fresh):
                 continue
             operation = operations[chunk.operation]

@@ -299,6 +299,7 @@ class _Staging:
             first, end = slice_
         elif part is not None:
             first, end = part.chunks
+        first, end = first + operation.first_word, end + operation.first_word
         rectangle = operation.input_of(piece, part.y, part.x) if part else operation.input_of(piece)
         rectangle = replace(rectangle, y=rectangle.y + operation.first_row)
         wanted = Buffer(operation.x.name, rectangle, first, end - first, 0)

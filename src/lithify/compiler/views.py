@@ -54,10 +54,14 @@ def branches_first(operations: Sequence[Operation]) -> tuple[Operation, ...]:
     for operation in operations:
         name = operation.y.name
         makers = [other for other in operations if other.y.name == name]
-        readers = [other for other in operations if name in other.reads]
-        if len(makers) > 1 or not readers or any(other.x.name == name for other in readers):
+        readers = [other for other in operations if name in other.sources]
+        if (
+            len(makers) > 1
+            or not readers
+            or any(other.residual is None or other.residual.image != name for other in readers)
+        ):
             continue
         ordered.remove(operation)
-        made = [place for place, other in enumerate(ordered) if other.y.name in operation.reads]
+        made = [place for place, other in enumerate(ordered) if other.y.name in operation.sources]
         ordered.insert(max(made, default=-1) + 1, operation)
     return tuple(ordered)

@@ -21,6 +21,7 @@ from lithify.reference.elementwise import (
 )
 from lithify.reference.graph import Node
 from lithify.reference.host import host
+from lithify.reference.matmul import matmul, matmul_shapes
 from lithify.reference.movement import (
     depth_to_space,
     depth_to_space_shapes,
@@ -98,6 +99,7 @@ _ROWS = (
         },
     ),
     Operator("Gemm", ("int8", "weights", "bias"), ("int8",), gemm, gemm_shapes, _LIMITS),
+    Operator("MatMul", ("int8", "int8"), ("int8",), matmul, matmul_shapes, _LIMITS),
     Operator("Add", ("int8", "int8"), ("int8",), add, pair_shapes, _LIMITS),
     Operator("Sub", ("int8", "int8"), ("int8",), sub, pair_shapes, _LIMITS),
     Operator("Mul", ("int8", "int8"), ("int8",), mul, pair_shapes, _LIMITS),

@@ -7,6 +7,7 @@ from lithify.chip import Chip
 from lithify.compiler.lower import Unsupported, check_fields, lower
 from lithify.compiler.lowering.batch import batch_of, each_image, one_image
 from lithify.compiler.lowering.concat import lower_concat
+from lithify.compiler.lowering.matmul import lower_matmul
 from lithify.compiler.lowering.moved import lower_moved
 from lithify.compiler.lowering.movement import lower_pad, lower_slice, lower_space_to_depth, lower_split
 from lithify.compiler.lowering.pairs import lower_pair
@@ -30,6 +31,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Add": lower_pair,
         "Sub": lower_pair,
         "Mul": lower_pair,
+        "MatMul": lower_matmul,
         "Concat": lower_concat,
         "Slice": lower_slice,
         "Split": lower_split,
