@@ -41,7 +41,7 @@ LAYERS: dict[str, Callable[[Generator], Graph]] = {
             random_movement.space_to_depth,
         )
     },
-    "softmax": random_rows.softmax,
+    **random_rows.ROWS,
     "nearest": lambda random: random_resize.nearest(random)[0],
     "linear": lambda random: random_resize.linear(random, "any")[0],
 }

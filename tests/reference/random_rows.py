@@ -5,12 +5,13 @@ from numpy.random import Generator
 
 from lithify.reference.graph import Graph, Tensor
 from lithify.reference.operators import make_node
+from lithify.reference.rows import row_length
 from reference.random_layers import zero_point
 
 
 def shape(random: Generator) -> tuple[int, ...]:
     """Rows within a strip of 64, of whole strips, and that end within one."""
-    columns = int(random.choice([1, 2, 10, 63, 64, 65, 100, 128, 197]))
+    columns = int(random.choice([1, 2, 10, 63, 64, 65, 100, 128, 197, 320]))
     rows = int(random.integers(1, 9))
     return ((columns,), (rows, columns), (2, rows, columns), (1, columns, 2, rows))[int(random.integers(0, 4))]
 
@@ -22,3 +23,34 @@ def softmax(random: Generator) -> Graph:
     step = np.float32(1 / 256) if random.integers(0, 2) else np.float32(np.exp(random.uniform(-8, 0)))
     y = Tensor("y", dims, "int8", step, zero_point(random))
     return Graph("g", ("x",), ("y",), {"x": x, "y": y}, {}, (make_node("softmax", "Softmax", ("x",), ("y",)),))
+
+
+def log_softmax(random: Generator) -> Graph:
+    """With steps that let most results lie within int8."""
+    dims, scale = shape(random), np.float32(np.exp(random.uniform(-5, 1)))
+    x = Tensor("x", dims, "int8", scale, zero_point(random))
+    y = Tensor("y", dims, "int8", np.float32(scale * random.uniform(0.3, 1.2)), int(random.integers(60, 128)))
+    return Graph("g", ("x",), ("y",), {"x": x, "y": y}, {}, (make_node("log", "LogSoftmax", ("x",), ("y",)),))
+
+
+def norm(random: Generator, operator: str) -> Graph:
+    """LayerNormalization or RMSNormalization; scale and bias sometimes of one number."""
+    dims = shape(random)
+    x = Tensor("x", dims, "int8", np.float32(np.exp(random.uniform(-6, 2))), zero_point(random))
+    y = Tensor("y", dims, "int8", np.float32(np.exp(random.uniform(-5, -2))), zero_point(random))
+    constants = {}
+    for name in ("scale", "bias")[: 1 + (operator == "LayerNormalization")]:
+        row = random.normal(size=row_length(dims)) + (name == "scale")
+        constants[name] = (row if random.integers(0, 4) else np.full_like(row, row[0])).astype(np.float32)
+    tensors = {name: Tensor(name, row.shape, "float32") for name, row in constants.items()} | {"x": x, "y": y}
+    epsilon = float(np.exp(random.uniform(-30, -5)))
+    node = make_node("norm", operator, ("x", *constants), ("y",), epsilon=epsilon)
+    return Graph("g", ("x",), ("y",), tensors, constants, (node,))
+
+
+ROWS = {
+    "softmax": softmax,
+    "log softmax": log_softmax,
+    "layer norm": lambda random: norm(random, "LayerNormalization"),
+    "rms norm": lambda random: norm(random, "RMSNormalization"),
+}

@@ -1,16 +1,19 @@
 """Operators along int8 rows: bounds on what they may differ from exact values, and how often from ONNX Runtime."""
 
+from dataclasses import replace
+
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
+from lithify.errors import LithifyError
+from lithify.reference.check import check
 from lithify.reference.evaluate import run
 from lithify.reference.graph import Graph, Tensor
 from lithify.reference.operators import make_node
 from lithify.reference.quantized_rows import EXP_WITHIN, SOFTMAX, SOFTMAX_OF_MAXIMUM
-from lithify.reference.rows import softmax_work
+from lithify.reference.rows import work_of
 from lithify.reference.written import evaluate
 
 UNIT = 2.0**-23
@@ -65,7 +68,7 @@ def test_softmax_looks_for_a_maximum_only_where_it_must() -> None:
         (0.25, 2.0**-25, SOFTMAX_OF_MAXIMUM),
     ):
         graph = softmax(1, 4, scale, step)
-        assert softmax_work(graph.tensors["x"], graph.tensors["y"]).function is function
+        assert work_of(graph.nodes[0], graph).function is function
 
 
 def test_softmax_of_extremes() -> None:
@@ -78,10 +81,75 @@ def test_softmax_of_extremes() -> None:
     assert fine.tolist() == [[127, 127]]
 
 
-def qdq_softmax(graph: Graph, x: NDArray[np.int8]) -> NDArray[np.int8]:
-    """ONNX Runtime's DequantizeLinear, Softmax, QuantizeLinear."""
+@pytest.mark.parametrize("scale", [0.004, 0.1, 0.25, 0.3, 2.0])
+@pytest.mark.parametrize("columns", LENGTHS)
+def test_log_softmax_is_one(columns: int, scale: float) -> None:
+    """Half a step, and what e^x, its sum, the logarithm and two roundings of the result add."""
+    random = np.random.default_rng(columns)
+    x = random.integers(-128, 128, (64, columns)).astype(np.int8)
+    graph = softmax(64, columns, scale, 0.8 * scale, (3, 120))
+    graph = replace(graph, nodes=(make_node("log", "LogSoftmax", ("x",), ("y",)),))
+    exact = np.log(exact_shares(x, np.float32(scale)))
+    depth = 255 * scale
+    error = UNIT * (1.25 + 2 * depth + (-(-columns // 64) + 6) / 2 + np.log(columns) + 2 * np.abs(exact))
+    y = graph.tensors["y"]
+    got = run(graph, {"x": x})["y"].astype(np.float64) - y.zero_point
+    wanted = np.clip(exact / float(y.scale), -128 - y.zero_point, None)  # type: ignore[arg-type]
+    assert (np.abs(got - wanted) <= 0.5 + error / float(y.scale)).all()  # type: ignore[arg-type]
+
+
+def normalized(operator: str, x: NDArray[np.int8], scale: float, step: float, epsilon: float = 1e-5) -> Graph:
+    columns = x.shape[-1]
+    random = np.random.default_rng(columns)
+    rows = {"scale": random.normal(size=columns).astype(np.float32) + 1}
+    if operator == "LayerNormalization":
+        rows["bias"] = random.normal(size=columns).astype(np.float32)
+    tensors = {name: Tensor(name, (columns,), "float32") for name in rows}
+    tensors["x"] = Tensor("x", x.shape, "int8", np.float32(scale), 7)
+    tensors["y"] = Tensor("y", x.shape, "int8", np.float32(step), -4)
+    node = make_node("norm", operator, ("x", *rows), ("y",), epsilon=epsilon)
+    return Graph("g", ("x",), ("y",), tensors, rows, (node,))
+
+
+@pytest.mark.parametrize("operator", ["LayerNormalization", "RMSNormalization"])
+@pytest.mark.parametrize("scale", [0.001, 0.05, 3.0])
+@pytest.mark.parametrize("columns", LENGTHS)
+def test_normalizations_are_what_they_say(columns: int, scale: float, operator: str) -> None:
+    """Half a step, and that of `layer_norm` in docs/vector.md, in steps: most comes from the mean, where the deviation
+    is small beside the values.
+    """
+    random = np.random.default_rng(columns + 1)
+    x = random.integers(-128, 128, (64, columns)).astype(np.int8)
+    x[:24] = np.clip(random.normal(size=(24, columns)) * 2 + 100, -128, 127)
+    graph = normalized(operator, x, scale, 0.04)
+    values = (x.astype(np.float64) - 7) * float(np.float32(scale))
+    around = values - (values.mean(-1, keepdims=True) if operator == "LayerNormalization" else 0)
+    deviation = np.sqrt((around**2).mean(-1, keepdims=True) + 1e-5)
+    step = float(np.float32(0.04))
+    factor, bias = graph.constants["scale"] / step, graph.constants.get("bias", np.zeros(columns)) / step
+    exact = around / deviation * factor + bias
+    largest = np.abs(values).max(-1, keepdims=True) / deviation
+    error = (np.abs(factor) * (8 + 4 * largest) + np.abs(bias) + 8) * UNIT
+    got = run(graph, {"x": x})["y"].astype(np.float64) + 4
+    assert (np.abs(got - np.clip(exact, -124, 131)) <= 0.5 + error).all()
+
+
+def test_scale_and_bias_are_rows_of_constants() -> None:
+    x = np.zeros((2, 5), np.int8)
+    graph = normalized("LayerNormalization", x, 0.1, 0.1)
+    short = {**graph.tensors, "bias": Tensor("bias", (4,), "float32")}
+    with pytest.raises(LithifyError, match=r"given 'bias' of shape \(4,\); it must be \(5,\), a number for each"):
+        check(replace(graph, tensors=short, constants={**graph.constants, "bias": np.zeros(4, np.float32)}))
+    with pytest.raises(LithifyError, match=r"was given epsilon = 0\.0; it must be a finite number above zero"):
+        normalized("LayerNormalization", x, 0.1, 0.1, 0.0)
+
+
+def near_onnx_runtime(graph: Graph, x: NDArray[np.int8], **attributes: float) -> tuple[int, int]:
+    """How many results are another than those of ONNX Runtime's DequantizeLinear, operator, QuantizeLinear, and of how
+    many; never more than a step apart.
+    """
     runtime = pytest.importorskip("onnxruntime")
-    source, target = graph.tensors["x"], graph.tensors["y"]
+    source, target, operator = graph.tensors["x"], graph.tensors["y"], graph.nodes[0].operator
     constants = [
         helper.make_tensor(f"{tensor.name}_{part}", kind, (), [value])
         for tensor in (source, target)
@@ -89,32 +157,38 @@ def qdq_softmax(graph: Graph, x: NDArray[np.int8]) -> NDArray[np.int8]:
             ("scale", TensorProto.FLOAT, float(tensor.scale)),  # type: ignore[arg-type]
             ("zero", TensorProto.INT8, tensor.zero_point),
         )
-    ]
+    ] + [numpy_helper.from_array(data, name) for name, data in graph.constants.items()]
     nodes = [
         helper.make_node("DequantizeLinear", ["x", "x_scale", "x_zero"], ["float"]),
-        helper.make_node("Softmax", ["float"], ["shares"], axis=-1),
-        helper.make_node("QuantizeLinear", ["shares", "y_scale", "y_zero"], ["y"]),
+        helper.make_node(operator, ["float", *graph.constants], ["made"], axis=-1, **attributes),
+        helper.make_node("QuantizeLinear", ["made", "y_scale", "y_zero"], ["y"]),
     ]
     ends = [helper.make_tensor_value_info(name, TensorProto.INT8, x.shape) for name in ("x", "y")]
     proto = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
     model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     options = runtime.SessionOptions()
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = runtime.InferenceSession(onnx.ModelProto.SerializeToString(model), options, ["CPUExecutionProvider"])
+    session = runtime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
     (made,) = session.run(None, {"x": x})
-    return np.asarray(made, np.int8)
+    apart = np.abs(run(graph, {"x": x})["y"].astype(np.int32) - made)
+    assert apart.max() <= 1
+    return int(apart.sum()), apart.size
 
 
-def test_softmax_near_onnx_runtime(capsys: pytest.CaptureFixture[str]) -> None:
-    """Never more than a step apart; the rate is in docs/numbers.md (printed with -s)."""
+@pytest.mark.parametrize("operator", ["Softmax", "LogSoftmax", "LayerNormalization"])
+def test_near_onnx_runtime(operator: str) -> None:
+    """Fewer than one of 100,000 results a step apart; the rates are in docs/numbers.md."""
     random = np.random.default_rng(5)
     different = total = 0
-    for columns, scale in ((10, 0.1), (128, 0.05), (197, 0.2), (1000, 0.3)):
+    for columns, scale in ((10, 0.1), (128, 0.05), (197, 0.2), (768, 0.02)):
         x = np.clip(random.normal(size=(400_000 // columns, columns)) * 30, -128, 127).astype(np.int8)
-        graph = softmax(*x.shape, scale)  # type: ignore[misc]
-        apart = np.abs(run(graph, {"x": x})["y"].astype(np.int32) - qdq_softmax(graph, x))
-        assert apart.max() <= 1
-        different, total = different + int(apart.sum()), total + apart.size
-    with capsys.disabled():
-        print(f"\nsoftmax: {different} of {total} one step from ONNX Runtime")
-    assert different < total * 1e-5
+        if operator == "LayerNormalization":
+            graph = normalized(operator, x, scale, 0.03)
+            found = near_onnx_runtime(graph, x, epsilon=1e-5)
+        else:
+            graph = softmax(
+                *x.shape, scale, *((1 / 256, (3, -128)) if operator == "Softmax" else (0.8 * scale, (3, 120)))
+            )
+            found = near_onnx_runtime(replace(graph, nodes=(make_node("n", operator, ("x",), ("y",)),)), x)
+        different, total = different + found[0], total + found[1]
+    assert different < total * 1e-5, f"{different} of {total}"

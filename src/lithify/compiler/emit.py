@@ -6,7 +6,7 @@ from lithify.chip import Chip
 from lithify.compiler.image import DramImage
 from lithify.compiler.operation import Landing, Operation
 from lithify.compiler.steps import Buffer, Step
-from lithify.compiler.weights import group_channels, group_result_words, program_words, table_words
+from lithify.compiler.weights import data_words, group_channels, group_result_words, program_words, table_words
 from lithify.isa import Instruction, instruction
 from lithify.isa.program import Base
 from lithify.isa.vector import Format, Stream, VectorInstruction
@@ -111,10 +111,12 @@ def emit_vector(step: Step, operation: Operation, chip: Chip) -> Instruction:
         operation.x.channels,
         program.operations,
         x=Stream(source.address_of(step.out.y, step.out.x), source.pixel_words, Format.INT8, program.zero_point),
-        w=Stream(behind, 0, Format.FLOAT32) if program.data.size else Stream(format=Format.NONE),
+        w=Stream(behind, 0, Format.FLOAT32) if program.data else Stream(format=Format.NONE),
         y=Stream(target.address_of(step.out.y, step.out.x), target.pixel_words, Format.INT8, operation.zero_point),
         minimum=operation.minimum,
         maximum=operation.maximum,
+        v_address=behind + data_words(operation, chip) if len(program.data) > 1 else 0,
+        v_format=Format.FLOAT32 if len(program.data) > 1 else Format.NONE,
     ).encoded(chip.vector)
 
 

@@ -48,7 +48,7 @@ def row_operator(b: "Builder") -> str:
     if rank == 4:
         name = b.op("Transpose", name, perm=[0, 2, 3, 1])
     name = b.cast(b.op("Sub", name, b.constant(np.array(work.offset, np.int32))), "float32")
-    known = {"x": b.op("Mul", name, b.constant(np.array(work.scale)))}
+    known = {work.function.inputs[0]: b.op("Mul", name, b.constant(np.array(work.scale)))}
     known |= {key: b.constant(np.asarray(value)) for key, value in (*work.numbers.items(), *work.rows.items())}
     columns = x.shape[1] if rank == 4 else x.shape[-1]
     for step in work.function.steps:
@@ -69,10 +69,11 @@ def _made(b: "Builder", step: Step, known: Mapping[str, str], columns: int) -> s
 def _reduce(b: "Builder", reduction: str, name: str, columns: int) -> str:
     """64 partial results over the strips, then halves: the order of `float32.row_sum`."""
     operator, start = _REDUCED[reduction]
-    # Behind the row stands what each partial result starts from; pads count from the last axis.
-    missing = -columns % SUM_WAYS
-    pads, axis = np.array([0, missing], np.int64), np.array([-1], np.int64)
-    name = b.op("Pad", name, b.constant(pads), b.constant(np.array(start, np.float32)), b.constant(axis))
+    # Behind the row stands what each partial result starts from. All axes are named: with the input `axes` ONNX
+    # Runtime moves a Transpose over the Pad and then fails.
+    pads = np.zeros(2 * max(1, len(b.tensor(0).shape)), np.int64)
+    pads[-1] = -columns % SUM_WAYS
+    name = b.op("Pad", name, b.constant(pads), b.constant(np.array(start, np.float32)))
     partial = b.constant(np.array(start, np.float32))
     for first in range(0, columns, SUM_WAYS):
         partial = b.op(operator, partial, _slice(b, name, first, first + SUM_WAYS))
@@ -94,7 +95,34 @@ def _scale(b: "Builder", x: str, steps: str) -> str:
     return b.op("Mul", x, b.op("Gather", powers, place))
 
 
-_OTHERS: Mapping[str, Callable[..., str]] = MappingProxyType({"scale": _scale})
+def _exponent(b: "Builder", x: str) -> str:
+    """Of positive normal numbers: how many powers of 2 are not above them, one at a time."""
+    powers = b.constant(np.ldexp(np.float32(1), np.arange(LEAST, MOST + 1)).astype(np.float32))
+    axis = b.constant(np.array([-1], np.int64))
+    there = b.cast(b.op("GreaterOrEqual", b.op("Unsqueeze", x, axis), powers), "float32")
+    count = b.op("ReduceSum", there, axis, keepdims=0)
+    return b.op("Add", count, b.constant(np.array(LEAST - 1, np.float32)))
+
+
+def _significand(b: "Builder", x: str) -> str:
+    """Of positive normal numbers; halved before the power that might be subnormal, doubled behind."""
+    less = b.op("Neg", _exponent(b, x))
+    half = b.constant(np.array(0.5, np.float32))
+    once = b.op("Floor", b.op("Mul", less, half))
+    return _scale(b, _scale(b, x, once), b.op("Sub", less, once))
+
+
+def _less(b: "Builder", x: str, y: str) -> str:
+    return b.cast(b.op("Less", x, y), "float32")
+
+
+def _select(b: "Builder", mask: str, x: str, y: str) -> str:
+    return b.op("Where", b.cast(mask, "bool"), x, y)
+
+
+_OTHERS: Mapping[str, Callable[..., str]] = MappingProxyType(
+    {"scale": _scale, "exponent": _exponent, "significand": _significand, "less": _less, "select": _select}
+)
 
 ROW_RULES: Mapping[str, Callable[["Builder"], str]] = MappingProxyType(dict.fromkeys(ROW_WORKS, row_operator))
 """Operator along rows -> the rule that writes it in ONNX."""

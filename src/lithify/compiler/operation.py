@@ -117,13 +117,13 @@ class Parameters:
 class RowProgram:
     """What the vector unit does with every pixel, whose channels are a row.
 
-    operations: its program. zero_point: what is taken from the int8 values that it reads. data: float32, what it reads
-    beside them, the same for every row; empty if nothing.
+    operations: its program. zero_point: what is taken from the int8 values that it reads. data: float32 rows that it
+    reads beside them, the same for every pixel: none, one or two.
     """
 
     operations: tuple[Micro, ...]
     zero_point: int
-    data: NDArray[np.float32]
+    data: tuple[NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True, eq=False)

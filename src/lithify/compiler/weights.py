@@ -71,7 +71,7 @@ def table_words(operation: Operation, chip: Chip) -> int:
 def chunk_words(operation: Operation, chip: Chip, part: Part, count: int, last: bool) -> int:
     """Words of a chunk: `count` groups' weights for a part of the reduction, with the table if they give results."""
     if operation.program is not None:
-        return program_words(operation, chip) + -(-operation.program.data.nbytes // chip.word_bytes)
+        return program_words(operation, chip) + len(operation.program.data) * data_words(operation, chip)
     table = table_words(operation, chip) if last else 0
     return table + count * weight_words(operation, chip, part, last)
 
@@ -82,10 +82,16 @@ def program_words(operation: Operation, chip: Chip) -> int:
     return -(-len(operation.program.operations) * MICRO_BYTES // chip.word_bytes)
 
 
+def data_words(operation: Operation, chip: Chip) -> int:
+    """Words of each float32 row that a vector program reads."""
+    return -(-4 * operation.x.channels // chip.word_bytes)
+
+
 def pack_program(operation: Operation, chip: Chip) -> NDArray[np.uint8]:
     """A vector program and what it reads: [words, word_bytes]."""
     assert operation.program is not None
-    parts = encode_program(operation.program.operations), operation.program.data.astype("<f4").tobytes()
+    rows = (row.astype("<f4").tobytes() for row in operation.program.data)
+    parts = encode_program(operation.program.operations), *rows
     padded = b"".join(part + bytes(-len(part) % chip.word_bytes) for part in parts)
     return np.frombuffer(padded, np.uint8).reshape(-1, chip.word_bytes)
 

@@ -23,7 +23,12 @@ class Operand:
     data: Array
 
 
-_ALLOWED = {"bytes": "bytes", "strings": "a tuple of strings", "flag": "0 or 1"}
+_ALLOWED = {
+    "bytes": "bytes",
+    "strings": "a tuple of strings",
+    "flag": "0 or 1",
+    "positive": "a finite number above zero",
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Attribute:
     """One attribute of an operator.
 
     kind: "int", "flag" (0 or 1), "ints" (a tuple of integers), "choice" (one of `choices`), "strings" (a tuple of
-        strings) or "bytes".
+        strings), "bytes" or "positive" (a finite number above zero).
     length: how many integers an "ints" has; None for any number.
     least, most: the smallest and the largest integer allowed.
     default: the value when the node says nothing; None if the node must say.
@@ -67,6 +72,9 @@ class Attribute:
         if self.kind == "ints":
             entries = tuple(value) if isinstance(value, tuple | list) else ("not a sequence",)
             return (self.length is None or len(entries) == self.length) and all(map(self._admits_integer, entries))
+        if self.kind == "positive":
+            number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+            return number and bool(np.isfinite(value) and value > 0)
         if self.kind == "flag":
             return isinstance(value, int | np.integer) and int(value) in (0, 1)
         return self._admits_integer(value)

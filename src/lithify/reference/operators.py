@@ -48,7 +48,7 @@ from lithify.reference.pooling import (
 from lithify.reference.products import conv, conv_shapes, gemm, gemm_shapes
 from lithify.reference.reductions import reduce_max, reduce_mean, reduce_min, reduce_shapes, reduce_sum
 from lithify.reference.resize import linear_shapes, nearest_shapes, resize_linear, resize_nearest
-from lithify.reference.rows import along_rows
+from lithify.reference.rows import along_rows, norm_shapes
 from lithify.reference.transposed import conv_transpose, conv_transpose_shapes
 
 # Limits of the int8 result, from a fused Relu or Clip; they act after rounding.
@@ -188,6 +188,23 @@ _ROWS = (
         },
     ),
     Operator("Softmax", ("int8",), ("int8",), along_rows, same_shape),
+    Operator("LogSoftmax", ("int8",), ("int8",), along_rows, same_shape),
+    Operator(
+        "LayerNormalization",
+        ("int8", "float32", "float32"),
+        ("int8",),
+        along_rows,
+        norm_shapes,
+        {"epsilon": Attribute("positive", 1e-5)},
+    ),
+    Operator(
+        "RMSNormalization",
+        ("int8", "float32"),
+        ("int8",),
+        along_rows,
+        norm_shapes,
+        {"epsilon": Attribute("positive", 1e-5)},
+    ),
     Operator("Clip", ("int8",), ("int8",), clip, same_shape, _LIMITS, same_quantization=True),
     Operator("Lookup", ("int8", "table"), ("int8",), lookup, lookup_shapes),
     Operator("Host", None, None, host, None, {"model": Attribute("bytes"), "operators": Attribute("strings", ())}),

@@ -32,6 +32,32 @@ EXP_WITHIN = _define(
     """,
 )
 
+# log of a positive normal number: `log` without its specials.
+_define(
+    "log_within(x) -> y",
+    """
+    m = significand(x)
+    e = exponent(x)
+    half = multiply(m, 0.5)
+    up = add(e, 1)
+    high = less(0x1.6a09e6p+0, m)
+    reduced = select(high, half, m)
+    n = select(high, up, e)
+    f = subtract(reduced, 1)
+    square = multiply(f, f)
+    p = polynomial(f, *LOG)
+    cube = multiply(square, f)
+    curve = multiply(cube, p)
+    low = multiply(n, 0x1.7f7d1cp-20)
+    bent = add(curve, low)
+    halved = multiply(square, 0.5)
+    rest = subtract(bent, halved)
+    fraction = add(f, rest)
+    whole = multiply(n, 0x1.62e4p-1)
+    y = add(fraction, whole)
+    """,
+)
+
 _SHARES = """
     sum = row_sum(power)
     share = divide(steps, sum)
@@ -53,3 +79,62 @@ SOFTMAX_OF_MAXIMUM = _define(
     + _SHARES,
 )
 """x: integers, `scale` their step; steps: of the result in 1."""
+
+_LOGARITHMS = """
+    sum = row_sum(power)
+    whole = log_within(sum)
+    less = subtract(below, whole)
+    y = multiply(less, steps)
+    """
+
+LOG_SOFTMAX = _define("log_softmax_below_top(below, steps) -> y", "power = exp_within(below)" + _LOGARITHMS)
+"""below: at most 0 and at least -64; steps: of the result in 1."""
+
+LOG_SOFTMAX_OF_MAXIMUM = _define(
+    "log_softmax_below_maximum(x, scale, steps) -> y",
+    """
+    largest = row_maximum(x)
+    distance = subtract(x, largest)
+    below = multiply(distance, scale)
+    above = maximum(below, -87)
+    power = exp_within(above)
+    """
+    + _LOGARITHMS,
+)
+"""x: integers, `scale` their step; steps: of the result in 1."""
+
+# Around the mean first, then the mean of squares: so a large mean costs no digits. The step of x cancels out; epsilon
+# is in its squares, scale and bias in steps of the result.
+LAYER_NORM = _define(
+    "layer_norm_of_integers(x, n, epsilon, scale, bias) -> y",
+    """
+    sum = row_sum(x)
+    middle = divide(sum, n)
+    around = subtract(x, middle)
+    square = multiply(around, around)
+    squares = row_sum(square)
+    variance = divide(squares, n)
+    more = add(variance, epsilon)
+    root = square_root(more)
+    factor = divide(1, root)
+    normal = multiply(around, factor)
+    scaled = multiply(normal, scale)
+    y = add(scaled, bias)
+    """,
+)
+"""x: integers."""
+
+RMS_NORM = _define(
+    "rms_norm_of_integers(x, n, epsilon, scale) -> y",
+    """
+    square = multiply(x, x)
+    squares = row_sum(square)
+    mean = divide(squares, n)
+    more = add(mean, epsilon)
+    root = square_root(more)
+    factor = divide(1, root)
+    normal = multiply(x, factor)
+    y = multiply(normal, scale)
+    """,
+)
+"""x: integers."""

@@ -1,4 +1,4 @@
-"""Operators along the rows of an int8 tensor that are float32 arithmetic: Softmax and what is like it.
+"""Operators along the rows of an int8 tensor that are float32 arithmetic: Softmax, LayerNormalization and the like.
 
 A row is the channels at a place: the last axis, or axis 1 of an image [N, C, H, W]. What an element stands for enters
 as the exact integer x - offset, and the scales are folded into numbers known beforehand, as a convolution's multiplier
@@ -9,14 +9,23 @@ is; what remains is a written function of the row (`quantized_rows.py`), whose r
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lithify.errors import LithifyError
 from lithify.reference.arithmetic import INT8_MAXIMUM, centred, round_to_int8, scale_of
-from lithify.reference.definition import Array, Operand
+from lithify.reference.definition import Array, Operand, Shape
 from lithify.reference.graph import Graph, Node, Tensor
-from lithify.reference.quantized_rows import SOFTMAX, SOFTMAX_OF_MAXIMUM
+from lithify.reference.quantized_rows import (
+    LAYER_NORM,
+    LOG_SOFTMAX,
+    LOG_SOFTMAX_OF_MAXIMUM,
+    RMS_NORM,
+    SOFTMAX,
+    SOFTMAX_OF_MAXIMUM,
+)
 from lithify.reference.written import Written, evaluate
 
 REACH = np.float32(64)
@@ -27,7 +36,7 @@ FINEST = np.float32(2.0**-24)
 
 @dataclass(frozen=True, eq=False)
 class RowWork:
-    """What is computed of every row: `function` of x = f32(f32(value - offset) * scale) and of its other inputs.
+    """What is computed of a row: `function` of its first input, f32(f32(value - offset) * scale), and of the others.
 
     numbers: those that are one float32 number. rows: those that have one for every element, float32 [n].
     """
@@ -39,37 +48,95 @@ class RowWork:
     rows: Mapping[str, NDArray[np.float32]] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def softmax_work(x: Tensor, y: Tensor) -> RowWork:
-    """e^(x - top) over its sum, in steps of y.
+@dataclass(frozen=True, eq=False)
+class RowNode:
+    """A node along rows with the tensors that it reads and makes. operands: the data of its inputs behind the first."""
 
-    The top is what cancels out: the row's maximum or, where no x is more than `REACH` below, the largest int8, so that
-    no maximum is looked for.
+    node: Node
+    x: Tensor
+    y: Tensor
+    operands: tuple[Array, ...]
+
+    @property
+    def columns(self) -> int:
+        """Elements of a row."""
+        return row_length(self.x.shape)
+
+
+def row_length(shape: Shape) -> int:
+    """Elements of a row of a tensor of this shape."""
+    return shape[1] if len(shape) == 4 else shape[-1] if shape else 1
+
+
+def _softmax(of: RowNode, of_top: Written, of_maximum: Written) -> RowWork:
+    """What cancels out is the row's maximum or, where no x is more than `REACH` below it, the largest int8: then no
+    maximum is looked for.
     """
-    scale, step = np.float32(scale_of(x)), np.float32(scale_of(y))
+    scale, step = np.float32(scale_of(of.x)), np.float32(scale_of(of.y))
     with np.errstate(over="ignore"):
         steps = np.float32(np.float32(1) / step)
     if np.float32(255) * scale <= REACH and step >= FINEST:
-        return RowWork(SOFTMAX, INT8_MAXIMUM, scale, {"steps": steps})
-    return RowWork(SOFTMAX_OF_MAXIMUM, x.zero_point, np.float32(1), {"scale": scale, "steps": steps})
+        return RowWork(of_top, INT8_MAXIMUM, scale, {"steps": steps})
+    return RowWork(of_maximum, of.x.zero_point, np.float32(1), {"scale": scale, "steps": steps})
 
 
-ROW_WORKS: Mapping[str, Callable[[Tensor, Tensor], RowWork]] = MappingProxyType({"Softmax": softmax_work})
-"""Operator -> its work, given the tensors it reads and makes."""
+def _norm(of: RowNode, function: Written) -> RowWork:
+    """The step of x cancels out, but from epsilon; scale and bias are in steps of y."""
+    step = np.float32(scale_of(of.y))
+    with np.errstate(all="ignore"):
+        epsilon = np.float32(of.node.attributes["epsilon"] / np.square(scale_of(of.x).astype(np.float64)))
+        rows = [np.divide(operand, step) for operand in of.operands]
+    numbers = {"n": np.float32(of.columns), "epsilon": epsilon}
+    return RowWork(function, of.x.zero_point, np.float32(1), numbers, dict(zip(("scale", "bias"), rows, strict=False)))
+
+
+ROW_WORKS: Mapping[str, Callable[[RowNode], RowWork]] = MappingProxyType(
+    {
+        "Softmax": lambda of: _softmax(of, SOFTMAX, SOFTMAX_OF_MAXIMUM),
+        "LogSoftmax": lambda of: _softmax(of, LOG_SOFTMAX, LOG_SOFTMAX_OF_MAXIMUM),
+        "LayerNormalization": lambda of: _norm(of, LAYER_NORM),
+        "RMSNormalization": lambda of: _norm(of, RMS_NORM),
+    }
+)
+"""Operator -> its work."""
 
 
 def work_of(node: Node, graph: Graph) -> RowWork:
-    """The work of a node of a graph."""
-    return ROW_WORKS[node.operator](graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]])
+    """The work of a node of a graph; raises LithifyError if its scale or bias is no constant."""
+    for name in node.inputs[1:]:
+        if name not in graph.constants:
+            raise LithifyError(f"Node '{node.name}' ({node.operator}) reads '{name}', which must be a constant.")
+    operands: tuple[NDArray[Any], ...] = tuple(graph.constants[name] for name in node.inputs[1:])
+    return ROW_WORKS[node.operator](
+        RowNode(node, graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]], operands)
+    )
+
+
+def norm_shapes(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Shape, ...]:
+    """The shape of x; scale and bias are a row."""
+    x = inputs[0]
+    assert x is not None
+    for row in inputs[1:]:
+        assert row is not None
+        if row.shape != (row_length(x.shape),):
+            raise LithifyError(
+                f"Node '{node.name}' ({node.operator}) was given '{row.name}' of shape {row.shape}; "
+                f"it must be ({row_length(x.shape)},), a number for each element of a row."
+            )
+    return (x.shape,)
 
 
 def along_rows(node: Node, operands: tuple[Operand | None, ...], outputs: tuple[Tensor, ...]) -> tuple[Array, ...]:
     """y = clip(rint(function of the row) + y_zero_point) for every operator of `ROW_WORKS`."""
-    x = operands[0]
+    x, *others = operands
     assert x is not None
-    work = ROW_WORKS[node.operator](x.tensor, outputs[0])
-    rows = np.moveaxis(x.data, 1, -1) if x.data.ndim == 4 else x.data
+    given = tuple(operand.data for operand in others if operand is not None)
+    work = ROW_WORKS[node.operator](RowNode(node, x.tensor, outputs[0], given))
+    image = x.data.ndim == 4
+    rows = np.moveaxis(x.data, 1, -1) if image else x.data.reshape(x.data.shape or (1,))
     values = np.multiply(centred(rows, work.offset).astype(np.float32), work.scale)
-    given = {"x": values, **work.numbers, **work.rows}
-    result = evaluate(work.function, *(given[name] for name in work.function.inputs))
+    first, *names = work.function.inputs
+    known = {first: values, **work.numbers, **work.rows}
+    result = evaluate(work.function, *(known[name] for name in (first, *names)))
     made = round_to_int8(result, outputs[0].zero_point)
-    return (np.ascontiguousarray(np.moveaxis(made, -1, 1) if x.data.ndim == 4 else made),)
+    return (np.ascontiguousarray(np.moveaxis(made, -1, 1) if image else made.reshape(x.data.shape)),)

@@ -41,8 +41,12 @@ def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
 
 
 def row_program(work: RowWork, columns: int) -> RowProgram:
-    """The program of some work on rows of `columns` elements."""
-    numbers = {name: float(value) for name, value in work.numbers.items()}
-    sources: dict[str, Source] = {"x": Streamed(0, float(work.scale)), **numbers}
-    operations = translate(work.function, sources, whole_strips=columns % STRIP == 0)
-    return RowProgram(operations, work.offset, np.empty(0, np.float32))
+    """The program of some work on rows of `columns` elements. Rows of one number alone are that number."""
+    alike = {name: row for name, row in work.rows.items() if (row.view(np.uint32) == row.view(np.uint32)[0]).all()}
+    rows = {name: row for name, row in work.rows.items() if name not in alike}
+    sources: dict[str, Source] = {work.function.inputs[0]: Streamed(0, float(work.scale))}
+    sources |= {name: float(value) for name, value in work.numbers.items()}
+    sources |= {name: float(row[0]) for name, row in alike.items()}
+    sources |= {name: Streamed(stream) for stream, name in enumerate(rows, 1)}
+    operations = translate(work.function, sources, whole_strips=columns % STRIP == 0, strips=-(-columns // STRIP))
+    return RowProgram(operations, work.offset, tuple(np.ascontiguousarray(row, np.float32) for row in rows.values()))
