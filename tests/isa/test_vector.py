@@ -76,10 +76,13 @@ FOLD = Micro(Second.ADD, c=C.FOLDED, fold=6)
             "Micro-operation 1 reads the scalar that its first element goes to.",
         ),
         ((replace(READ, set_mask=1),), "Micro-operation 0 sets the mask, and is neither LESS nor EQUAL."),
-        ((replace(READ, stream=3),), "Micro-operation 0 reads stream 3, of which there is none."),
         (
             (replace(READ, write=1, write_strip=1, to_scalar=1),),
-            "Micro-operation 0 numbers its register by the strip and writes a scalar too.",
+            "Micro-operation 0 writes a scalar, and numbers what it writes by the strip.",
+        ),
+        (
+            (Micro(Second.SCALAR_ROOT, a=A.CONSTANT, constant=2.0, write_strip=1),),
+            "Micro-operation 0 writes a scalar, and numbers what it writes by the strip.",
         ),
     ],
 )
@@ -134,6 +137,7 @@ WITH_UNIT = load_chip("edge").model_copy(update={"vector_lanes": 4})
             {"operations": 65},
             "Instruction 7 (VECTOR) has a program of 65 micro-operations, but the unit holds 64.",
         ),
+        ({"table": 1, "x_format": 2}, "Instruction 7 (VECTOR) has a table, but its first input is not int8."),
         ({"y_format": 1}, "Instruction 7 (VECTOR) has an output of int32, but it writes int8 or float32."),
         (
             {"minimum": 5, "maximum": 4},
@@ -160,7 +164,7 @@ def test_a_program_reads_back() -> None:
     operations = (replace(READ, constant=-0.0), *(Micro(Second(n), constant=n / 8, register=n % 8) for n in range(12)))
     operations += (replace(FOLD, constant=2.5, stream=2), Micro(read_strip=1), Micro(write_strip=1, target=3))
     given = VectorInstruction(3, 9, 77, operations, w=Stream(5, 6, Format.FLOAT32, -7), minimum=-3,
-                              v_address=77, v_format=Format.INT32)  # fmt: skip
+                              v_address=77, v_format=Format.INT32, table=True)  # fmt: skip
     assert vector_instruction(given.encoded(SHAPE), encode_program(operations)) == given
     with pytest.raises(LithifyError) as caught:
         decode_program(bytes([0, 0, 0, 0, 15, 0, 0, 0]), 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lithify.chip.description import Chip
 from lithify.chip.pipeline import BURSTS_IN_FLIGHT, FETCH_BURST_BYTES, FETCH_GRANULES, MEMORY_READ
-from lithify.chip.vector import PROGRAM_OPERATIONS, REGISTERS
+from lithify.chip.vector import PROGRAM_OPERATIONS, REGISTERS, TABLE
 
 SUM_BYTES = 4
 """Bytes of an accumulator."""
@@ -19,13 +19,13 @@ PARAMETER_BYTES = 8
 QUEUE_BITS = {"load": 223, "compute": 754, "store": 215}
 """Bits of an instruction in each queue: all its fields, as the instruction table has them."""
 
-VECTOR_QUEUE_BITS = 255
+VECTOR_QUEUE_BITS = 256
 """The same of the vector unit's queue, where it is built."""
 
 MICRO_BITS = 64
 """A micro-operation of the vector unit."""
 
-VECTOR_MEMORIES = ("vector registers", "vector program")
+VECTOR_MEMORIES = ("vector registers", "vector program", "vector table")
 
 TABLE_BYTES = 256
 """A look-up table: an int8 result for every int8."""
@@ -68,6 +68,7 @@ def memories(chip: Chip) -> tuple[Memory, ...]:
     vector = () if unit is None else (
         Memory("vector registers", 2, REGISTERS * unit.groups // 2, 32 * unit.lanes, "Registers, by parity of groups."),
         Memory("vector program", 1, PROGRAM_OPERATIONS, MICRO_BITS, "Micro-operations of the instruction at work."),
+        Memory("vector table", unit.lanes, TABLE, 32, "A function's float32 of every int8, a copy a lane."),
     )  # fmt: skip
     block_beats = min(BURST_BEATS, PAGE_BYTES // chip.bus_bytes)
     # A load's burst: address (40), length (8), place in its row and instruction (3), scratchpad word (16), first and

@@ -11,6 +11,9 @@ REGISTERS, SCALARS = 8, 4
 PROGRAM_OPERATIONS = 64
 """Micro-operations of a program, at most."""
 
+TABLE = 256
+"""Entries of the table: a float32 number for every int8."""
+
 LANE = 12
 """From a lane's operands to its result."""
 
@@ -39,7 +42,8 @@ SCALAR = 32
 """Cycles of an operation on scalars."""
 
 FIRST = 9
-"""From the start of an instruction to its first micro-operation, beside a cycle for each of its program."""
+"""From the start of an instruction to its first micro-operation, beside a cycle for each of its program, and `TABLE`
+where it brings a table."""
 
 DRAIN = 24
 """From the end of the last micro-operation to the retirement."""

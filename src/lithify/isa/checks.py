@@ -45,6 +45,8 @@ def _check_vector(chip: Chip, index: int, instruction: Instruction) -> None:
         raise refuse(index, instruction, problem, f"the unit holds {PROGRAM_OPERATIONS}")
     if value("y_format") == 1:
         raise refuse(index, instruction, "has an output of int32", "it writes int8 or float32")
+    if value("table") and value("x_format") != 0:
+        raise refuse(index, instruction, "has a table", "its first input is not int8")
     if value("minimum") > value("maximum"):
         problem = f"has minimum {value('minimum')} above maximum {value('maximum')}"
         raise refuse(index, instruction, problem, "minimum must not exceed maximum")

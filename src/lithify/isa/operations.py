@@ -176,6 +176,12 @@ _VECTOR = (
     *_stream("w", "the second input"),
     Field("v_address", 16, "Scratchpad address of the first row of the third input.", unit="words"),
     Field("v_format", 2, "Its elements, as of the others. Its row step and zero point are those of the second input."),
+    Field(
+        "table",
+        1,
+        "A table follows the program, from the next word on: 256 float32, for -128 to 127 of the first input.",
+        "flag",
+    ),
     *_stream("y", "the output"),
     Field("minimum", 8, "Lower clamp of an int8 output.", "signed"),
     Field("maximum", 8, "Upper clamp of an int8 output.", "signed"),

@@ -11,8 +11,9 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lithify.chip.vector import DIVISION, PROGRAM_OPERATIONS, REGISTERS, SCALAR, SCALARS, STRIP, VectorShape
+from lithify.chip.vector import DIVISION, PROGRAM_OPERATIONS, REGISTERS, SCALAR, SCALARS, STRIP, TABLE, VectorShape
 from lithify.errors import LithifyError
 from lithify.isa.addresses import Addresses
 from lithify.isa.encoding import Instruction, instruction
@@ -106,7 +107,7 @@ MICRO_FIELDS: tuple[Field, ...] = (
     Field("write", 1, "The results go to the register `target`.", "flag"),
     Field("target", 3, "The register, or the scalar, that is written."),
     Field("to_scalar", 1, "The first element goes to the scalar `target`.", "flag"),
-    Field("stream", 2, "The stream that a = STREAM reads: 0 x, 1 w, 2 v."),
+    Field("stream", 2, "The stream that a = STREAM reads: 0 x, 1 w, 2 v, 3 x as the table says."),
     Field("read_strip", 1, "The register that is read is `register` + the strip's number.", "flag"),
     Field("write_strip", 1, "The register that is written is `target` + the strip's number.", "flag"),
     Field("store", 1, "The results go to the output stream.", "flag"),
@@ -117,6 +118,9 @@ assert sum(entry.bits for entry in MICRO_FIELDS) == 8 * MICRO_BYTES
 
 INPUTS = ("x", "w", "v")
 """The streams that are read, in the order of their numbers."""
+
+TABULATED = len(INPUTS)
+"""The number of the stream of x's elements, each looked up in the table."""
 
 VECTOR = BY_NAME["VECTOR"]
 """The instruction."""
@@ -196,7 +200,10 @@ class Stream:
 
 @dataclass(frozen=True)
 class VectorInstruction:
-    """A program and what it runs over. v_address, v_format: of `v`. minimum, maximum: of an int8 result."""
+    """A program and what it runs over. v_address, v_format: of `v`. minimum, maximum: of an int8 result.
+
+    table: whether a table follows the program, in which x is looked up.
+    """
 
     program: int
     rows: int
@@ -209,6 +216,7 @@ class VectorInstruction:
     maximum: int = 127
     v_address: int = 0
     v_format: Format = Format.NONE
+    table: bool = False
 
     @property
     def v(self) -> Stream:
@@ -226,7 +234,7 @@ class VectorInstruction:
         streams = {f"{name}_{part}": int(getattr(getattr(self, name), part)) for name in "xwy" for part in _STREAM}
         own = {"program": self.program, "operations": len(self.operations), "rows": self.rows, "columns": self.columns}
         third = {"v_address": self.v_address, "v_format": int(self.v_format)}
-        return own | streams | third | {"minimum": self.minimum, "maximum": self.maximum}
+        return own | streams | third | {"table": int(self.table)} | {"minimum": self.minimum, "maximum": self.maximum}
 
     def row_cycles(self, shape: VectorShape) -> int:
         """Cycles of a row on a unit: those of its micro-operations, in loops as often as the row has strips."""
@@ -255,14 +263,19 @@ def vector_instruction(entry: Instruction, program: bytes) -> VectorInstruction:
     return VectorInstruction(
         value("program"), value("rows"), value("columns"), decode_program(program, value("operations")), **streams,
         minimum=value("minimum"), maximum=value("maximum"), v_address=value("v_address"),
-        v_format=Format(value("v_format")),
+        v_format=Format(value("v_format")), table=bool(value("table")),
     )  # fmt: skip
 
 
 def program_addresses(shape: VectorShape, entry: Instruction) -> Addresses:
-    """Scratchpad words of the program of a VECTOR instruction."""
-    words = -(-entry.integer("operations") * MICRO_BYTES // shape.word_bytes)
+    """Scratchpad words of the program of a VECTOR instruction, and of its table."""
+    words = program_words(shape, entry.integer("operations"), bool(entry.integer("table")))
     return entry.integer("program") + np.arange(words, dtype=np.int32)
+
+
+def program_words(shape: VectorShape, operations: int, table: bool) -> int:
+    """Scratchpad words of a program of so many micro-operations, and of its table where it has one."""
+    return -(-operations * MICRO_BYTES // shape.word_bytes) + table * TABLE * 4 // shape.word_bytes
 
 
 def stream_addresses(shape: VectorShape, entry: Instruction, name: str) -> Addresses:
@@ -289,6 +302,16 @@ def micro_cycles(shape: VectorShape, entry: Micro) -> int:
 def encode_program(operations: Iterable[Micro]) -> bytes:
     """The program's bytes, as they lie in the scratchpad."""
     return b"".join(entry.bits.to_bytes(MICRO_BYTES, "little") for entry in operations)
+
+
+def encode_with_table(shape: VectorShape, operations: Iterable[Micro], table: NDArray[np.float32] | None) -> bytes:
+    """The program's bytes in whole words and its table's, as they lie in the scratchpad.
+
+    table: [256], for the values -128 to 127; None: there is none.
+    """
+    program = encode_program(operations)
+    program = program.ljust(-(-len(program) // shape.word_bytes) * shape.word_bytes, b"\0")
+    return program if table is None else program + np.ascontiguousarray(table, "<f4").tobytes()
 
 
 def decode_program(program: bytes, count: int) -> tuple[Micro, ...]:
@@ -363,9 +386,9 @@ def _check_operation(number: int, entry: Micro, known: set[str], left: int, stri
     register, target = entry.register + strip * entry.read_strip, entry.target + strip * entry.write_strip
     if max(register, target) >= REGISTERS:
         raise _refuse(number, f"has register {max(register, target)} for strip {strip}; there are {REGISTERS}")
-    if entry.write_strip and entry.to_scalar:
-        raise _refuse(number, "numbers its register by the strip and writes a scalar too")
     scalars = entry.second in (Second.SCALAR_DIVIDE, Second.SCALAR_ROOT)
+    if entry.write_strip and (entry.to_scalar or scalars):
+        raise _refuse(number, "writes a scalar, and numbers what it writes by the strip")
     if scalars:
         if entry.a not in (A.REGISTER, A.CONSTANT) or entry.b not in (B.ONE, B.SCALAR, B.CONSTANT):
             raise _refuse(number, "is on scalars, and takes something else")
@@ -378,8 +401,6 @@ def _check_operation(number: int, entry: Micro, known: set[str], left: int, stri
         reads = [f"register {register}"] * (entry.a is A.REGISTER or entry.b is B.REGISTER or entry.c is C.REGISTER)
         reads += [f"scalar {entry.scalar}"] * (entry.b is B.SCALAR or entry.c is C.SCALAR)
         reads += ["mask"] * (entry.second is Second.SELECT and not entry.present)
-        if entry.a is A.STREAM and entry.stream >= len(INPUTS):
-            raise _refuse(number, f"reads stream {entry.stream}, of which there is none")
     for name in reads:
         if name not in known:
             raise _refuse(number, f"reads {name}, which nothing before it in the row has written")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from lithify.errors import LithifyError
-from lithify.isa.vector import A, B, C, Format, Micro, Second, Stream, VectorInstruction, check_program
+from lithify.isa.vector import TABULATED, A, B, C, Format, Micro, Second, Stream, VectorInstruction, check_program
 from lithify.reference.float_functions import POLYNOMIALS
 
 INFINITY = float("inf")
@@ -91,9 +91,13 @@ def random_micro(random: np.random.Generator) -> Micro:
     return Micro(
         second, A(pick(A)), B(pick(B)), C(pick(C, 5)), constant(value), pick(list, 8), pick(list, 4),
         scale=flag(0.1), present=flag(0.5), set_mask=flag(0.5) * int(5 <= second <= 6), write=flag(0.6) * lane,
-        target=pick(list, 8), to_scalar=flag(0.3) * lane, stream=pick(list, 3), store=flag(0.3) * lane,
+        target=pick(list, 8), to_scalar=flag(0.3) * lane, stream=pick(list, 4), store=flag(0.3) * lane,
         read_strip=flag(0.3), write_strip=flag(0.3),
     )  # fmt: skip
+
+
+def looks_up(program: tuple[Micro, ...]) -> bool:
+    return any(entry.lane and entry.a is A.STREAM and entry.stream == TABULATED for entry in program)
 
 
 def random_program(random: np.random.Generator) -> tuple[Micro, ...]:

@@ -1,5 +1,6 @@
 """A chip with a vector unit: DRAM and retirements of the RTL equal the simulators, with loads and stores beside it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,14 +8,14 @@ import pytest
 
 from lithify.chip import Chip, load_chip
 from lithify.isa import Instruction, Queue, encode, instruction
-from lithify.isa.vector import MICRO_BYTES, Format, Stream, VectorInstruction, encode_program
+from lithify.isa.vector import Format, Stream, VectorInstruction, encode_program, program_words
 from lithify.rtl.simulation import Session, run
 from lithify.sim.functional import check_order, run_segment
 from lithify.sim.timing import Timing, simulate
 from lithify.sim.timing.compute import ComputeTiming
 from rtl.programs import BASES, DATA, DATA_BYTES, PROGRAM, hardware, image
 
-from .programs import random_program, softmax
+from .programs import looks_up, random_program, softmax
 
 pytestmark = pytest.mark.slow  # the chip is compiled
 
@@ -40,7 +41,7 @@ def around(number: int, entry: VectorInstruction, places: dict[str, int], count:
     """Loads, VECTOR and store of the `number`-th of `count` instructions: every other has the same banks."""
     assert CHIP.vector is not None
     extent = {name: words_of(getattr(entry, name), entry.rows, entry.columns) for name in "xwy"}
-    code = -(-len(entry.operations) * MICRO_BYTES // CHIP.word_bytes)
+    code = program_words(CHIP.vector, len(entry.operations), entry.table)
     again = (VECTOR | STORE) if number >= 2 else 0
     next_use = LOAD if number + 2 < count else 0
     return [
@@ -71,12 +72,15 @@ def instructions(random: np.random.Generator, count: int) -> list[VectorInstruct
             for at, form in zip(bank[1:], forms, strict=True)
         ]
         program = random_program(random)
+        table = looks_up(program) or (streams[0].format is Format.INT8 and bool(random.integers(0, 2)))
+        if table:
+            streams[0] = replace(streams[0], format=Format.INT8)
         # The third input lies in the second's words.
         third = Format.INT8 if streams[1].format is Format.INT8 else Format(int(random.integers(0, 3)))
         entries.append(
             VectorInstruction(
                 bank[0], int(random.integers(1, 4)), columns, program, *streams, v_address=streams[1].address,
-                v_format=third,
+                v_format=third, table=table,
             )
         )  # fmt: skip
     return entries

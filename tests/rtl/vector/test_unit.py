@@ -2,7 +2,7 @@
 
 import ctypes
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,11 @@ from lithify.sim.functional.vector import run_vector
 from lithify.sim.timing.vector import retirement
 from rtl.compute.verilated import build
 
-from .programs import random_program, softmax
+from .programs import looks_up, random_program, softmax
 
 pytestmark = pytest.mark.slow  # the unit is compiled
 FIELD_BYTES = (VECTOR.size + 7) // 8
-SHAPES = {"4 lanes": VectorShape(4, 16), "2 lanes": VectorShape(2, 8)}
+SHAPES = {"4 lanes": VectorShape(4, 16), "2 lanes": VectorShape(2, 8), "8 lanes": VectorShape(8, 32)}
 WORDS = 8192
 
 
@@ -135,9 +135,14 @@ def random_instruction(random: np.random.Generator, shape: VectorShape, program:
     y = stream(6000)
     y = Stream(y.address, y.row_words, Format.FLOAT32 if random.random() < 0.6 else Format.INT8, y.zero_point)
     low, high = np.sort(random.integers(-128, 128, 2)).tolist()
+    operations, x = random_program(random), stream(1000)
+    # The table, of whatever bytes are there, lies behind the program.
+    table = looks_up(operations) or (x.format is Format.INT8 and bool(random.integers(0, 2)))
+    if table:
+        x = replace(x, format=Format.INT8)
     return VectorInstruction(
-        program, int(random.integers(1, 4)), columns, random_program(random), stream(1000), stream(3000), y,
-        minimum=low, maximum=high, v_address=5000, v_format=Format(int(random.integers(0, 3))),
+        program, int(random.integers(1, 4)), columns, operations, x, stream(3000), y, minimum=low, maximum=high,
+        v_address=5000, v_format=Format(int(random.integers(0, 3))), table=table,
     )  # fmt: skip
 
 

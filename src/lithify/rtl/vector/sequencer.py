@@ -6,7 +6,7 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from lithify.chip.vector import DIVISION, DRAIN, FIRST, PROGRAM_OPERATIONS, SCALAR, STRIP, VectorShape
+from lithify.chip.vector import DIVISION, DRAIN, FIRST, PROGRAM_OPERATIONS, SCALAR, STRIP, TABLE, VectorShape
 from lithify.isa.vector import INPUTS, MICRO_BYTES, MICRO_FIELDS, VECTOR_FIELDS, C, Second
 from lithify.rtl.compute.stages import delayed
 from lithify.rtl.instruction import layout_of
@@ -29,7 +29,8 @@ class Sequencer(wiring.Component):
 
     ``micro`` is the micro-operation that is on, ``entered`` high in its first cycle. With ``issue`` the lanes take
     ``group``; with ``division`` the divider takes ``element``. ``remaining``: elements of the row from this strip on.
-    ``x_row`` and so on: addresses of the row. ``program_read``, ``program_address``, ``word``: the program's way in.
+    ``x_row`` and so on: addresses of the row. ``program_read``, ``program_address``, ``word``: the way in of
+    the program and of the table, whose entries come out at ``table_*``.
     """
 
     def __init__(self, shape: VectorShape) -> None:
@@ -44,6 +45,9 @@ class Sequencer(wiring.Component):
                 "program_read": Out(1),
                 "program_address": Out(16),
                 "word": In(8 * shape.word_bytes),
+                "table_write": Out(1),
+                "table_address": Out(range(TABLE)),
+                "table_data": Out(32),
                 "micro": Out(MICRO),
                 "entered": Out(1),
                 "time": Out(TIME_BITS),
@@ -58,11 +62,11 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         shape = self.shape
-        count, settle, drain = Signal(range(PROGRAM_OPERATIONS)), Signal(4), Signal(range(DRAIN + 1))
-        loading, running, switch = Signal(), Signal(), Signal()
+        count, settle, drain = Signal(range(TABLE)), Signal(4), Signal(range(DRAIN + 1))
+        loading, tabling, running, switch = Signal(), Signal(), Signal(), Signal()
         following, pc, loop = (Signal(range(PROGRAM_OPERATIONS), name=name) for name in ("following", "pc", "loop"))
         row, again, ends, final = Signal(16), Signal(), Signal(), Signal()
-        program = self._memory(m, platform, loading, count, following)
+        program = self._memory(m, platform, loading, tabling, count, following)
         micro, time, held = self.micro, self.time, self.held
 
         # How long the micro-operation takes, and which groups it issues when.
@@ -117,6 +121,15 @@ class Sequencer(wiring.Component):
                 m.d.comb += loading.eq(1)
                 m.d.sync += count.eq(count + 1)
                 with m.If(count == held.operations - 1):
+                    m.d.sync += count.eq(0)
+                    with m.If(held.table):
+                        m.next = "TABLE"
+                    with m.Else():
+                        m.next = "SETTLE"
+            with m.State("TABLE"):
+                m.d.comb += tabling.eq(1)
+                m.d.sync += count.eq(count + 1)
+                with m.If(count == TABLE - 1):
                     m.next = "SETTLE"
             with m.State("SETTLE"):
                 m.d.sync += settle.eq(settle + 1)
@@ -134,28 +147,45 @@ class Sequencer(wiring.Component):
                     m.next = "IDLE"
         return m
 
-    def _memory(self, m: Module, platform: Any, loading: Signal, count: Signal, following: Signal) -> Any:
-        """The program memory: filled a micro-operation a cycle; gives the one at ``following`` a cycle later."""
+    def _memory(
+        self, m: Module, platform: Any, loading: Signal, tabling: Signal, count: Signal, following: Signal
+    ) -> Any:
+        """The program memory: filled a micro-operation a cycle; gives the one at ``following`` a cycle later.
+
+        Behind the program the table's entries pass by, one a cycle.
+        """
         shape = self.shape
-        in_word = shape.word_bytes // MICRO_BYTES  # micro-operations of a word
+        in_word, entries = shape.word_bytes // MICRO_BYTES, shape.word_bytes // 4  # of a word
         bank = SramBank(PROGRAM_OPERATIONS, 8 * MICRO_BYTES)
         place(m, "program", bank, platform)
-        part_bits = (in_word - 1).bit_length()
-        fresh = loading & ((count[:part_bits] == 0) if part_bits else Const(1, 1))
+        part_bits, entry_bits = (in_word - 1).bit_length(), (entries - 1).bit_length()
+        first = (count[:part_bits] == 0) if part_bits else Const(1, 1)
+        fresh = Signal()
+        address = Signal(16, reset_less=True)
+        with m.If(self.ready):
+            m.d.sync += address.eq(self.fields.program)
+        with m.Elif(fresh):
+            m.d.sync += address.eq(address + 1)
         m.d.comb += [
+            fresh.eq((loading & first) | (tabling & (count[:entry_bits] == 0))),
             self.program_read.eq(fresh),
-            self.program_address.eq(self.held.program + (count >> part_bits)),
+            self.program_address.eq(address),
         ]
         word = Signal(8 * shape.word_bytes, reset_less=True)
         with m.If(delayed(m, fresh, WORD_READ - 1, "fresh", reset=True)[-1]):
             m.d.sync += word.eq(self.word)
         writes = delayed(m, loading, WORD_READ, "writes", reset=True)[-1]
         at = delayed(m, count, WORD_READ, "at")[-1]
+        m.d.comb += [
+            self.table_write.eq(delayed(m, tabling, WORD_READ, "table_writes", reset=True)[-1]),
+            self.table_address.eq(at),
+            self.table_data.eq(Array(word.word_select(number, 32) for number in range(entries))[at[:entry_bits]]),
+        ]
         parts = Array(word.word_select(number, 8 * MICRO_BYTES) for number in range(in_word))
         m.d.comb += [
             bank.enable.eq(1),
             bank.write_enable.eq(writes),
-            bank.address.eq(Mux(writes, at, following)),
+            bank.address.eq(Mux(writes, at[: len(following)], following)),
             bank.write_data.eq(parts[at[:part_bits]] if part_bits else word),
         ]
         return data.View(MICRO, bank.read_data)

@@ -17,9 +17,10 @@ from lithify.chip.vector import (
     SCALARS,
     STORED,
     STRIP,
+    TABLE,
     VectorShape,
 )
-from lithify.isa.vector import INPUTS, A, B, C, Format, Second
+from lithify.isa.vector import INPUTS, TABULATED, A, B, C, Format, Second
 from lithify.rtl.compute.stages import delayed
 from lithify.rtl.leaf import place
 from lithify.rtl.scratchpad import SramBank
@@ -37,7 +38,7 @@ WORD = PORT + 3
 """From the issue of a group to its word in a register."""
 
 assert FloatLane.LATENCY == LANE and Divide.LATENCY == DIVIDER
-assert WORD + FromInteger.LATENCY + 1 == OPERANDS and RESULT + ToInt8.LATENCY + 1 == STORED
+assert WORD + FromInteger.LATENCY + 1 == OPERANDS and FromInteger.LATENCY == 2 and RESULT + ToInt8.LATENCY + 1 == STORED
 
 
 class VectorUnit(wiring.Component):
@@ -128,8 +129,9 @@ class VectorUnit(wiring.Component):
         """The elements of the streams as float32, in the cycle in which operands are chosen."""
         shape, sequencer, held = self.shape, self._sequencer, self._sequencer.held
         second = sequencer.micro.stream
-        form = _among(second, {number: held[f"{name}_format"] for number, name in enumerate(INPUTS)})
-        row = _among(second, {number: getattr(sequencer, f"{name}_row") for number, name in enumerate(INPUTS)})
+        sources = (*INPUTS, "x")  # the last is looked up
+        form = _among(second, {number: held[f"{name}_format"] for number, name in enumerate(sources)})
+        row = _among(second, {number: getattr(sequencer, f"{name}_row") for number, name in enumerate(sources)})
         address, part = self._place(m, row, form != Format.INT8)
         wanted = sequencer.issue & (sequencer.micro.a == A.STREAM) & (part == 0) & self._exists[0][0]
         enable, at = Signal(), Signal(ADDRESS_BITS, reset_less=True)
@@ -144,7 +146,9 @@ class VectorUnit(wiring.Component):
 
         parts = delayed(m, part, WORD, "part")[-1]
         forms = delayed(m, form, OPERANDS - 1, "format")
-        zero_point = Mux(delayed(m, second.any(), WORD, "second")[-1], held.w_zero_point, held.x_zero_point).as_signed()
+        looked_up = delayed(m, second == TABULATED, OPERANDS - 1, "looked_up")
+        of_w = delayed(m, (second != 0) & (second != TABULATED), WORD, "of_w")[-1]
+        zero_point = Mux(of_w, held.w_zero_point, held.x_zero_point).as_signed()
         narrow, wide = _part(word, 8 * shape.lanes, parts), _part(word, 32 * shape.lanes, parts)
         elements = []
         for lane in range(shape.lanes):
@@ -159,9 +163,27 @@ class VectorUnit(wiring.Component):
             element = Signal(32, name=f"streamed_{lane}", reset_less=True)
             there = self._exists[OPERANDS - 1][lane]
             is_float = forms[OPERANDS - 1] == Format.FLOAT32
-            m.d.sync += element.eq(Mux(there, Mux(is_float, floats, convert.result), 0))
+            found = self._looked_up(m, platform, lane, narrow.word_select(lane, 8), looked_up[WORD])
+            number = Mux(looked_up[OPERANDS - 1], found, Mux(is_float, floats, convert.result))
+            m.d.sync += element.eq(Mux(there, number, 0))
             elements.append(element)
         return elements
+
+    def _looked_up(self, m: Module, platform: Any, lane: int, value: Any, enable: Any) -> Signal:
+        """What the lane's copy of the table has for an int8, two cycles later."""
+        sequencer = self._sequencer
+        bank = SramBank(TABLE, 32)
+        place(m, f"table_{lane}", bank, platform)
+        m.d.comb += [
+            bank.enable.eq(sequencer.table_write | enable),
+            bank.write_enable.eq(sequencer.table_write),
+            # Entry 0 is that of -128.
+            bank.address.eq(Mux(sequencer.table_write, sequencer.table_address, Cat(value[:7], ~value[7]))),
+            bank.write_data.eq(sequencer.table_data),
+        ]
+        found = Signal(32, name=f"looked_up_{lane}", reset_less=True)
+        m.d.sync += found.eq(bank.read_data)
+        return found
 
     def _registers(self, m: Module, platform: Any, results: list[Any], division: dict[str, Any]) -> Any:
         """The vector registers, by the parity of the group; gives the word read where operands are chosen."""

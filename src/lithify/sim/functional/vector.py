@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.chip import Chip
-from lithify.chip.vector import SCALARS, STRIP, VectorShape
+from lithify.chip.vector import SCALARS, STRIP, TABLE, VectorShape
 from lithify.errors import LithifyError
 from lithify.isa.addresses import Addresses
 from lithify.isa.checks import refuse
@@ -16,6 +16,7 @@ from lithify.isa.operations import Queue
 from lithify.isa.stream import ResultStream
 from lithify.isa.vector import (
     INPUTS,
+    TABULATED,
     A,
     B,
     C,
@@ -26,6 +27,7 @@ from lithify.isa.vector import (
     VectorInstruction,
     check_program,
     program_addresses,
+    program_words,
     stream_addresses,
     vector_instruction,
 )
@@ -86,6 +88,8 @@ class Vector:
         for name, used in _used(entry):
             if used and self.instruction.integer(f"{name}_format") == Format.NONE:
                 raise refuse(self.index, self.instruction, f"uses {name}", f"its {name}_format says that there is none")
+        if TABULATED in _reads(entry) and not entry.table:
+            raise refuse(self.index, self.instruction, "looks its first input up in a table", "it brings none")
         written = run_vector(self.shape, entry, data)
         data[written.addresses] = written.words
         if state.written is not None:
@@ -93,11 +97,13 @@ class Vector:
 
 
 def _used(entry: VectorInstruction) -> tuple[tuple[str, bool], ...]:
-    reads = {micro.stream for micro in entry.operations if micro.lane and micro.a is A.STREAM}
-    return *((name, number in reads) for number, name in enumerate(INPUTS)), (
-        "y",
-        any(micro.store for micro in entry.operations),
-    )
+    inputs = ((name, number in _reads(entry)) for number, name in enumerate(INPUTS))
+    return *inputs, ("y", any(micro.store for micro in entry.operations))
+
+
+def _reads(entry: VectorInstruction) -> set[int]:
+    """The streams that its program reads."""
+    return {micro.stream for micro in entry.operations if micro.lane and micro.a is A.STREAM}
 
 
 def run_vector(shape: VectorShape, instruction: VectorInstruction, words: NDArray[np.int8]) -> ResultStream:
@@ -218,14 +224,19 @@ def _stream(
     shape: VectorShape, instruction: VectorInstruction, words: NDArray[np.int8], entry: Micro, strip: int
 ) -> Values:
     """The elements of a strip of every row; those that the row does not have are +0."""
-    source: Stream = getattr(instruction, INPUTS[entry.stream])
+    tabulated = entry.stream == TABULATED
+    source: Stream = instruction.x if tabulated else getattr(instruction, INPUTS[entry.stream])
     size = source.format.bytes
     count = min(STRIP, instruction.columns - STRIP * strip)
     word = np.arange(-(-count * size // shape.word_bytes)) + strip * shape.strip_words(size)
     row = np.arange(instruction.rows)[:, None] * source.row_words
     data = words[source.address + row + word].reshape(instruction.rows, -1)[:, : count * size]
     elements = np.zeros((instruction.rows, STRIP), np.float32)
-    if source.format is Format.INT8:
+    if tabulated:
+        start = instruction.program + program_words(shape, len(instruction.operations), False)
+        table = words[start : start + TABLE * 4 // shape.word_bytes].reshape(-1).view("<f4")
+        elements[:, :count] = table[data.astype(np.int32) + 128]
+    elif source.format is Format.INT8:
         elements[:, :count] = data.astype(np.int32) - source.zero_point
     else:
         kind = "<i4" if source.format is Format.INT32 else "<f4"
