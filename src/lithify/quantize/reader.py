@@ -16,6 +16,7 @@ from lithify.quantize.bytes import as_signed, as_unsigned
 from lithify.quantize.moved import pair_moved
 from lithify.quantize.qoperator import to_qdq
 from lithify.quantize.signed import to_signed
+from lithify.quantize.stacked import take_stacked
 from lithify.quantize.stored import store_weights
 from lithify.quantize.unit import Unit, tensor_of
 from lithify.quantize.units import unit
@@ -85,7 +86,7 @@ def read(model: ir.Model) -> Graph:
     for value in model.graph.outputs:
         if (data := constant(value)) is not None:
             constants[str(value.name)] = data
-    return Graph(
+    graph = Graph(
         name=model.graph.name or "network",
         inputs=tuple(str(value.name) for value in model.graph.inputs),
         outputs=tuple(str(value.name) for value in model.graph.outputs),
@@ -93,6 +94,7 @@ def read(model: ir.Model) -> Graph:
         constants=constants,
         nodes=tuple(node for _, nodes in sorted(parts, key=lambda part: part[0]) for node in nodes),
     )
+    return take_stacked(graph)
 
 
 def _needed(model: ir.Model) -> dict[ir.Node, _Step]:
