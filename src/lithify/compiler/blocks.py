@@ -1,8 +1,9 @@
 """Blocks: how one operation is cut so that its staging copies fit in the free banks, and at what cost.
 
 Images that lie in DRAM pass through staging banks. A visit handles one block (a rectangle of results) for one slice (a
-range of groups of output channels), with all its weights in chunks; slices are the outer loop. Reductions whose weights
-or inputs do not fit at once are split further, tile by tile.
+range of groups of output channels), with all its weights in chunks. With slices as the outer loop weights can stay, and
+inputs come again for each; with blocks outside it is the other way round. Reductions whose weights or inputs do not fit
+at once are split further, tile by tile.
 """
 
 from collections.abc import Iterator
@@ -54,14 +55,16 @@ class Weights:
 class Blocks:
     """How an operation is cut.
 
-    rows, columns: largest rectangle of results of a block. slice_groups: groups of a slice. split_inputs: whether the
-    inputs are staged part by part of the reduction too. inputs, residuals, outputs: first banks of the staging copies;
-    empty where the image is resident. ring_banks: upper banks that hold its weights. cycles: the estimate.
+    rows, columns: largest rectangle of results of a block. slice_groups: groups of a slice. blocks_outside: whether
+    blocks are the outer loop. split_inputs: whether the inputs are staged part by part of the reduction too. inputs,
+    residuals, outputs: first banks of the staging copies; empty where the image is resident. ring_banks: upper banks
+    that hold its weights. cycles: the estimate.
     """
 
     rows: int
     columns: int
     slice_groups: int
+    blocks_outside: bool
     split_inputs: bool
     weights: Weights | None
     inputs: tuple[int, ...]
@@ -94,6 +97,25 @@ class RingTooSmall(Exception):
         self.needed = needed
 
 
+@dataclass(frozen=True)
+class _Copies:
+    """Staging copies of inputs and residuals, and of outputs, where there is more than one block or slice."""
+
+    input: int
+    output: int
+
+
+_COPIES = (_Copies(2, 2), _Copies(1, 2), _Copies(1, 1))
+
+
+def _is_matrix(operation: Operation, chip: Chip) -> bool:
+    """Whether an operation is a product of matrices: one row of more positions than a tile has, each of which reads
+    its own pixel."""
+    region = operation.region
+    alone = operation.unit == "conv" and operation.sliding.kernel == (1, 1)
+    return alone and region.height == 1 and region.width > chip.accumulators
+
+
 def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free: list[tuple[int, int]]) -> Blocks:
     """The cut that is estimated fastest. free: runs of free banks (first, count). Raises TooLarge or RingTooSmall."""
     least: int | None = None
@@ -101,7 +123,9 @@ def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free:
         best: Blocks | None = None
         found = 0
         for blocks in family:
-            for copies in (2, 1):
+            for copies in _COPIES:
+                if copies.input != copies.output and not blocks.blocks_outside:
+                    continue
                 sizes = _sizes(operation, blocks, staged, copies, chip)
                 needed = sum(sum(entry) for entry in sizes)
                 least = needed if least is None else min(least, needed)
@@ -120,7 +144,7 @@ def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free:
                     )
                 found += 1
                 break
-            if found >= ENOUGH:
+            if found >= ENOUGH and not _is_matrix(operation, chip):
                 break
         if best is not None:
             return best
@@ -132,23 +156,31 @@ def _families(operation: Operation, chip: Chip, ring_banks: int, staged: Staged)
     """Cuts in families of falling preference: whole channels, slices of channels, split inputs. Within a family all
     are candidates."""
     weights = plan_weights(operation, chip, ring_banks)
-    count = groups(operation, chip)
+    count, matrix = groups(operation, chip), _is_matrix(operation, chip)
 
     def shaped(slices: tuple[int, ...], plan: Weights | None, split: bool = False) -> Iterator[Blocks]:
         for rows, columns in _shapes(operation, staged, chip, split):
             for size in slices:
-                yield Blocks(rows, columns, size, split, plan, (), (), (), ring_banks, 0)
+                yield Blocks(rows, columns, size, False, split, plan, (), (), (), ring_banks, 0)
+                if matrix and size < count and not split:
+                    yield Blocks(rows, columns, size, True, split, plan, (), (), (), ring_banks, 0)
 
     # The residual is read with the steps of the results, so it can only be sliced, or narrowed, where they are.
     alike = operation.residual is None or staged.residual == staged.output
     # Slices of one chunk let every weight be loaded once, at the price of loading staged inputs again for each.
     chunked = weights is not None and len(weights.parts) == 1 and staged != Staged(False, False, False) and alike
     slices = (count, weights.chunk_groups) if weights is not None and chunked else (count,)
-    yield shaped(tuple(dict.fromkeys(slices)), weights)
-    if alike:
-        size = count
-        while size > 1:
-            size = -(-size // 2)
+    halves: list[int] = []
+    size = count
+    while alike and size > 1:
+        size = -(-size // 2)
+        halves.append(size)
+    if matrix:
+        # Few shapes, which differ much: all are tried.
+        yield shaped(tuple(dict.fromkeys((*slices, *halves))), weights)
+    else:
+        yield shaped(tuple(dict.fromkeys(slices)), weights)
+        for size in halves:
             yield shaped((size,), weights)
     if operation.parameters is not None and staged.input:
         whole = whole_part(operation, chip)
@@ -211,7 +243,7 @@ def _block_count(operation: Operation, blocks: Blocks) -> int:
 
 
 def _sizes(
-    operation: Operation, blocks: Blocks, staged: Staged, copies: int, chip: Chip
+    operation: Operation, blocks: Blocks, staged: Staged, copies: _Copies, chip: Chip
 ) -> tuple[list[int], list[int], list[int]]:
     """Banks of every staging copy of inputs, residuals and outputs."""
     slices = -(-groups(operation, chip) // blocks.slice_groups)
@@ -226,15 +258,18 @@ def _sizes(
         input_words = max(part.chunks[1] - part.chunks[0] for part in blocks.weights.parts)
     inputs = _inputs(operation, blocks)[1] * input_words
     results = blocks.rows * blocks.columns * result_words
-    many = copies if _block_count(operation, blocks) > 1 or slices > 1 or blocks.split_inputs else 1
+    several = _block_count(operation, blocks) > 1 or slices > 1 or blocks.split_inputs
+    many = copies if several else _Copies(1, 1)
     return (
-        [-(-inputs // chip.bank_words)] * many * staged.input,
-        [-(-results // chip.bank_words)] * many * staged.residual,
-        [-(-results // chip.bank_words)] * many * staged.output,
+        [-(-inputs // chip.bank_words)] * many.input * staged.input,
+        [-(-results // chip.bank_words)] * many.output * staged.residual,
+        [-(-results // chip.bank_words)] * many.output * staged.output,
     )
 
 
-def _estimate(operation: Operation, blocks: Blocks, staged: Staged, copies: int, ring_banks: int, chip: Chip) -> int:
+def _estimate(
+    operation: Operation, blocks: Blocks, staged: Staged, copies: _Copies, ring_banks: int, chip: Chip
+) -> int:
     """Cycles of the operation: computation and transfers side by side, but for the first in and the last out."""
     word = chip.word_bytes
     shapes = _shapes_and_counts(operation.region, blocks.rows, blocks.columns)
@@ -244,7 +279,7 @@ def _estimate(operation: Operation, blocks: Blocks, staged: Staged, copies: int,
     weights = blocks.weights
     pixel = operation.x.pixel_words(word) * word
     inputs = _inputs(operation, blocks)[0] * pixel if staged.input else 0
-    if not operation.each_word_alone and pieces > copies:
+    if not operation.each_word_alone and pieces > copies.input and not blocks.blocks_outside:
         inputs *= slices
     results = operation.region.positions * operation.results.pixel_words(word) * word
     staging = inputs + results * (staged.residual + staged.output)
@@ -269,16 +304,31 @@ def _estimate(operation: Operation, blocks: Blocks, staged: Staged, copies: int,
         compute = sum(many * compute_cycles(operation, chip, piece) for piece, many in shapes)
         moved = 0
         if weights is not None:
-            held = -(-blocks.slice_groups // weights.chunk_groups) * weights.chunk_banks <= ring_banks
+            staying = count if blocks.blocks_outside else blocks.slice_groups
+            held = -(-staying // weights.chunk_groups) * weights.chunk_banks <= ring_banks
             moved = weights.total_bytes * (1 if held else pieces)
     between, fetched = dram_cycles(chip, staging), dram_cycles(chip, moved)
     if weights is not None and weights.chunk_banks * 2 > ring_banks:
         # The ring has no room for the next chunk while one is used.
         loads = -(-moved // (weights.chunk_banks * chip.bank_words * word))
         idle += fetched + loads * LOAD_CYCLES
-    if copies == 1 and visits > 1:
+    if copies.output == 1 and visits > 1:
         return max(compute + between + visits * LOAD_CYCLES, between + fetched) + idle
+    if _is_matrix(operation, chip):
+        first = dram_cycles(chip, inputs // pieces) * (pieces if copies.input == 1 else 1)
+        last = dram_cycles(chip, results // visits) * staged.output
+        # The first visit also waits for its weights: a chunk, and what takes longer to come than to be used.
+        once = dram_cycles(chip, weights.total_bytes) if weights is not None else 0
+        chunk = once * weights.chunk_groups // count if weights is not None else 0
+        begin = max(chunk, once // slices - compute // visits)
+        return _beside(compute, between + fetched) + first + begin + last + idle + visits * VISIT_CYCLES
     return max(compute, between + fetched) + between // visits + idle + visits * VISIT_CYCLES * bool(between)
+
+
+def _beside(compute: int, moved: int) -> int:
+    """Cycles of work that goes on side by side: the longer of the two, and more where they are of one length."""
+    longer, shorter = max(compute, moved), min(compute, moved)
+    return round(longer * (1 + (shorter / longer) ** 8) ** (1 / 8)) if longer else 0
 
 
 def _tile_shape(block: Rectangle, chip: Chip) -> tuple[int, int]:

@@ -7,7 +7,7 @@ a bank and are loaded together, before the first of them is used.
 
 from bisect import bisect, insort
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lithify.chip import Chip
@@ -115,7 +115,7 @@ class _Placing:
     def place(self, index: int, chunk: Chunk, loaded: dict[int, list[Chunk]]) -> _Page:
         """Finds a place for a chunk that step `index` is the next to use."""
         chip, page, block = self.chip, self.open, self.block_of.get(index)
-        last = block.steps[-1] if block else self.last_use[index]
+        last = self.uses[chunk.key][-1] if block else self.last_use[index]
         # The first page is not shared: nothing can be done before it has come.
         if (
             page is not None
@@ -131,7 +131,7 @@ class _Placing:
         else:
             size = -(-chunk.words // chip.bank_words)
             if block and block.first < 0:
-                found = self.room(block.size, index, last, low=False)
+                found = self.room(block.size, index, block.steps[-1], low=False)
                 if found is None:
                     for step in block.steps:
                         del self.block_of[step]
@@ -269,16 +269,32 @@ def _blocks(steps: Sequence[Step], plan: Plan, chip: Chip) -> Iterator[_Block]:
             uses[bisect(starts, step.operation) - 1].setdefault(step.chunk.key, []).append(index)
             banks[step.chunk.key] = -(-step.chunk.words // chip.bank_words)
     for room, used in zip(rooms, uses, strict=True):
-        if all(indices[-1] - indices[0] < len(indices) for indices in used.values()):
-            continue
-        if sum(banks[key] for key in used) > room:
-            room -= STREAMING * max(banks[key] for key in used)
-        block = _Block([], 0)
-        for key, indices in used.items():
-            if block.size + banks[key] > room:
-                break
-            block.size += banks[key]
-            block.steps += indices
-        if block.steps:
-            block.steps.sort()
-            yield block
+        for together in _together(used):
+            if all(used[key][-1] - used[key][0] < len(used[key]) for key in together):
+                continue
+            left = room
+            if sum(banks[key] for key in together) > left:
+                left -= STREAMING * max(banks[key] for key in together)
+            block = _Block([], 0)
+            for key in together:
+                if block.size + banks[key] > left:
+                    break
+                block.size += banks[key]
+                block.steps += used[key]
+            if block.steps:
+                block.steps.sort()
+                yield block
+
+
+def _together(used: Mapping[Key, list[int]]) -> Iterator[list[Key]]:
+    """Chunks in clusters whose times overlap: those of a slice, or of all operations that go band by band."""
+    cluster: list[Key] = []
+    end = -1
+    for key, indices in sorted(used.items(), key=lambda item: item[1][0]):
+        if cluster and indices[0] > end:
+            yield cluster
+            cluster = []
+        cluster.append(key)
+        end = max(end, indices[-1])
+    if cluster:
+        yield cluster

@@ -260,24 +260,26 @@ def _band_steps(
 def _operation_steps(
     index: int, operation: Operation, blocks: Blocks, homes: Mapping[str, Buffer], chip: Chip
 ) -> Iterator[Step]:
-    """Slices outside, blocks inside; each visit's first step loads, its last stores."""
+    """Slices or blocks outside, the others inside; each visit's first step loads, its last stores."""
     staging = _Staging(operation, blocks, homes, chip)
     pieces = operation.region.pieces(blocks.rows, blocks.columns)
     count = groups(operation, chip)
-    for first in range(0, count, blocks.slice_groups):
-        slice_ = first, min(first + blocks.slice_groups, count)
-        for piece in pieces:
-            staging.visit += 1
-            result = staging.result(operation.y.name, blocks.outputs, piece, slice_)
-            residual, loads = None, []
-            if operation.residual is not None:
-                where = Rectangle(0, 0, 1, 1) if operation.residual.broadcast else piece
-                residual = staging.result(operation.residual.image, blocks.residuals, where, slice_)
-                loads += [residual] * bool(blocks.residuals)
-            steps = list(_visit(index, operation, blocks, piece, slice_, staging, residual, result, chip))
-            steps[0] = replace(steps[0], loads=(*loads, *steps[0].loads))
-            steps[-1] = replace(steps[-1], stores=(result,) * bool(blocks.outputs))
-            yield from steps
+    slices = [(first, min(first + blocks.slice_groups, count)) for first in range(0, count, blocks.slice_groups)]
+    visits = [(slice_, piece) for slice_ in slices for piece in pieces]
+    if blocks.blocks_outside:
+        visits = [(slice_, piece) for piece in pieces for slice_ in slices]
+    for slice_, piece in visits:
+        staging.visit += 1
+        result = staging.result(operation.y.name, blocks.outputs, piece, slice_)
+        residual, loads = None, []
+        if operation.residual is not None:
+            where = Rectangle(0, 0, 1, 1) if operation.residual.broadcast else piece
+            residual = staging.result(operation.residual.image, blocks.residuals, where, slice_)
+            loads += [residual] * bool(blocks.residuals)
+        steps = list(_visit(index, operation, blocks, piece, slice_, staging, residual, result, chip))
+        steps[0] = replace(steps[0], loads=(*loads, *steps[0].loads))
+        steps[-1] = replace(steps[-1], stores=(result,) * bool(blocks.outputs))
+        yield from steps
 
 
 class _Staging:
