@@ -128,8 +128,10 @@ def test_what_the_chip_lacks_runs_on_the_host_by_name(operator: str, tmp_path: P
     assert program.verify(rtl="none").agreed
     with pytest.raises(lithify.LithifyError) as error:
         lithify.compile(model, "tiny", strict=True)
+    reason = " (node_1: chip 'tiny' is built without a vector unit; its vector_lanes is 0)"
+    named = operator + (reason if operator == "Softmax" else "")
     assert str(error.value) == (
-        f"These operators would run on the host: {operator}; --strict allows nothing there but a final Softmax. "
+        f"These operators would run on the host: {named}; --strict allows nothing there but a final Softmax. "
         "Leave --strict out, or change the network or the chip."
     )
 

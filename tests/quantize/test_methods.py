@@ -269,9 +269,9 @@ def test_concat_shares_a_scale_unless_a_part_is_small_and_read_elsewhere() -> No
 def test_movement_far_from_arithmetic_stays_float() -> None:
     text = """g (float[1, 3, 8, 8] x) => (float[1, 8, 36] y) {
         a = Conv(x, w)
-        s = Softmax<axis = 1>(a)
+        s = Hardmax<axis = 1>(a)
         r = Reshape(s, shape)
-        u = Softmax(r)
+        u = Hardmax(r)
         y = Sigmoid(u)
     }"""
     model = ir.serde.deserialize_model(proto(text, {"w": WEIGHTS["w"], "shape": np.array([1, 8, 36], np.int64)}))

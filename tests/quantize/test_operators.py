@@ -110,9 +110,39 @@ BODIES: dict[str, tuple[str, list[str]]] = {
         "v = Transpose<perm = [0, 2, 3, 1]>(a)\n u = Relu(v)\n y = MatMul(u, square8)",
         ["Transpose", "Reshape", "Gemm", "Reshape"],
     ),
+    "softmax": ("v = Softmax(a)\n y = Add(v, a)", ["Reshape", "Softmax", "Reshape", "Add"]),
+    "softmax of channels": ("v = Softmax<axis = 1>(a)\n y = Add(v, a)", ["Softmax", "Add"]),
+    "softmax of rows": (
+        "v = Softmax<axis = 2>(a)\n y = Add(v, a)",
+        ["Transpose", "Reshape", "Softmax", "Reshape", "Transpose", "Add"],
+    ),
+    "log softmax": ("v = LogSoftmax<axis = 1>(a)\n y = Add(v, a)", ["LogSoftmax", "Add"]),
+    "layer norm": ("y = LayerNormalization(a, six, sixb)", ["Reshape", "LayerNormalization", "Reshape"]),
+    "layer norm relu": (
+        "v = LayerNormalization<axis = 2, epsilon = 0.01>(a, square)\n y = Relu(v)",
+        ["Reshape", "LayerNormalization", "Reshape", "Clip"],
+    ),
+    "layer norm of channels": (
+        "v = Transpose<perm = [0, 2, 3, 1]>(a)\n u = LayerNormalization(v, b, b)\n "
+        "y = Transpose<perm = [0, 3, 1, 2]>(u)",
+        ["Transpose", "Reshape", "LayerNormalization", "Reshape", "Transpose"],
+    ),
 }  # fmt: skip
 CONSTANTS |= {"joined1": _i(1, 8, 1, 1), "positive": np.abs(floats(21, 8)), "square8": floats(22, 8, 5)}
-NOT_FUSED = ("average", "reduce", "gather", "add row", "squeeze", "fewer", "global max", "sub", "prelu", "concat")
+CONSTANTS |= {"six": floats(24, 6), "sixb": floats(25, 6)}
+NOT_FUSED = (
+    "average",
+    "reduce",
+    "gather",
+    "add row",
+    "squeeze",
+    "fewer",
+    "global max",
+    "sub",
+    "prelu",
+    "concat",
+    "softmax",
+)
 
 
 def _quantized(text: str, opset: int = 20) -> ir.Model:

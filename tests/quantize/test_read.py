@@ -208,14 +208,14 @@ def test_host_nodes_are_grouped_and_named() -> None:
 
 
 def test_separate_host_nodes_with_the_chip_between() -> None:
-    """Joining them would make a circle: the second Softmax needs the chip, which needs the first."""
-    body = """s = Softmax(d)
+    """Joining them would make a circle: the second Hardmax needs the chip, which needs the first."""
+    body = """s = Hardmax(d)
         q2 = QuantizeLinear(s, sz, zz)
         d2 = DequantizeLinear(q2, sz, zz)
         c = Conv<pads = [1, 1, 1, 1]>(d2, w)
         q3 = QuantizeLinear(c, sy, zy)
         d3 = DequantizeLinear(q3, sy, zy)
-        t = Softmax(d3)
+        t = Hardmax(d3)
         p = Softplus(s)
         m = Concat<axis = 1>(t, p)
         r = Abs(m)"""

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
+from lithify.optimize.functions import elementwise, variables
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import constant, integer, shape_of
-from lithify.quantize import moves
+from lithify.quantize import moves, rows
 from lithify.quantize.window import window
 
 
@@ -78,6 +79,25 @@ def _concat(node: ir.Node) -> bool:
     return all(value is not None and constant(value) is None for value in node.inputs)
 
 
+def _rows(node: ir.Node) -> bool:
+    """Not a Softmax that ends the network: of probabilities the user wants every digit."""
+    return rows.rows_of(node) is not None and (node.op_type in rows.NORMS or not _ends(node.outputs[0]))
+
+
+def _ends(value: ir.Value) -> bool:
+    """Whether nothing more is computed of a value: it is only moved, and goes through functions of one number."""
+    waiting, seen = [value], {value}
+    while waiting:
+        for user, _ in waiting.pop().uses():
+            alone = elementwise(user) and len(variables(user)) == 1
+            if not alone and not _asked(user, _MOVEMENT):
+                return False
+            fresh = [made for made in user.outputs if made not in seen]
+            waiting += fresh
+            seen.update(fresh)
+    return True
+
+
 _ARITHMETIC: Mapping[str, Callable[[ir.Node], bool]] = {
     "Conv": _conv,
     "ConvTranspose": _conv,
@@ -92,6 +112,7 @@ _ARITHMETIC: Mapping[str, Callable[[ir.Node], bool]] = {
     "GlobalMaxPool": lambda node: _rank(node.inputs[0]) >= 3,
     **dict.fromkeys(moves.REDUCTIONS, lambda node: bool(moves.axes_of(node))),
     "Resize": lambda node: _is_resize(node, "ResizeLinear"),
+    **dict.fromkeys(rows.RULES, _rows),
 }
 
 _MOVEMENT: Mapping[str, Callable[[ir.Node], bool]] = {

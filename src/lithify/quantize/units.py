@@ -18,7 +18,7 @@ from lithify.optimize.limits import bounds
 from lithify.optimize.padding import padding_value
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import integer, shape_of
-from lithify.quantize import moves, products, qdq
+from lithify.quantize import moves, products, qdq, rows
 from lithify.quantize.unit import Step, Target, Unit, moving, of_scale, rescaling, series, tensor_of
 from lithify.quantize.window import window
 from lithify.reference.graph import Tensor
@@ -301,5 +301,6 @@ _RULES: Mapping[str, Callable[[ir.Node, Target], Unit | None]] = {
     "Resize": _resize,
     "Concat": _concat,
     "Split": lambda node, target: _piece(node, 0, target),
+    **rows.RULES,
 }
 """ONNX operator -> the rule that reads it."""

@@ -1,0 +1,157 @@
+"""Units of the operators along rows: Softmax, LogSoftmax, LayerNormalization and RMSNormalization."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from lithify.optimize.values import constant, integer, shape_of
+from lithify.quantize import qdq
+from lithify.quantize.unit import Target, Unit, of_scale
+from lithify.reference.graph import Node, Tensor
+from lithify.reference.operators import make_node
+
+Shape = tuple[int, ...]
+
+NORMS = ("LayerNormalization", "RMSNormalization")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What an operator does along which dimensions. axes: from the first to the last of them, neighbours.
+
+    constants: rows that it reads, by the last part of their names.
+    """
+
+    axes: tuple[int, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    constants: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def rows_of(node: ir.Node) -> Rows | None:
+    """How the node works along rows; None for another node, and for what the chip has no definition of."""
+    shape = shape_of(node.inputs[0]) if node.inputs else None
+    if not shape or node.domain != "" or node.op_type not in RULES:
+        return None
+    if any(value.uses() or value.is_graph_output() for value in node.outputs[1:]):
+        return None
+    axis = integer(node, "axis", -1) % len(shape)
+    if node.op_type not in NORMS:
+        return Rows((axis,))
+    dims = shape[axis:]
+    constants = {}
+    for name, value in zip(("scale", "bias"), (*node.inputs[1:], None), strict=False):
+        data = _real(value)
+        if value is None and name == "bias":
+            data = np.zeros(1, np.float32)
+        if data is None or len(data.shape) > len(dims):
+            return None
+        try:
+            constants[name] = np.ascontiguousarray(np.broadcast_to(data, dims)).reshape(-1)
+        except ValueError:
+            return None
+    if node.op_type == "RMSNormalization":
+        constants.pop("bias", None)
+    epsilon = node.attributes.get_float("epsilon", 1e-5)
+    if not (math.isfinite(epsilon) and epsilon > 0):
+        return None
+    return Rows(tuple(range(axis, len(shape))), {"epsilon": epsilon}, constants)
+
+
+def _real(value: ir.Value | None) -> NDArray[np.float32] | None:
+    """A float constant, stored as it is or behind a DequantizeLinear."""
+    node = value.producer() if value is not None else None
+    if node is None or node.op_type != "DequantizeLinear":
+        data = constant(value)
+        return data.astype(np.float32) if data is not None and data.dtype.kind == "f" else None
+    own, stored = qdq.parameters(node), constant(node.inputs[0])
+    if own is None or stored is None or own.scale.shape != ():
+        return None
+    return np.multiply((stored.astype(np.int64) - own.zero_point).astype(np.float32), own.scale)
+
+
+def row_operator(node: ir.Node, target: Target) -> Unit | None:
+    """The operator over rows that lie last in a tensor of at most three dimensions, or over the channels of an image.
+
+    What brings another tensor into this form, and back, only moves values.
+    """
+    source, rows = qdq.activation(node.inputs[0]), rows_of(node)
+    before = qdq.parameters_of(source) if source is not None else None
+    if source is None or before is None or rows is None:
+        return None
+    series = _Series(str(node.name), str(source.name), shape_of(source) or (), before)
+    shape = series.shape
+    first, end = rows.axes[0], rows.axes[-1] + 1
+    last = end == len(shape)
+    turned = not last and not (len(shape) == 4 and rows.axes == (1,))
+    if turned:
+        series.move("Transpose", tuple(axis for axis in range(len(shape)) if axis not in rows.axes) + rows.axes)
+        first = len(shape) - len(rows.axes)
+    inner = series.shape
+    if last or turned:
+        columns = math.prod(inner[first:])
+        leading = inner[:first] if first <= 2 else (math.prod(inner[: first - 1]), inner[first - 1])
+        series.move("Reshape", (*leading, columns))
+    series.work(node.op_type, rows, target.parameters)
+    if last or turned:
+        series.move("Reshape", inner)
+    if turned:
+        order = tuple(axis for axis in range(len(shape)) if axis not in rows.axes) + rows.axes
+        series.move("Transpose", tuple(int(place) for place in np.argsort(order)))
+    if target.limited:
+        series.add("Clip", "clip", series.shape, **target.limits)
+    return series.unit(source, target.output)
+
+
+class _Series:
+    """Nodes one after the other; `own` are the parameters of what the last one made."""
+
+    def __init__(self, name: str, source: str, shape: Shape, own: qdq.Parameters) -> None:
+        self.name, self.made, self.shape, self.own = name, source, shape, own
+        self.nodes: list[Node] = []
+        self.tensors: list[Tensor] = []
+        self.constants: dict[str, NDArray[Any]] = {}
+
+    def move(self, operator: str, value: Shape) -> None:
+        """A Reshape to a shape, or a Transpose; nothing where nothing changes."""
+        if operator == "Reshape":
+            if value != self.shape:
+                self.add(operator, "reshaped", value, shape=value)
+        elif value != tuple(range(len(value))):
+            self.add(operator, "turned", tuple(self.shape[axis] for axis in value), perm=value)
+
+    def work(self, operator: str, rows: Rows, own: qdq.Parameters) -> None:
+        """The operator itself."""
+        self.own = own
+        names = []
+        for part, data in rows.constants.items():
+            names.append(f"{self.name}.{part}")
+            self.tensors.append(Tensor(names[-1], data.shape, "float32"))
+            self.constants[names[-1]] = data
+        self.add(operator, "", self.shape, *names, **rows.attributes)
+
+    def add(self, operator: str, what: str, result_shape: Shape, *others: str, **attributes: Any) -> None:
+        """One node."""
+        name = f"{self.name}.{what}" if what else self.name
+        if any(node.name == name for node in self.nodes):
+            name += "_back"
+        made = of_scale(f"{name}.made", result_shape, self.own)
+        self.nodes.append(make_node(name, operator, (self.made, *others), (made.name,), **attributes))
+        self.tensors.append(made)
+        self.made, self.shape = made.name, result_shape
+
+    def unit(self, source: ir.Value, output: Tensor) -> Unit:
+        """All of it; the last node makes the output."""
+        last = self.nodes[-1]
+        nodes = (*self.nodes[:-1], Node(last.name, last.operator, last.inputs, (output.name,), last.attributes))
+        return Unit((source,), nodes, (*self.tensors[:-1], output), self.constants)
+
+
+RULES: Mapping[str, Callable[[ir.Node, Target], Unit | None]] = dict.fromkeys(
+    ("Softmax", "LogSoftmax", *NORMS), row_operator
+)
+"""ONNX operator -> the rule that reads it."""
