@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from lithify.chip.vector import VectorShape
-from lithify.compiler.vector import Source, Streamed, translate
+from lithify.compiler.vector import Source, Streamed, tabulated, translate
 from lithify.errors import LithifyError
-from lithify.isa.vector import Format, Stream, VectorInstruction
+from lithify.isa.vector import TABULATED, Format, Stream, VectorInstruction, encode_with_table
 from lithify.reference.arithmetic import round_to_int8
 from lithify.reference.float_functions import FLOAT_FUNCTIONS
-from lithify.reference.quantized_rows import LAYER_NORM, SOFTMAX
+from lithify.reference.quantized_rows import LAYER_NORM, LOG_SOFTMAX, SOFTMAX
 from lithify.reference.row_functions import ROW_FUNCTIONS
-from lithify.reference.written import evaluate, written
+from lithify.reference.written import Written, evaluate, written
 from lithify.sim.functional.vector import run_vector
 
 from .random_functions import random_text
@@ -66,6 +66,43 @@ def test_functions_of_one_number(name: str) -> None:
     assert got.tobytes() == evaluate(FLOAT_FUNCTIONS[name], x).tobytes()
 
 
+@pytest.mark.parametrize("columns", [1, 64, 100, 200])
+@pytest.mark.parametrize(
+    "function", [SOFTMAX, LOG_SOFTMAX, FLOAT_FUNCTIONS["gelu"]], ids=lambda function: function.name
+)
+def test_a_function_of_one_int8_is_looked_up(function: Written, columns: int) -> None:
+    """e^x in softmax, e^x beside x itself, and a whole function, which the unit has no division for."""
+    random = np.random.default_rng(columns)
+    memory = random.integers(-128, 128, (4000, SHAPE.word_bytes)).astype(np.int8)
+    scale, zero, row_words = np.float32(0.1), 127, -(-columns // 16)
+    number = {"steps": 256.0} if "steps" in function.inputs else {}
+    values = (np.arange(-128, 128) - zero).astype(np.float32) * scale
+    found = tabulated(function, number, values)
+    assert found is not None and len(found.function.steps) < 60
+    given: dict[str, Source] = number | {
+        function.inputs[0]: Streamed(0, float(scale)),
+        found.value: Streamed(TABULATED),
+    }
+    program = translate(found.function, given, whole_strips=columns % 64 == 0, strips=-(-columns // 64))
+    code = np.frombuffer(encode_with_table(SHAPE, program, found.table), np.int8).reshape(-1, SHAPE.word_bytes)
+    memory[OUTPUT : OUTPUT + len(code)] = code
+    x, y = Stream(INPUT, row_words, Format.INT8, zero), Stream(3000, -(-columns // 4), Format.FLOAT32)
+    written = run_vector(SHAPE, VectorInstruction(OUTPUT, ROWS, columns, program, x, y=y, table=True), memory)
+    rows = memory[INPUT : INPUT + ROWS * row_words].reshape(ROWS, -1)[:, :columns]
+    wanted = evaluate(function, (rows - np.float32(zero)) * scale, *number.values())
+    assert written.words.view(np.float32).reshape(ROWS, -1)[:, :columns].tobytes() == wanted.tobytes()
+
+
+def test_what_is_not_worth_a_table() -> None:
+    """A few steps, numbers alone, and what needs the whole row."""
+    values = np.arange(-128, 128).astype(np.float32)
+    assert tabulated(LAYER_NORM, {"n": 64.0, "epsilon": 0.1}, values) is None
+    few = written("f(x, n) -> y", "a = multiply(n, n)\nb = add(a, a)\nc = add(b, a)\nd = add(c, c)\ny = add(x, d)")
+    assert tabulated(few, {"n": 3.0}, values) is None
+    rest = written("f(x) -> y", "m = row_sum(x)\na = add(x, m)\nb = add(a, a)\nc = add(b, a)\ny = add(c, c)")
+    assert tabulated(rest, {}, values) is None
+
+
 def compare_random(seed: int) -> bool:
     """Whether the unit can run the function of a seed; asserts that then it has the function's bits."""
     random = np.random.default_rng(seed)
@@ -104,13 +141,19 @@ def test_what_a_program_costs() -> None:
     softmax = translate(SOFTMAX, x | {"steps": 256.0}, whole_strips=True, strips=2)
     numbers: dict[str, Source] = {"n": 768.0, "epsilon": 0.001}
     given = numbers | {"x": Streamed(0), "scale": Streamed(1), "bias": Streamed(2)}
+    found = tabulated(SOFTMAX, {"steps": 256.0}, np.zeros(256, np.float32))
+    assert found is not None
+    looked_up = translate(
+        found.function, {"steps": 256.0, found.value: Streamed(TABULATED)}, whole_strips=True, strips=2
+    )
     layer_norm = translate(LAYER_NORM, given, whole_strips=True, strips=12)
     for shape, cycles in (
-        (VectorShape(2, 16), (1183, 3390)),
-        (SHAPE, (607, 1758)),
-        (VectorShape(8, 32), (599, 1742)),
+        (VectorShape(2, 16), (1183, 415, 3390)),
+        (SHAPE, (607, 223, 1758)),
+        (VectorShape(8, 32), (599, 215, 1742)),
     ):
-        rows = VectorInstruction(0, 1, 128, softmax), VectorInstruction(0, 1, 768, layer_norm)
+        rows = (*(VectorInstruction(0, 1, 128, made) for made in (softmax, looked_up)),
+                VectorInstruction(0, 1, 768, layer_norm))  # fmt: skip
         assert tuple(row.row_cycles(shape) for row in rows) == cycles
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from lithify.chip import Chip
 from lithify.chip.pipeline import compute_pipeline
+from lithify.chip.vector import TABLE
 from lithify.compiler.image import Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.weights import PARAMETER_WORDS, Part, group_result_words, groups, set_words, whole_part
@@ -26,7 +27,7 @@ def best_tile(operation: Operation, chip: Chip, region: Rectangle, part: Part | 
 def group_cycles(operation: Operation, chip: Chip, region: Rectangle, part: Part | None = None) -> int:
     """Cycles of one group over `region` in steady state with the best tile."""
     if operation.program is not None:
-        return region.positions * row_cycles(operation, chip)
+        return region.positions * row_cycles(operation, chip) + (TABLE if operation.program.table is not None else 0)
     return _tile_and_cycles(*_key(operation, chip, region, part))[1]
 
 

@@ -117,6 +117,7 @@ def emit_vector(step: Step, operation: Operation, chip: Chip) -> Instruction:
         maximum=operation.maximum,
         v_address=behind + data_words(operation, chip) if len(program.data) > 1 else 0,
         v_format=Format.FLOAT32 if len(program.data) > 1 else Format.NONE,
+        table=program.table is not None,
     ).encoded(chip.vector)
 
 

@@ -118,12 +118,18 @@ class RowProgram:
     """What the vector unit does with every pixel, whose channels are a row.
 
     operations: its program. zero_point: what is taken from the int8 values that it reads. data: float32 rows that it
-    reads beside them, the same for every pixel: none, one or two.
+    reads beside them, the same for every pixel: none, one or two. table: float32 [256], in which it looks values up.
     """
 
     operations: tuple[Micro, ...]
     zero_point: int
     data: tuple[NDArray[np.float32], ...]
+    table: NDArray[np.float32] | None = None
+
+    @property
+    def extent(self) -> tuple[int, int, int]:
+        """Micro-operations, rows of data and tables."""
+        return len(self.operations), len(self.data), int(self.table is not None)
 
 
 @dataclass(frozen=True, eq=False)

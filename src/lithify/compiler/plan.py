@@ -216,7 +216,7 @@ class _Planner:
                     operation.each_word_alone,
                     operation.residual is None,
                     operation.table is None,
-                    operation.program and (len(operation.program.operations), len(operation.program.data)),
+                    operation.program and operation.program.extent,
                     (operation.x.height, operation.x.width, operation.x.channels),
                     (operation.y.height, operation.y.width, operation.y.channels),
                     (operation.x.spread, operation.y.spread),

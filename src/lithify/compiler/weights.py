@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from lithify.chip import Chip
 from lithify.compiler.operation import Operation
 from lithify.isa.addresses import TABLE_BYTES
-from lithify.isa.vector import MICRO_BYTES, encode_program
+from lithify.isa.vector import encode_with_table
+from lithify.isa.vector import program_words as isa_words
 
 PARAMETER_WORDS = 8
 """Words of bias and multiplier for each result word of a group."""
@@ -77,9 +78,9 @@ def chunk_words(operation: Operation, chip: Chip, part: Part, count: int, last: 
 
 
 def program_words(operation: Operation, chip: Chip) -> int:
-    """Words of a vector program; what it reads beside the image lies behind it."""
-    assert operation.program is not None
-    return -(-len(operation.program.operations) * MICRO_BYTES // chip.word_bytes)
+    """Words of a vector program and of its table; what it reads beside the image lies behind them."""
+    assert operation.program is not None and chip.vector is not None
+    return isa_words(chip.vector, len(operation.program.operations), operation.program.table is not None)
 
 
 def data_words(operation: Operation, chip: Chip) -> int:
@@ -89,9 +90,10 @@ def data_words(operation: Operation, chip: Chip) -> int:
 
 def pack_program(operation: Operation, chip: Chip) -> NDArray[np.uint8]:
     """A vector program and what it reads: [words, word_bytes]."""
-    assert operation.program is not None
-    rows = (row.astype("<f4").tobytes() for row in operation.program.data)
-    parts = encode_program(operation.program.operations), *rows
+    program = operation.program
+    assert program is not None and chip.vector is not None
+    rows = (row.astype("<f4").tobytes() for row in program.data)
+    parts = encode_with_table(chip.vector, program.operations, program.table), *rows
     padded = b"".join(part + bytes(-len(part) % chip.word_bytes) for part in parts)
     return np.frombuffer(padded, np.uint8).reshape(-1, chip.word_bytes)
 

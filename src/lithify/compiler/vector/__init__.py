@@ -3,6 +3,7 @@
 - sources: what the inputs of a function are
 - values: which values are constants, of the row, or of elements, and which are still to be worked out
 - lanes: a step, or a product and what is done with it next, as a micro-operation; where its operands are
+- tables: what is looked up, being a function of one int8
 - programs: loops over the strips, reductions, registers and scalars
 """
 
@@ -10,11 +11,12 @@ from collections.abc import Mapping
 
 from lithify.compiler.vector.programs import Program
 from lithify.compiler.vector.sources import Source, Streamed
+from lithify.compiler.vector.tables import tabulated
 from lithify.errors import LithifyError
 from lithify.isa.vector import Micro
 from lithify.reference.written import Written
 
-__all__ = ["Source", "Streamed", "translate"]
+__all__ = ["Source", "Streamed", "tabulated", "translate"]
 
 
 def translate(
