@@ -10,7 +10,7 @@ from lithify.errors import LithifyError
 TINY = write_chip(load_chip("tiny"))
 KEYS = (
     "schema, name, clock_hz, rows, columns, accumulators, lanes, scratchpad_bytes, scratchpad_banks, bus_bytes, "
-    "dram_bytes_per_cycle, queue_depth, activation_ports, vector_lanes, units"
+    "dram_bytes_per_cycle, queue_depth, activation_ports, weight_ports, vector_lanes, units"
 )
 
 

@@ -14,9 +14,11 @@ from lithify.chip.memories import (
     GRANULE_BYTES,
     MICRO_BITS,
     QUEUE_BITS,
+    SECOND_PORT_BITS,
     VECTOR_QUEUE_BITS,
     memories,
     onchip_bytes,
+    queue_bits,
 )
 from lithify.isa import BY_NAME
 from lithify.isa.operations import GRANULE_BYTES as ISA_GRANULE_BYTES
@@ -43,7 +45,9 @@ def test_edge_has_at_most_256_kilobytes_in_all() -> None:
 
 def test_widths_are_those_of_the_instructions() -> None:
     operations = {"load": "LOAD", "compute": "CONV", "store": "STORE"}
-    assert QUEUE_BITS == {queue: sum(field.bits for field in BY_NAME[op].fields) for queue, op in operations.items()}
+    widths = {queue: sum(field.bits for field in BY_NAME[op].fields) for queue, op in operations.items()}
+    assert QUEUE_BITS == {**widths, "compute": widths["compute"] - SECOND_PORT_BITS}
+    assert {name: queue_bits(altered("edge", weight_ports=2))[name] for name in widths} == widths
     assert sum(field.bits for field in BY_NAME["VECTOR"].fields) == VECTOR_QUEUE_BITS
     assert sum(field.bits for field in MICRO_FIELDS) == MICRO_BITS
     assert GRANULE_BYTES == ISA_GRANULE_BYTES
@@ -61,8 +65,9 @@ def test_a_vector_unit_has_memories_and_gates_of_its_own() -> None:
     assert {name for name in blocks if blocks[name] != others[name]} == {"queues"}
 
 
-def test_the_table_is_what_the_verilog_has() -> None:
-    chip = load_chip("tiny")
+@pytest.mark.parametrize("ports", [1, 2])
+def test_the_table_is_what_the_verilog_has(ports: int) -> None:
+    chip = altered("tiny", weight_ports=ports)
     files = verilog(chip)
     texts = {name.removesuffix(".v"): text for name, text in files.items()}
     names = "|".join(texts)
@@ -95,6 +100,11 @@ def test_gates_are_those_of_the_synthesised_presets() -> None:
 def test_gates_grow_with_what_is_built() -> None:
     edge = load_chip("edge")
     assert gate_count(edge) == sum(block.gates for block in gate_blocks(edge))
+    two = {block.name: block.gates for block in gate_blocks(altered("edge", weight_ports=2))}
+    one = {block.name: block.gates for block in gate_blocks(edge)}
+    assert {name for name in one if two[name] != one[name]} == {"scratchpad ports", "queues"}
+    # 32,061 NAND2 equivalents were synthesised for the scratchpad of two ports, 29,309 for that of one.
+    assert abs(two["scratchpad ports"] - one["scratchpad ports"] - (32_061 - 29_309)) < 50
     for smaller in (
         *(altered("edge", units=[other for other in edge.units if other != unit]) for unit in edge.units),
         altered("edge", lanes=8),

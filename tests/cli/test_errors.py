@@ -99,7 +99,7 @@ def test_unknown_key(run: Run, quantized: Path, tmp_path: Path) -> None:
     assert refused(run("compile", quantized, "--chip", chip, "-o", tmp_path / "p.lith")) == (
         "The chip description 'mine.toml' has an unknown key 'colour'; the keys are schema, name, clock_hz, rows, "
         "columns, accumulators, lanes, scratchpad_bytes, scratchpad_banks, bus_bytes, dram_bytes_per_cycle, "
-        "queue_depth, activation_ports, vector_lanes, units."
+        "queue_depth, activation_ports, weight_ports, vector_lanes, units."
     )
 
 

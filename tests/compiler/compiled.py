@@ -54,6 +54,8 @@ CHIPS = {
     "least": make_chip("least", 4, 8, 4, 1, 64, 5, 4, 2),
     # No optional unit.
     "bare": make_chip("bare", 8, 8, 16, 8, 512, 6, 8, 4, ()),
+    # Two words of weights a cycle, from two banks.
+    "ports": make_chip("ports", 8, 16, 8, 4, 64, 16, 4, 2).model_copy(update={"weight_ports": 2}),
 }
 
 

@@ -12,7 +12,7 @@ def check_graphs(seed: int, first: int, end: int) -> None:
     for number in range(first, end):
         random = np.random.default_rng((seed, number))
         graph = draw(random, int(random.integers(2, 13)))
-        chip = CHIPS[str(random.choice(list(CHIPS), p=[0.25, 0.25, 0.2, 0.22, 0.03, 0.05]))]
+        chip = CHIPS[str(random.choice(list(CHIPS), p=[0.22, 0.22, 0.2, 0.18, 0.03, 0.05, 0.1]))]
         try:
             check(graph, chip, inputs(random, graph))
         except Exception as error:

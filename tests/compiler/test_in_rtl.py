@@ -18,9 +18,9 @@ def device() -> RtlDevice:
     return RtlDevice.of(CHIPS["tiny"], lambda note: None)
 
 
-def proven(graph: Graph, device: RtlDevice, rtl: str = "layers") -> None:
-    """Compiles for `tiny`, nothing on the host, and verifies on eight inputs, the first of them in RTL."""
-    program = compile_graph(graph, CHIPS["tiny"])
+def proven(graph: Graph, device: RtlDevice, rtl: str = "layers", chip: str = "tiny") -> None:
+    """Compiles, nothing on the host, and verifies on eight inputs, the first of them in RTL."""
+    program = compile_graph(graph, CHIPS[chip])
     inputs = tuple(Input(name, graph.tensors[name].shape, graph.tensors[name].dtype) for name in graph.inputs)
     result = verify(program, graph, seeded(inputs, 8), rtl=rtl, device=device)
     assert result.agreed, result
@@ -61,3 +61,13 @@ def test_random_graphs_agree_in_rtl(device: RtlDevice) -> None:
     for number in range(8):
         random = np.random.default_rng((31, number))
         proven(draw(random, int(random.integers(2, 9))), device)
+
+
+@pytest.mark.slow
+def test_two_weight_ports_agree_in_rtl() -> None:
+    """Weights in the halves of some banks: every kind of movement, and random graphs with tables and poolings."""
+    device = RtlDevice.of(CHIPS["ports"], lambda note: None)
+    proven(moving(), device, chip="ports")
+    for number in range(8):
+        random = np.random.default_rng((37, number))
+        proven(draw(random, int(random.integers(2, 9))), device, chip="ports")

@@ -39,7 +39,7 @@ def check_layers(seed: int, first: int, end: int) -> None:
     for number in range(first, end):
         random = np.random.default_rng((seed, number))
         graph = layer(random)
-        chip = CHIPS[str(random.choice(list(CHIPS), p=[0.22, 0.22, 0.22, 0.2, 0.04, 0.1]))]
+        chip = CHIPS[str(random.choice(list(CHIPS), p=[0.2, 0.2, 0.2, 0.16, 0.04, 0.08, 0.12]))]
         try:
             compilation = check(graph, chip, random_layers.inputs(random, graph))
         except Exception as error:

@@ -53,6 +53,7 @@ def test_drawn_chips_are_all_that_a_description_allows() -> None:
     assert {unit for unit in UNITS if all(chip.has(unit) for chip in chips)} == set()
     assert {chip.rows for chip in rtl_chips(0, 40)} == {4, 8, 16}
     assert {chip.activation_ports for chip in chips} == {1, 2, 3}
+    assert {chip.weight_ports for chip in chips} == {1, 2}
     assert min(chip.accumulators for chip in chips) == 2 and max(chip.queue_depth for chip in chips) == 64
 
 

@@ -9,10 +9,11 @@ from lithify.chip import Chip, load_chip
 from lithify.rtl.scratchpad import WRITERS, Scratchpad, readers
 
 CHIP = load_chip("tiny").model_copy(update={"scratchpad_bytes": 8 * 8 * 4, "scratchpad_banks": 8})
+TWO_WEIGHTS = CHIP.model_copy(update={"weight_ports": 2})
 THREE = CHIP.model_copy(update={"activation_ports": 3})
 
 
-@pytest.mark.parametrize(("chip", "seed"), [(CHIP, 0), (CHIP, 1), (THREE, 2)])
+@pytest.mark.parametrize(("chip", "seed"), [(CHIP, 0), (CHIP, 1), (THREE, 2), (TWO_WEIGHTS, 3)])
 def test_random_accesses_without_conflicts(chip: Chip, seed: int) -> None:
     rng = random.Random(seed)
     pad, names = Scratchpad(chip), readers(chip)
@@ -51,10 +52,16 @@ def test_random_accesses_without_conflicts(chip: Chip, seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("activations", "load"), ("results", "store"), ("weights", "residual"), ("activations_1", "activations_2")],
+    [
+        ("activations", "load"),
+        ("results", "store"),
+        ("weights", "residual"),
+        ("activations_1", "activations_2"),
+        ("weights", "weights_1"),
+    ],
 )
 def test_two_units_in_one_bank_are_flagged(one: str, other: str) -> None:
-    pad = Scratchpad(THREE)
+    pad = Scratchpad(TWO_WEIGHTS if other == "weights_1" else THREE)
 
     async def bench(ctx) -> None:  # type: ignore[no-untyped-def]
         for name, address, expected in ((one, 0, 0), (other, CHIP.bank_words - 1, 1), (other, CHIP.bank_words, 0)):

@@ -292,6 +292,33 @@ def test_random_instructions_equal_the_loops(name: str, shape: tuple[int, int]) 
 
 
 @pytest.mark.parametrize("name", ["CONV", "DEPTHWISE", "STREAM"])
+def test_two_ports_read_weights_from_both_halves_of_some_banks(name: str) -> None:
+    generator = np.random.default_rng([len(name), 41])
+    one = small_chip(8, 16)
+    two = one.model_copy(update={"weight_ports": 2})
+    for _ in range(10):
+        entry = random_instruction(one, generator, name)
+        memory = random_memory(one, generator, entry)
+        apart = memory.copy()
+        for port in range(2):
+            words = memory[WEIGHT_ADDRESS + port : RESIDUAL_ADDRESS - 1024 : 2]
+            apart[WEIGHT_ADDRESS + 1024 * port :][: min(len(words), 1024)] = words[:1024]
+        spread = Instruction(entry.operation, {**entry.values, "weight_banks": 2})
+        found, expected = run_on(two, apart, [spread])[0].stream(two), run_on(one, memory, [entry])[0].stream(one)
+        assert np.array_equal(found.addresses, expected.addresses)
+        assert np.array_equal(found.words, expected.words)
+
+
+def test_words_of_a_cycle_must_lie_in_different_banks() -> None:
+    two = small_chip().model_copy(update={"weight_ports": 2})
+    program = [instruction("LOAD", **TRANSFER), instruction("CONV", **{**VALID, "weight_banks": 1})]
+    with pytest.raises(LithifyError) as caught:
+        run_segment(two, encode([*program, instruction("END")]), {0: np.zeros(64, np.uint8)})
+    allowed = "but chip 'small' has weight_ports 2, so it must be from 2 to 8."
+    assert str(caught.value) == f"Instruction 1 (CONV) has weight_banks 1, {allowed}"
+
+
+@pytest.mark.parametrize("name", ["CONV", "DEPTHWISE", "STREAM"])
 def test_rings_equal_the_loops(name: str) -> None:
     generator = np.random.default_rng([len(name), 3])
     chip = small_chip(8, 16)
@@ -485,6 +512,8 @@ BARE = ("depthwise",)
          "has taps_at_once 2, but the window of a CONV has one tap."),
         (None, instruction("STREAM", **{**VALID, "taps_at_once": 2}),
          "has taps_at_once 2, but chip 'small' has activation_ports 1."),
+        (None, instruction("CONV", **{**VALID, "weight_banks": 2}),
+         "has weight_banks 2, but chip 'small' has weight_ports 1, so it must be 0."),
         (None, instruction("CONV", **{**VALID, "in_ring_start": 8000, "in_ring_words": 200}),
          "has a ring `in_ring` of words 8000 to 8199, but chip 'small' has 8192 words."),
         (None, instruction("CONV", **{**VALID, "out_ring_start": 100, "out_ring_words": 20}),

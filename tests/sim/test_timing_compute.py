@@ -24,6 +24,16 @@ def test_a_single_position() -> None:
     assert issue.waits == Waits(weights=14, accumulators=0, serial=0, post=0)
 
 
+def test_two_weight_ports_halve_what_reading_takes() -> None:
+    """4 pairs of parameters in 1 to 4, 4 of weights in 5 to 8, fed in 9; then 5 words a pass, more than 4 pairs."""
+    two = TINY.model_copy(update={"weight_ports": 2})
+    issue = ComputeTiming(two).issue(layer("CONV", weight_banks=2), 0)
+    assert (issue.feed, issue.retire) == ((3, 9), 9 + 6 + RETIRE)
+    issue = ComputeTiming(two).issue(layer("CONV", chunks=3, out_width=5, tile=5), 0)
+    assert issue.feed == (3, 9 + 3 * 5 - 1)
+    assert issue.waits.weights == 6
+
+
 def test_passes_last_as_long_as_their_words_or_their_weights() -> None:
     """The first word in 17; five positions a pass, but eight words of weights: two passes more in 25 and 33."""
     issue = ComputeTiming(TINY).issue(layer("CONV", chunks=3, out_width=5, tile=5), 0)

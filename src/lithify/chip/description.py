@@ -67,6 +67,10 @@ class Chip(BaseModel):
             default=1, ge=1, le=3, description="Scratchpad words that a window takes in a cycle, from as many banks."
         ),
     ]
+    weight_ports: Annotated[
+        int,
+        Field(default=1, ge=1, le=2, description="Words of weights read in a cycle, from as many banks."),
+    ]
     vector_lanes: Annotated[
         int,
         Field(
@@ -144,6 +148,11 @@ class Chip(BaseModel):
     def column_words(self) -> int:
         """Scratchpad words that the results of all columns for one position fill."""
         return self.columns // self.rows
+
+    @property
+    def port_bytes(self) -> int:
+        """Bytes of weights that are read in a cycle."""
+        return self.rows * self.weight_ports
 
     @property
     def word_beats(self) -> int:

@@ -24,7 +24,8 @@ class GateCosts:
 
     multiplier: 8 x 8 bits, signed. adder_bit: of a fast adder. register_bit: a flip-flop; held_bit: one that can keep
     its value. accumulator_bit, window_bit, parameter_bit, queue_bit: of these memories made of flip-flops, decoders and
-    multiplexers included. bank_bit: of a bank's port, its output register and multiplexers. lane: a post-processing
+    multiplexers included. bank_bit: of a bank's port, its output register and multiplexers; second_port_bit: what the
+    second weight port puts on top (2,750 for `edge`, synthesised). lane: a post-processing
     lane (bias, conversion, float32 multiplication, rounding, clamp); lane_add: what the addition of a residual puts on
     top; lane_multiply: what products of two tensors do. table_bit, table_lane: of the look-up table, and of a lane's
     way to its entries. drain_bit, drain: post-processing beside its lanes, for each bit of a word, and once;
@@ -42,6 +43,7 @@ class GateCosts:
     parameter_bit: float = 10.6
     queue_bit: float = 11.1
     bank_bit: float = 15.4
+    second_port_bit: float = 1.45
     lane: float = 8_270.0
     lane_add: float = 7_930.0
     table_bit: float = 8.1
@@ -78,6 +80,7 @@ def gate_blocks(chip: Chip, costs: GateCosts | None = None) -> tuple[Block, ...]
     lane += cost.lane_multiply if chip.has("multiply") else 0.0
     drain = cost.drain + (cost.drain_multiply if chip.has("multiply") else 0.0)
     table = bits["table"] * cost.table_bit + chip.lanes * cost.table_lane if chip.has("lookup") else 0.0
+    bank_bit = cost.bank_bit + (chip.weight_ports - 1) * cost.second_port_bit
     gates = {
         "multipliers": chip.multipliers * (cost.multiplier + 16 * cost.register_bit),
         "weights": chip.multipliers * 2 * 8 * cost.held_bit,
@@ -89,7 +92,7 @@ def gate_blocks(chip: Chip, costs: GateCosts | None = None) -> tuple[Block, ...]
         "parameters": bits["parameters"] * cost.parameter_bit,
         "table": table,
         "post-processing": chip.lanes * lane + word_bits * cost.drain_bit + drain,
-        "scratchpad ports": chip.scratchpad_banks * word_bits * cost.bank_bit,
+        "scratchpad ports": chip.scratchpad_banks * word_bits * bank_bit,
         "queues": queues * cost.queue_bit,
         "transfers": word_bits * cost.transfer_bit + cost.transfer,
         "control": cost.control,

@@ -19,6 +19,9 @@ PARAMETER_BYTES = 8
 QUEUE_BITS = {"load": 223, "compute": 754, "store": 215}
 """Bits of an instruction in each queue: all its fields, as the instruction table has them."""
 
+SECOND_PORT_BITS = 7
+"""More of a compute instruction where two weights are read in a cycle: how far the second lies from the first."""
+
 VECTOR_QUEUE_BITS = 256
 """The same of the vector unit's queue, where it is built."""
 
@@ -57,12 +60,18 @@ class Memory:
         return self.count * -(-self.words * self.bits // 8)
 
 
+def queue_bits(chip: Chip) -> dict[str, int]:
+    """Bits of an instruction in each queue of a chip."""
+    bits = QUEUE_BITS | ({"vector": VECTOR_QUEUE_BITS} if chip.vector else {})
+    return bits | {"compute": bits["compute"] + SECOND_PORT_BITS * (chip.weight_ports > 1)}
+
+
 def memories(chip: Chip) -> tuple[Memory, ...]:
     """The memories of a chip."""
     word_bits = 8 * chip.word_bytes
     queues = (
         Memory(f"{name} queue", 1, chip.queue_depth, bits, f"Instructions that wait for the {name} unit.")
-        for name, bits in (QUEUE_BITS | ({"vector": VECTOR_QUEUE_BITS} if chip.vector else {})).items()
+        for name, bits in queue_bits(chip).items()
     )
     unit = chip.vector
     vector = () if unit is None else (
@@ -75,7 +84,8 @@ def memories(chip: Chip) -> tuple[Memory, ...]:
     # last byte within their beats, fill (8), signal (4). A store's: what to read, and whom to tell (last, signal).
     load_bits = 79 + 2 * (chip.bus_bytes - 1).bit_length()
     read_bits = 17 + (block_beats - 1).bit_length()
-    table = Memory("table", 1, TABLE_BYTES // chip.word_bytes, word_bits, "The look-up table, a read port a lane.")
+    port_bits = 8 * chip.port_bytes
+    table = Memory("table", 1, TABLE_BYTES // chip.port_bytes, port_bits, "The look-up table, a read port a lane.")
     return (
         Memory(
             "scratchpad",

@@ -14,7 +14,7 @@ from lithify.compiler.cost import dram_cycles, group_cycles
 from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.spread import Layout, layout, row_words
-from lithify.compiler.weights import chunk_words, groups, weight_words, whole_part
+from lithify.compiler.weights import chunk_banks, chunk_words, groups, weight_words, whole_part
 
 SERIAL_CYCLES = 60
 """An instruction that reads what the one before wrote waits about so long: the pipelines drain and fill."""
@@ -352,7 +352,7 @@ def _with_weights(operations: Sequence[Operation], stretch: Stretch, cut: Cut, r
             chunk_groups.append(groups(operations[index], chip))
             continue
         each, count = work.words, work.groups
-        size = -(-each // chip.bank_words)
+        size = chunk_banks(each, chip.weight_ports, chip)
         if size > room:
             return None
         if 2 * size > room:
@@ -361,7 +361,7 @@ def _with_weights(operations: Sequence[Operation], stretch: Stretch, cut: Cut, r
         chunk = min(count, max(1, room * chip.bank_words // (CHUNKS * each)))
         chunk = -(-count // -(-count // chunk))
         chunk_groups.append(chunk)
-        needed += -(-count // chunk) * -(-chunk * each // chip.bank_words)
+        needed += -(-count // chunk) * chunk_banks(chunk * each, chip.weight_ports, chip)
     stay = needed <= room
     compute, moved, transfers, instructions = cut.compute, cut.moved, cut.transfers, 0
     for work, chunk in zip(cut.works, chunk_groups, strict=True):

@@ -15,6 +15,7 @@ from lithify.compiler.image import Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.weights import (
     Part,
+    chunk_banks,
     chunk_words,
     group_result_words,
     groups,
@@ -356,7 +357,9 @@ def plan_weights(
         words = chunk_words(operation, chip, whole, 1, True)
         if words > room:
             raise RingTooSmall(words)
-        return Weights((whole,), 1, -(-words // chip.bank_words), words * chip.word_bytes)
+        return Weights((whole,), 1, chunk_banks(words, 1, chip), words * chip.word_bytes)
+    if ring_banks < chip.weight_ports:
+        raise RingTooSmall(chip.weight_ports * chip.bank_words)
     each, count = weight_words(operation, chip, whole, True), groups(operation, chip)
     table = table_words(operation, chip)
     total = each * count * chip.word_bytes
@@ -365,11 +368,11 @@ def plan_weights(
     if each + table > room or most is not None or small:
         parts = _split(operation, chip, whole, room, most or (whole.y[1], whole.x[1], whole.chunks[1]))
         largest = max(chunk_words(operation, chip, part, 1, True) for part in parts)
-        return Weights(parts, 1, -(-largest // chip.bank_words), total)
+        return Weights(parts, 1, chunk_banks(largest, chip.weight_ports, chip), total)
     # Two chunks fit in the ring where it can be, so that one is loaded while the other is used.
     target = max(each, max(1, ring_banks // 4) * chip.bank_words - table)
     chunk = -(-count // -(-count // max(1, target // each)))
-    return Weights((whole,), chunk, -(-(chunk * each + table) // chip.bank_words), total)
+    return Weights((whole,), chunk, chunk_banks(chunk * each + table, chip.weight_ports, chip), total)
 
 
 def _split(operation: Operation, chip: Chip, whole: Part, room: int, most: tuple[int, int, int]) -> tuple[Part, ...]:

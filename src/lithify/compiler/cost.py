@@ -66,12 +66,12 @@ def _key(operation: Operation, chip: Chip, region: Rectangle, part: Part | None)
         -(-operation.cut[0] // _taps(operation, chip)),
         operation.cut[1],
         operation.slide,
-        0 if stream else set_words(operation, chip),
+        0 if stream else set_words(operation, chip) // chip.weight_ports,
         group_result_words(operation, chip),
         chip.word_beats,
         chip.accumulators,
         compute_pipeline(chip).accumulate,
-        PARAMETER_WORDS,
+        PARAMETER_WORDS // chip.weight_ports,
     )
 
 

@@ -93,7 +93,9 @@ def emit_compute(step: Step, operation: Operation, serial: bool, lookup: int, ch
         values["lookup"] = lookup
     if lookup != 1 and step.chunk and not step.keep:
         # The table lies before what is read.
-        values["weight_address"] = step.chunk.address + table_words(operation, chip)
+        values["weight_address"] = step.chunk.address + table_words(operation, chip) // chip.weight_ports
+    if step.chunk and step.chunk.ports > 1:
+        values["weight_banks"] = step.chunk.banks
     return instruction(operation.unit.upper(), **values)
 
 

@@ -15,6 +15,7 @@ from lithify.compiler.bands import Bands
 from lithify.compiler.cost import dram_cycles
 from lithify.compiler.plan import Plan
 from lithify.compiler.steps import Chunk, Step
+from lithify.compiler.weights import chunk_banks
 
 TOGETHER = 8
 """Chunks at most that are loaded together."""
@@ -43,11 +44,13 @@ class _Block:
 class _Page:
     """Neighbouring banks with chunks that are loaded together.
 
-    first, end: banks. words: taken. opener: the step before which it is loaded; last: the last step that uses it.
+    first, end: banks. ports: words that are read in a cycle. words: taken. opener: the step before which it is loaded;
+    last: the last step that uses it.
     """
 
     first: int
     end: int
+    ports: int
     words: int
     opener: int
     last: int
@@ -122,6 +125,7 @@ class _Placing:
             and page.opener
             and (page.opener >= self.earliest[index])
             and page.block is block
+            and page.ports == chunk.ports
             and len(page.chunks) < TOGETHER
             and page.words + chunk.words <= (page.end - page.first) * chip.bank_words
             and (block or (page.last >= index - 1 and last - page.opener < NEAR))
@@ -129,7 +133,7 @@ class _Placing:
         ):
             page.last = max(page.last, last)
         else:
-            size = -(-chunk.words // chip.bank_words)
+            size = chunk_banks(chunk.words, chunk.ports, chip)
             if block and block.first < 0:
                 found = self.room(block.size, index, block.steps[-1], low=False)
                 if found is None:
@@ -146,14 +150,15 @@ class _Placing:
                 first = self.evict(size, index, last) if room is None else room
                 self.following = first + size
             after = max(self.free_after(bank, index, last) for bank in range(first, first + size))
-            page = _Page(first, first + size, 0, index, last, block)
+            page = _Page(first, first + size, chunk.ports, 0, index, last, block)
             self.transfer(min(after, index - 1), chunk.words)
             for bank in range(first, first + size):
                 self.pages[bank].append(page)
             self.open = page
-        address = page.first * chip.bank_words + page.words
+        # Where two words are read in a cycle each half of a page takes half of every chunk.
+        address = page.first * chip.bank_words + page.words // chunk.ports
         page.words += chunk.words
-        made = replace(chunk, address=address)
+        made = replace(chunk, address=address, banks=page.end - page.first)
         page.chunks[chunk.key] = made
         self.held[chunk.key] = page
         loaded.setdefault(page.opener, []).append(made)
@@ -267,7 +272,7 @@ def _blocks(steps: Sequence[Step], plan: Plan, chip: Chip) -> Iterator[_Block]:
     for index, step in enumerate(steps):
         if step.chunk is not None:
             uses[bisect(starts, step.operation) - 1].setdefault(step.chunk.key, []).append(index)
-            banks[step.chunk.key] = -(-step.chunk.words // chip.bank_words)
+            banks[step.chunk.key] = chunk_banks(step.chunk.words, step.chunk.ports, chip)
     for room, used in zip(rooms, uses, strict=True):
         for together in _together(used):
             if all(used[key][-1] - used[key][0] < len(used[key]) for key in together):

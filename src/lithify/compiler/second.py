@@ -67,11 +67,45 @@ def second_loads(
     chunk: Chunk, step: Step, operation: Operation, lies: DramImage, offset: int, constants: Constants, chip: Chip
 ) -> Iterator[Instruction]:
     """The LOADs of a chunk that `step` uses. lies: the second operand in DRAM; offset: of the constants."""
+    for entry in _words_of(chunk, step, operation, lies, offset, constants, chip):
+        yield from _ported(entry, chunk, chip)
+
+
+def _ported(entry: Instruction, chunk: Chunk, chip: Chip) -> Iterator[Instruction]:
+    """The LOADs of one whose address is a number among the words of a chunk: of the words that each port reads one.
+
+    With two ports, rows of one word that follow on each other or rows of several; other steps are even.
+    """
+    value = entry.integer
+    if chunk.ports == 1:
+        yield instruction("LOAD", **{**entry.values, "address": chunk.address + value("address")})
+        return
+    base, size, offset = Base(value("base")), value("row_bytes"), value("offset")
+    count, step = value("rows"), value("row_stride")
+    planes = value("planes"), value("plane_stride"), value("plane_words")
+    if size > chip.word_bytes or (count > 1 and value("row_words") != 1):
+        assert planes[0] == 1 and size % chip.word_bytes == 0
+        planes = count, step, value("row_words")
+        count, step, size = size // chip.word_bytes, chip.word_bytes, chip.word_bytes
+    assert planes[2] % 2 == 0
+    for port, (address, _) in enumerate(chunk.places(chip)):
+        skipped = (port - value("address")) % 2
+        rows = -(-(count - skipped) // 2), 2 * step, 1
+        if rows[0]:
+            place = address + (value("address") + skipped) // 2
+            halved = planes[0], planes[1], planes[2] // 2
+            yield _load(base, offset + skipped * step, place, size, rows, halved, value("fill"))
+
+
+def _words_of(
+    chunk: Chunk, step: Step, operation: Operation, lies: DramImage, offset: int, constants: Constants, chip: Chip
+) -> Iterator[Instruction]:
+    """`second_loads` with numbers among the words of the chunk for addresses."""
     second, part = operation.second, step.part
     assert second is not None and part is not None
     word, columns = chip.word_bytes, chip.columns
     own = 0 if step.keep else PARAMETER_WORDS * group_result_words(operation, chip)
-    place = _Place(chunk.address, weight_words(operation, chip, part, not step.keep), own)
+    place = _Place(0, weight_words(operation, chip, part, not step.keep), own)
     count = chunk.end - chunk.first
     if own:
         first = offset + constants.parameters + chunk.first * own * word

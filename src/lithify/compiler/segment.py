@@ -204,7 +204,7 @@ def _actions(
             (),
             (),
             index,
-            _all_places(step),
+            _all_places(step, chip),
         )
         made.append(StepActions(tuple(loads), compute, stores))
         used = compute.banks
@@ -290,18 +290,22 @@ def _lookups(operations: tuple[Operation, ...], steps: tuple[Step, ...]) -> tupl
 
 
 def _runs(
-    chunks: tuple[Chunk, ...], offsets: Mapping[tuple[int, int, int], int], chip: Chip
+    chunks: tuple[Chunk, ...], offsets: Mapping[tuple[int, int, int], tuple[int, ...]], chip: Chip
 ) -> list[tuple[int, int, int]]:
     """(address, words, offset) of the transfers for some chunks: those that touch in both memories are one."""
     runs: list[tuple[int, int, int]] = []
-    for chunk in chunks:
-        offset = offsets[chunk.key]
-        if runs:
-            address, words, begin = runs[-1]
-            if address + words == chunk.address and begin + words * chip.word_bytes == offset:
-                runs[-1] = address, words + chunk.words, begin
+    for port in range(chip.weight_ports):
+        for chunk in chunks:
+            if port >= chunk.ports:
                 continue
-        runs.append((chunk.address, chunk.words, offset))
+            place, count = chunk.places(chip)[port]
+            offset = offsets[chunk.key][port]
+            if runs:
+                address, words, begin = runs[-1]
+                if address + words == place and begin + words * chip.word_bytes == offset:
+                    runs[-1] = address, words + count, begin
+                    continue
+            runs.append((place, count, offset))
     return runs
 
 
@@ -322,9 +326,12 @@ def _apart(run: tuple[int, int, int], touched: Sequence[int], chip: Chip) -> lis
 
 def _constants(
     operations: tuple[Operation, ...], steps: tuple[Step, ...], memories: Memories, chip: Chip
-) -> dict[tuple[int, int, int], int]:
-    """Adds every chunk of weights to the constants once, in the order of loading; offsets by chunk."""
-    offsets: dict[tuple[int, int, int], int] = {}
+) -> dict[tuple[int, int, int], tuple[int, ...]]:
+    """Adds every chunk of weights to the constants once, in the order of loading; offsets by chunk and port.
+
+    Of what is loaded together all words that one port reads come first, then those of the next.
+    """
+    offsets: dict[tuple[int, int, int], tuple[int, ...]] = {}
     parts = {step.chunk.key: step for step in steps if step.chunk is not None}
     packed: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
     for step in steps:
@@ -348,11 +355,18 @@ def _constants(
             words = _chunk_words(chunk, parts[chunk.key], operations[chunk.operation].table, *packed[chunk.operation])
             data.append(words)
         if fresh:
-            together = np.concatenate(data)
+            made = list(zip(fresh, data, strict=True))
+            read = [
+                (chunk.key, words[port :: chunk.ports])
+                for port in range(chip.weight_ports)
+                for chunk, words in made
+                if port < chunk.ports
+            ]
+            together = np.concatenate([words for _, words in read])
             offset = memories.add_constant(together, f"layer '{operations[step.operation].layer}'")
-            for chunk in fresh:
-                offsets[chunk.key] = offset
-                offset += chunk.words * chip.word_bytes
+            for key, words in read:
+                offsets[key] = (*offsets.get(key, ()), offset)
+                offset += words.size
     return offsets
 
 
@@ -387,7 +401,9 @@ def _buffer_banks(buffer: Buffer | None, chip: Chip) -> int:
 
 
 def _all_banks(step: Step, chip: Chip) -> int:
-    weights = banks_of(step.chunk.address, step.chunk.words, chip) if step.chunk else 0
+    weights = 0
+    for address, words in step.chunk.places(chip) if step.chunk else ():
+        weights |= banks_of(address, words, chip)
     return (
         weights
         | _buffer_banks(step.input, chip)
@@ -396,8 +412,8 @@ def _all_banks(step: Step, chip: Chip) -> int:
     )
 
 
-def _all_places(step: Step) -> tuple[tuple[int, int], ...]:
-    weights = ((step.chunk.address, step.chunk.words),) if step.chunk else ()
+def _all_places(step: Step, chip: Chip) -> tuple[tuple[int, int], ...]:
+    weights = step.chunk.places(chip) if step.chunk else ()
     buffers = [buffer for buffer in (step.input, step.residual, step.output) if buffer is not None]
     return (*weights, *(place for buffer in buffers for place in buffer.places))
 

@@ -103,7 +103,8 @@ class Buffer:
 class Chunk:
     """Weights of groups first to before `end` of an operation, one part of the reduction.
 
-    address: in the ring, in words; `ring.py` sets it.
+    ports: words of it that are read in a cycle. address: in the ring, in words; banks: over which it lies where that
+    are two: half of its words begin at `address`, the others half as many banks further. `ring.py` sets both.
     """
 
     operation: int
@@ -111,7 +112,14 @@ class Chunk:
     end: int
     part: int
     words: int
+    ports: int = 1
     address: int = 0
+    banks: int = 0
+
+    def places(self, chip: Chip) -> tuple[tuple[int, int], ...]:
+        """Stretches of the scratchpad that it occupies, one for each port: (address, words)."""
+        apart = self.banks * chip.bank_words // 2
+        return tuple((self.address + port * apart, self.words // self.ports) for port in range(self.ports))
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -238,7 +246,7 @@ def _band_steps(
             chunk = None
             if part is not None:
                 words = chunk_words(operation, chip, part, end - first, True)
-                chunk = Chunk(turn.operation, first, end, 0, words)
+                chunk = Chunk(turn.operation, first, end, 0, words, chip.weight_ports)
             yield Step(
                 operation=turn.operation,
                 out=out,
@@ -347,7 +355,9 @@ def _visit(
             step = Step(index, piece, chosen, None, tile, False, False, source, residual, result, None, (), loads, ())
             if weights:
                 words = chunk_words(operation, chip, weights.parts[0], chosen[1] - first, True)
-                step = replace(step, part=weights.parts[0], chunk=Chunk(index, *chosen, 0, words))
+                # The vector unit reads its program one word after the other.
+                ports = chip.weight_ports if operation.program is None else 1
+                step = replace(step, part=weights.parts[0], chunk=Chunk(index, *chosen, 0, words, ports))
             yield step
             loads = ()
         return
@@ -370,7 +380,7 @@ def _visit(
                     input=source,
                     residual=residual,
                     output=result,
-                    chunk=Chunk(index, group, group + 1, number, words),
+                    chunk=Chunk(index, group, group + 1, number, words, chip.weight_ports),
                     weights=(),
                     loads=loads,
                     stores=(),

@@ -98,6 +98,11 @@ def pack_program(operation: Operation, chip: Chip) -> NDArray[np.uint8]:
     return np.frombuffer(padded, np.uint8).reshape(-1, chip.word_bytes)
 
 
+def chunk_banks(words: int, ports: int, chip: Chip) -> int:
+    """Banks that a chunk of so many words takes by itself: one at least for each of the words read in a cycle."""
+    return max(ports, -(-words // chip.bank_words))
+
+
 def pack_parameters(operation: Operation, chip: Chip) -> NDArray[np.uint8]:
     """Bias and multiplier of every group: [groups, words, word_bytes]."""
     assert operation.parameters is not None

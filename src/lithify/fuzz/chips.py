@@ -35,6 +35,7 @@ def random_chip(random: Generator, most_rows: int = 64) -> Chip:
         "dram_bytes_per_cycle": int(random.integers(1, bus_bytes + 1)),
         "queue_depth": int(random.choice([2, 3, 4, 8, 64])),
         "activation_ports": int(random.integers(1, 4)),
+        "weight_ports": int(random.integers(1, 3)),
         "units": units,
     }
     return Chip.model_validate(keys)

@@ -159,6 +159,18 @@ def weight_words(chip: Chip, instruction: Instruction) -> int:
     return table + instruction.integer("groups") * group
 
 
+def weight_addresses(chip: Chip, instruction: Instruction, first: int, count: int) -> Addresses:
+    """Where words `first` to before `first` + `count` of `weight_words` lie, in the order in which they are used.
+
+    Where two are read in a cycle even words lie from `weight_address` on, odd ones half of `weight_banks` further.
+    """
+    number = np.arange(first, first + count, dtype=np.int32)
+    if chip.weight_ports == 1:
+        return instruction.integer("weight_address") + number
+    apart = instruction.integer("weight_banks") * (chip.bank_words // 2)
+    return instruction.integer("weight_address") + number // 2 + number % 2 * apart
+
+
 def result_count(instruction: Instruction) -> int:
     """Words that a compute instruction writes."""
     if instruction.integer("keep"):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lithify.chip import Chip
 from lithify.chip.vector import PROGRAM_OPERATIONS
 from lithify.errors import LithifyError
-from lithify.isa.addresses import ring
+from lithify.isa.addresses import ring, weight_words
 from lithify.isa.encoding import Instruction
 from lithify.isa.operations import Queue
 
@@ -89,6 +89,7 @@ def _check_compute(chip: Chip, index: int, instruction: Instruction) -> None:
         _check_stream(index, instruction)
     _check_second(index, instruction)
     _check_taps_at_once(chip, index, instruction)
+    _check_weight_banks(chip, index, instruction)
     _check_ring(chip, index, instruction, "in", "position_y_words")
     if value("keep") or value("accumulate"):
         positions = value("out_height") * value("out_width")
@@ -153,6 +154,18 @@ def _check_taps_at_once(chip: Chip, index: int, instruction: Instruction) -> Non
     if taps > chip.activation_ports:
         allowed = f"chip '{chip.name}' has activation_ports {chip.activation_ports}"
         raise refuse(index, instruction, f"has taps_at_once {taps}", allowed)
+
+
+def _check_weight_banks(chip: Chip, index: int, instruction: Instruction) -> None:
+    """The two words of a cycle come from different banks: half of two or more banks apart."""
+    banks = instruction.integer("weight_banks")
+    if chip.weight_ports == 1:
+        if banks:
+            allowed = f"chip '{chip.name}' has weight_ports 1, so it must be 0"
+            raise refuse(index, instruction, f"has weight_banks {banks}", allowed)
+    elif weight_words(chip, instruction) and not 2 <= banks <= chip.scratchpad_banks:
+        allowed = f"chip '{chip.name}' has weight_ports 2, so it must be from 2 to {chip.scratchpad_banks}"
+        raise refuse(index, instruction, f"has weight_banks {banks}", allowed)
 
 
 def _check_ring(chip: Chip, index: int, instruction: Instruction, tensor: str, step: str) -> None:

@@ -154,6 +154,11 @@ _COMPUTE = (
     ),
     Field("multiply", 1, "STREAM: multiply by the second tensor.", "flag"),
     Field("broadcast", 1, "Every position takes the residual of the first.", "flag"),
+    Field(
+        "weight_banks",
+        7,
+        "Where `weight_ports` is 2: banks over which the weights lie; the second word of a cycle half of them further.",
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.isa import Instruction, Queue
-from lithify.isa.addresses import Ring, residual_addresses, result_addresses, ring, weight_words
+from lithify.isa.addresses import Ring, residual_addresses, result_addresses, ring, weight_addresses, weight_words
 from lithify.isa.program import Base
 
 Words = NDArray[np.int64]
@@ -113,7 +113,7 @@ def words_of(chip: Chip, entry: Instruction) -> tuple[Words, Words]:
         words = value("address") + plane + row + np.arange(-(-value("row_bytes") // chip.word_bytes))
         once = np.unique(words % chip.words)
         return (nothing, once) if entry.operation.queue is Queue.LOAD else (once, nothing)
-    weights = value("weight_address") + np.arange(weight_words(chip, entry))
+    weights = weight_addresses(chip, entry, 0, weight_words(chip, entry)).astype(np.int64)
     read = [weights, _around(_input(entry), ring(entry, "in"))]
     written = nothing
     if not value("keep"):

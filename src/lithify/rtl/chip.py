@@ -12,7 +12,7 @@ from lithify.rtl.axi import AXI4, AXI4Lite
 from lithify.rtl.control import Control
 from lithify.rtl.dispatch import Dispatch
 from lithify.rtl.fetch import Fetch
-from lithify.rtl.ports import SCRATCHPAD_ADDRESS_BITS, activation_ports
+from lithify.rtl.ports import SCRATCHPAD_ADDRESS_BITS, activation_ports, weight_ports
 from lithify.rtl.read_port import ReadPort
 from lithify.rtl.scratchpad import Scratchpad
 from lithify.rtl.transfer.load import Load
@@ -128,7 +128,7 @@ class Top(wiring.Component):
             wiring.connect(m, unit.retirement, getattr(dispatch, f"{name}_done"))
         wiring.connect(m, scratchpad.load, load.scratchpad)
         wiring.connect(m, scratchpad.store, store.scratchpad)
-        for name in (*activation_ports(chip), "weights", "residual", "results"):
+        for name in (*activation_ports(chip), *weight_ports(chip), "residual", "results"):
             wiring.connect(m, getattr(scratchpad, name), getattr(compute, name))
 
         if chip.vector is not None:

@@ -39,7 +39,7 @@ class Dispatch(wiring.Component):
         self.chip = chip
         ports = {}
         for queue, operation in queues(chip).items():
-            ports[queue.name.lower()] = Out(InstructionPort(operation))
+            ports[queue.name.lower()] = Out(InstructionPort(operation, chip))
             ports[f"{queue.name.lower()}_done"] = In(Retirement())
         super().__init__(
             {
@@ -59,7 +59,7 @@ class Dispatch(wiring.Component):
         for queue, operation in built.items():
             name = queue.name.lower()
             port, done = getattr(self, name), getattr(self, f"{name}_done")
-            shape = layout(BY_NAME[operation])
+            shape = layout(BY_NAME[operation], self.chip)
             fifo = SyncFIFO(width=shape.size, depth=self.chip.queue_depth)
             m.submodules[f"{name}_queue"] = fifo
             head = data.View(shape, fifo.r_data)

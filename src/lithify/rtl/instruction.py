@@ -5,12 +5,20 @@ from collections.abc import Iterable
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
 
+from lithify.chip import Chip
 from lithify.isa.operations import Field, Operation
 
+SECOND_PORT = "weight_banks"
+"""The field that only a chip of two weight ports holds; the last of its operations."""
 
-def layout(operation: Operation) -> data.StructLayout:
-    """The fields of an operation in the order of the table; its low bits are the instruction's first bytes."""
-    return layout_of(operation.fields)
+
+def layout(operation: Operation, chip: Chip | None = None) -> data.StructLayout:
+    """The fields of an operation in the order of the table; its low bits are the instruction's first bytes.
+
+    chip: with what this chip alone has of them; None: what every chip has.
+    """
+    two = chip is not None and chip.weight_ports > 1
+    return layout_of(field for field in operation.fields if two or field.name != SECOND_PORT)
 
 
 def layout_of(fields: Iterable[Field]) -> data.StructLayout:

@@ -14,6 +14,11 @@ SCRATCHPAD_ADDRESS_BITS = 16
 """Bits of a scratchpad word address."""
 
 
+def weight_ports(chip: Chip) -> tuple[str, ...]:
+    """Names of the ports through which weights are read."""
+    return ("weights", *(f"weights_{number}" for number in range(1, chip.weight_ports)))
+
+
 def activation_ports(chip: Chip) -> tuple[str, ...]:
     """Names of the ports through which activations are read: one for each tap of a window that is read at once."""
     return ("activations", *(f"activations_{number}" for number in range(1, chip.activation_ports)))
@@ -41,11 +46,12 @@ class InstructionPort(Signature):
     """The head of an instruction queue, seen from the queue; the unit has it as ``In(InstructionPort("CONV"))``.
 
     ``valid``: an instruction is there with all its tokens. It starts in the cycle in which ``ready``, which must not
-    depend on ``valid``, is high too; ``fields`` is the layout of the operation (the operations of one queue share it).
+    depend on ``valid``, is high too; ``fields`` is the layout of the operation (the operations of one queue share it),
+    with what ``chip`` alone has of it.
     """
 
-    def __init__(self, operation: str) -> None:
-        super().__init__({"valid": Out(1), "ready": In(1), "fields": Out(layout(BY_NAME[operation]))})
+    def __init__(self, operation: str, chip: Chip | None = None) -> None:
+        super().__init__({"valid": Out(1), "ready": In(1), "fields": Out(layout(BY_NAME[operation], chip))})
 
 
 class Retirement(Signature):
@@ -65,10 +71,10 @@ class ComputePorts(Signature):
     def __init__(self, chip: Chip) -> None:
         super().__init__(
             {
-                "instruction": In(InstructionPort("CONV")),
+                "instruction": In(InstructionPort("CONV", chip)),
                 "retirement": Out(Retirement()),
                 **{name: Out(ScratchpadRead(chip)) for name in activation_ports(chip)},
-                "weights": Out(ScratchpadRead(chip)),
+                **{name: Out(ScratchpadRead(chip)) for name in weight_ports(chip)},
                 "residual": Out(ScratchpadRead(chip)),
                 "results": Out(ScratchpadWrite(chip)),
                 "array_active": Out(1),

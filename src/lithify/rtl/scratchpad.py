@@ -8,14 +8,14 @@ from amaranth.lib.wiring import In, Out
 
 from lithify.chip import Chip
 from lithify.rtl.leaf import place
-from lithify.rtl.ports import ScratchpadRead, ScratchpadWrite, activation_ports
+from lithify.rtl.ports import ScratchpadRead, ScratchpadWrite, activation_ports, weight_ports
 
 WRITERS = ("load", "results")
 
 
 def readers(chip: Chip) -> tuple[str, ...]:
     """Names of the reading ports."""
-    return (*activation_ports(chip), "weights", "residual", "store", *(["vector"] if chip.vector else []))
+    return (*activation_ports(chip), *weight_ports(chip), "residual", "store", *(["vector"] if chip.vector else []))
 
 
 def writers(chip: Chip) -> tuple[str, ...]:
@@ -64,7 +64,8 @@ class SramBank(wiring.Component):
 class Scratchpad(wiring.Component):
     """``scratchpad_banks`` banks of consecutive words, one access a bank and cycle.
 
-    Ports: see ``rtl/ports.py``; four readers, more where several activations are read at once, and two writers. A read
+    Ports: see ``rtl/ports.py``; four readers, more where several activations or weights are read at once, and two
+    writers. A read
     presented in cycle c has its word at the port in c+2: the bank's clock-to-output time, a register, then the choice
     among the banks. ``conflict`` is high in the cycle after two ports met in one bank; what they then read or write is
     undefined.

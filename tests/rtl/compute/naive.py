@@ -21,13 +21,13 @@ class Naive:
         size, columns = chip.word_bytes, chip.columns if name == "CONV" else chip.word_bytes
         words = chip.column_words if name == "CONV" else 1
         places = [(oy, ox) for oy in range(i("out_height")) for ox in range(i("out_width"))]
-        address = i("weight_address")
+        address = 0  # among the words of its weights
         if i("lookup") == 1:
-            self.table, address = self.read(address, 256 // size).reshape(-1), address + 256 // size
+            self.table, address = self.weights(instruction, 0, 256 // size).reshape(-1), 256 // size
         for g in range(i("groups")):
             if name != "STREAM":
                 if not i("keep"):
-                    bias, multiplier = self.parameters(address, words)
+                    bias, multiplier = self.parameters(self.weights(instruction, address, 8 * words))
                     address += 8 * words
                 sets, address = address, address + i("passes_y") * i("passes_x") * i("chunks") * columns
             for first in range(0, len(places), i("tile")):
@@ -42,7 +42,7 @@ class Naive:
                 for py in range(i("passes_y")):
                     for px in range(i("passes_x")):
                         for chunk in range(i("chunks")):
-                            weights = self.read(at, columns).astype(np.int64)
+                            weights = self.weights(instruction, at, columns).astype(np.int64)
                             at += columns
                             for number, (oy, ox) in enumerate(tile):
                                 self.fires += 1
@@ -62,11 +62,15 @@ class Naive:
                         scaled = np.rint(exact * multiplier).astype(np.float64) + i("zero_point")
                     self.finish(instruction, scaled, g, oy, ox)
 
-    def read(self, address: int, words: int) -> np.ndarray:
-        return self.memory[np.arange(address, address + words) & 0xFFFF]
+    def weights(self, instruction: Instruction, first: int, words: int) -> np.ndarray:
+        """Words of the weights from number `first` on: with two ports odd ones lie in the other half of some banks."""
+        number = np.arange(first, first + words)
+        if self.chip.weight_ports == 2:
+            number = number // 2 + number % 2 * instruction.integer("weight_banks") * self.chip.bank_words // 2
+        return self.memory[instruction.integer("weight_address") + number & 0xFFFF]
 
-    def parameters(self, address: int, words: int) -> tuple[np.ndarray, np.ndarray]:
-        data = self.read(address, 8 * words).reshape(words, 2, -1)
+    def parameters(self, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        data = data.reshape(len(data) // 8, 2, -1)
         bias, multiplier = (np.ascontiguousarray(data[:, half]) for half in (0, 1))
         return bias.view("<i4").reshape(-1).astype(np.int64), multiplier.view("<f4").reshape(-1)
 

@@ -160,6 +160,7 @@ def finished(
                    "broadcast": int(rng.random() < 0.3)}  # fmt: skip
     if (values.get("residual") or v.get("multiply")) and rng.random() < 0.4:
         values |= ring(rng, "residual", row)
+    start = weights
     if v["lookup"] == 1:
         weights += 256 // chip.word_bytes  # any bytes are a table
     if kind != "STREAM":
@@ -171,4 +172,12 @@ def finished(
             if kind == "DEPTHWISE":  # the bytes of taps that a window lacks are zero
                 memory[weights : weights + sets, v["window_height"] * v["window_width"] :] = 0
             weights += sets
+    if chip.weight_ports == 2:
+        words, banks = memory[start:weights].copy(), max(2, -(-(weights - start) // chip.bank_words))
+        values["weight_banks"] = banks + int(rng.integers(0, 2))
+        apart = int(values["weight_banks"]) * chip.bank_words // 2
+        for port in range(2):
+            part = words[port::2]
+            memory[start + port * apart : start + port * apart + len(part)] = part
+        weights = start + apart + len(words) // 2
     return instruction(kind, **values), weights

@@ -11,6 +11,8 @@ from .programs import random_program, scratchpad
 from .unit import run
 
 TINY = load_chip("tiny")
+TWO = {"weight_ports": 2, "scratchpad_banks": 64}
+"""Small banks: the halves of some of them hold an instruction's weights."""
 CHIPS = {
     "8x8": TINY,
     "16x16": load_chip("edge").model_copy(update={"activation_ports": 3}),
@@ -24,6 +26,11 @@ CHIPS = {
     "32x32": load_chip("edge").model_copy(update={"rows": 32, "columns": 32, "lanes": 8}),
     "3 ports": TINY.model_copy(update={"activation_ports": 3}),
     "2 ports": TINY.model_copy(update={"rows": 16, "columns": 32, "lanes": 4, "activation_ports": 2}),
+    "2 weights": TINY.model_copy(update={"columns": 32, **TWO}),
+    "2 weights 32": load_chip("edge").model_copy(
+        update={"rows": 32, "columns": 32, "lanes": 8, "scratchpad_bytes": 1 << 18, **TWO}
+    ),
+    "2 weights 4": TINY.model_copy(update={"rows": 4, "columns": 4, "lanes": 1, **TWO}),
     "4x4": TINY.model_copy(update={"rows": 4, "columns": 4, "lanes": 4, "accumulators": 2}),
 }
 
@@ -58,6 +65,7 @@ def test_results_equal_the_loops() -> None:
     for seed in range(3):
         check(TINY, seed, 20)
         check(CHIPS["3 ports"], seed, 20)
+        check(CHIPS["2 weights"], seed, 20)
 
 
 @pytest.mark.slow

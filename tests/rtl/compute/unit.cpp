@@ -28,7 +28,7 @@ extern "C" void run(const uint8_t *memory, const uint8_t *instructions, const in
                     int64_t *starts, int64_t *retired, uint8_t *signals, Trace *trace) {
     VerilatedContext context;
     Vdut dut{&context};
-    Read activations[ACTIVATION_PORTS] = {}, weights{}, residual{};
+    Read activations[ACTIVATION_PORTS] = {}, weights[WEIGHT_PORTS] = {}, residual{};
     *trace = {};
     dut.rst = 1;
     dut.instruction_valid = 0;
@@ -49,7 +49,10 @@ extern "C" void run(const uint8_t *memory, const uint8_t *instructions, const in
 #if ACTIVATION_PORTS > 2
         std::memcpy(&dut.activations_2_data, activations[2].data[0], WORD_BYTES);
 #endif
-        std::memcpy(&dut.weights_data, weights.data[0], WORD_BYTES);
+        std::memcpy(&dut.weights_data, weights[0].data[0], WORD_BYTES);
+#if WEIGHT_PORTS > 1
+        std::memcpy(&dut.weights_1_data, weights[1].data[0], WORD_BYTES);
+#endif
         std::memcpy(&dut.residual_data, residual.data[0], WORD_BYTES);
         dut.clk = 0;
         dut.eval();
@@ -60,7 +63,10 @@ extern "C" void run(const uint8_t *memory, const uint8_t *instructions, const in
 #if ACTIVATION_PORTS > 2
         activations[2].cycle(dut.activations_2_enable, dut.activations_2_address, memory);
 #endif
-        weights.cycle(dut.weights_enable, dut.weights_address, memory);
+        weights[0].cycle(dut.weights_enable, dut.weights_address, memory);
+#if WEIGHT_PORTS > 1
+        weights[1].cycle(dut.weights_1_enable, dut.weights_1_address, memory);
+#endif
         residual.cycle(dut.residual_enable, dut.residual_address, memory);
         if (dut.results_enable && trace->results < result_room) {
             addresses[trace->results] = dut.results_address;

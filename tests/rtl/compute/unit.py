@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from lithify.chip import Chip
-from lithify.isa import Instruction, encode
+from lithify.isa import BY_NAME, Instruction, encode
 from lithify.rtl.compute import ComputeUnit
-from lithify.rtl.compute.stages import COMPUTE
+from lithify.rtl.instruction import layout
 
 from .verilated import build
 
@@ -28,9 +28,9 @@ class Run:
 
 @functools.cache
 def library(chip: Chip) -> Any:
-    field_bytes = (COMPUTE.size + 7) // 8
+    field_bytes = (layout(BY_NAME["CONV"], chip).size + 7) // 8
     sizes = f"#pragma once\nenum {{ WORD_BYTES = {chip.word_bytes}, FIELD_BYTES = {field_bytes} }};\n"
-    sizes += f"#define ACTIVATION_PORTS {chip.activation_ports}\n"
+    sizes += f"#define ACTIVATION_PORTS {chip.activation_ports}\n#define WEIGHT_PORTS {chip.weight_ports}\n"
     return build(ComputeUnit(chip), "unit.cpp", {"sizes.h": sizes})
 
 

@@ -17,7 +17,8 @@ from lithify.rtl.leaf import place
 class Array(wiring.Component):
     """Does what ``step`` says with the words that arrive at ``words`` ``MEMORY_READ`` cycles later.
 
-    ``weight`` with ``load_set`` goes to the shadow weights of ``column``. ``sums``: accumulator ``read_index`` of every
+    ``weight`` with ``load_set`` goes to the shadow weights of ``column``; where two weights are read in a cycle both
+    come, for the columns 2 ``column`` and the next. ``sums``: accumulator ``read_index`` of every
     column (32 bits each), combinational. ``maximum``: of the last STREAM position, from ``pipeline.stream`` cycles
     after the issue of its last word, for the beats of a word. ``active``: a word or a window is being multiplied.
     """
@@ -28,9 +29,9 @@ class Array(wiring.Component):
             {
                 "step": In(step_layout(chip)),
                 "words": In(data.ArrayLayout(8 * chip.word_bytes, chip.activation_ports)),
-                "weight": In(8 * chip.word_bytes),
+                "weight": In(8 * chip.port_bytes),
                 "load_set": In(1),
-                "column": In(range(chip.columns)),
+                "column": In(range(chip.columns // chip.weight_ports)),
                 "read_index": In(range(chip.accumulators)),
                 "sums": Out(32 * chip.columns),
                 "maximum": Out(8 * chip.word_bytes),
@@ -87,8 +88,8 @@ class Array(wiring.Component):
             m.d.comb += [
                 column.word.eq(newest),
                 column.multiply.eq(flags["fires"][window_at]),
-                column.weight.eq(self.weight),
-                column.load.eq(self.load_set & (self.column == number)),
+                column.weight.eq(self.weight.word_select(number % chip.weight_ports, 8 * chip.word_bytes)),
+                column.load.eq(self.load_set & (self.column == number // chip.weight_ports)),
                 column.swap.eq(flags["swap"][arrive]),
                 column.write.eq(flags["fires"][accumulate_at]),
                 column.clear.eq(flags["clears"][accumulate_at]),

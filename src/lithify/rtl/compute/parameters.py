@@ -11,7 +11,8 @@ from lithify.rtl.compute.weights import PARAMETER_BUFFERS, PARAMETER_WORDS
 
 
 class Parameters(wiring.Component):
-    """Parameter buffers: word ``number`` of ``buffer`` is written from ``word`` with ``load``.
+    """Parameter buffers: word ``number`` of ``buffer`` is written from ``word`` with ``load``; where two words are read
+    in a cycle, words 2 ``number`` and the next are.
 
     ``bias`` and ``multiplier`` are those of the lanes for a beat (32 and 31 bits each, combinational): of the buffer in
     ``bias_buffer`` and beat ``bias_part`` of its results, likewise ``multiplier_...``. A multiplier's sign is not kept.
@@ -24,8 +25,8 @@ class Parameters(wiring.Component):
             {
                 "load": In(1),
                 "buffer": In(range(PARAMETER_BUFFERS)),
-                "number": In(range(PARAMETER_WORDS * chip.column_words)),
-                "word": In(8 * chip.word_bytes),
+                "number": In(range(PARAMETER_WORDS * chip.column_words // chip.weight_ports)),
+                "word": In(8 * chip.port_bytes),
                 "bias_buffer": In(range(PARAMETER_BUFFERS)),
                 "bias_part": In(parts),
                 "bias": Out(32 * chip.lanes),
@@ -44,8 +45,8 @@ class Parameters(wiring.Component):
             multiplier: list[Any] = []
             for number in range(PARAMETER_WORDS * chip.column_words):
                 cells = Signal(8 * chip.word_bytes, name=f"buffer_{buffer}_{number}", reset_less=True)
-                with m.If(self.load & (self.buffer == buffer) & (self.number == number)):
-                    m.d.sync += cells.eq(self.word)
+                with m.If(self.load & (self.buffer == buffer) & (self.number == number // chip.weight_ports)):
+                    m.d.sync += cells.eq(self.word.word_select(number % chip.weight_ports, 8 * chip.word_bytes))
                 values = [cells.word_select(index, 32) for index in range(chip.word_bytes // 4)]
                 if number % PARAMETER_WORDS < PARAMETER_WORDS // 2:
                     bias += values

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 
 from lithify.chip import Chip
@@ -13,8 +13,8 @@ from lithify.rtl.compute.drain import Drain
 from lithify.rtl.compute.feeder import Feeder
 from lithify.rtl.compute.post import PostProcessing
 from lithify.rtl.compute.stages import delayed
-from lithify.rtl.compute.weights import WeightSequencer
-from lithify.rtl.ports import ComputePorts, activation_ports
+from lithify.rtl.compute.weights import WeightSequencer, address_names
+from lithify.rtl.ports import ComputePorts, activation_ports, weight_ports
 
 UNRETIRED_BITS = 3
 """At most four instructions are in the unit: in W, in F or P's waiting place, and two in post-processing."""
@@ -43,6 +43,8 @@ class ComputeUnit(wiring.Component):
         wiring.connect(m, post.retirement, wiring.flipped(self.retirement))
         m.d.comb += self.array_active.eq(array.active)
 
+        weight_reads = [getattr(self, name) for name in weight_ports(chip)]
+        names, words = address_names(chip), Cat(port.data for port in weight_reads)
         unretired, alone = Signal(UNRETIRED_BITS), Signal()
         start = self.instruction.valid & self.instruction.ready
         m.d.sync += unretired.eq(unretired + start - post.retirement.retire)
@@ -50,8 +52,8 @@ class ComputeUnit(wiring.Component):
 
         # W to F and P.
         m.d.comb += [
-            self.weights.enable.eq(weights.enable),
-            self.weights.address.eq(weights.address),
+            *(port.enable.eq(weights.enable) for port in weight_reads),
+            *(port.address.eq(getattr(weights, name)) for port, name in zip(weight_reads, names, strict=True)),
             weights.swap.eq(feeder.swap),
             weights.take.eq(feeder.take),
             weights.release.eq(drain.release_buffer),
@@ -78,7 +80,7 @@ class ComputeUnit(wiring.Component):
         walk = stream[pipeline.walk] if chip.has("multiply") else 0
         m.d.comb += [
             array.step.eq(feeder.step),
-            array.weight.eq(self.weights.data),
+            array.weight.eq(words),
             array.load_set.eq(weights.load_set),
             array.column.eq(weights.column),
             array.read_index.eq(drain.beat.index),
@@ -96,6 +98,6 @@ class ComputeUnit(wiring.Component):
             post.load.eq(weights.load_parameters),
             post.buffer.eq(weights.buffer),
             post.number.eq(weights.number),
-            post.word.eq(self.weights.data),
+            post.word.eq(words),
         ]
         return m

@@ -1,4 +1,4 @@
-"""W: holds the instruction that starts next and reads its parameters and weight sets, one word a cycle."""
+"""W: holds the instruction that starts next and reads its parameters and weight sets, a word a port and cycle."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from lithify.chip.memories import TABLE_BYTES
 from lithify.chip.pipeline import MEMORY_READ
 from lithify.isa import BY_NAME
 from lithify.rtl.compute.stages import COMPUTE, delayed
+from lithify.rtl.instruction import SECOND_PORT
 from lithify.rtl.ports import InstructionPort
 
 PARAMETER_WORDS = 8
@@ -26,16 +27,23 @@ POSITION_BITS = 17
 
 
 def word_numbers(chip: Chip) -> range:
-    """Numbers of the words of a group's parameters, and of the table."""
-    return range(max(PARAMETER_WORDS * chip.column_words, TABLE_BYTES // chip.word_bytes * chip.has("lookup")))
+    """Numbers of the reads of a group's parameters, and of the table."""
+    parameters = PARAMETER_WORDS * chip.column_words // chip.weight_ports
+    return range(max(parameters, TABLE_BYTES // chip.port_bytes * chip.has("lookup")))
+
+
+def address_names(chip: Chip) -> tuple[str, ...]:
+    """Names of the addresses, one for each port."""
+    return ("address", *(f"address_{number}" for number in range(1, chip.weight_ports)))
 
 
 class WeightSequencer(wiring.Component):
     """Starts instructions and reads what they need of the weight memory.
 
-    ``enable``, ``address``: the read port; the word comes ``MEMORY_READ`` cycles later, and in that cycle either
-    ``load_set`` with its ``column``, ``load_parameters`` with ``buffer`` and ``number`` (of the buffer's words) or
-    ``load_table`` with ``number`` (of the table's words) is high. ``alone``: earlier instructions have retired.
+    ``enable``, ``address``, ``address_1``: the read ports; the words come ``MEMORY_READ`` cycles later, and in that
+    cycle either ``load_set`` with its ``column``, ``load_parameters`` with ``buffer`` and ``number`` (of the buffer's
+    words) or ``load_table`` with ``number`` (of the table's words) is high. Two ports read words 2 ``number`` and the
+    next, each its own from where these lie one behind the other. ``alone``: earlier instructions have retired.
     ``swap``: F issues the first word of a pass; ``set_ready``: a set is complete for it.
     ``held``, ``fields``: the instruction that F has yet to take (``take``); ``offer`` is high from ``take`` cycles
     after its start. ``release``: P gives back a parameter buffer.
@@ -45,11 +53,11 @@ class WeightSequencer(wiring.Component):
         self.chip = chip
         super().__init__(
             {
-                "instruction": In(InstructionPort("CONV")),
+                "instruction": In(InstructionPort("CONV", chip)),
                 "enable": Out(1),
-                "address": Out(16),
+                **dict.fromkeys(address_names(chip), Out(16)),
                 "load_set": Out(1),
-                "column": Out(range(chip.columns)),
+                "column": Out(range(chip.columns // chip.weight_ports)),
                 "load_parameters": Out(1),
                 "buffer": Out(range(PARAMETER_BUFFERS)),
                 "load_table": Out(1),
@@ -82,11 +90,13 @@ class WeightSequencer(wiring.Component):
         m.d.comb += depthwise.eq(chip.has("depthwise") & (fields.opcode == BY_NAME["DEPTHWISE"].opcode))
         # The words being read are those of the table, or else of parameters, or else of a weight set.
         parameters = Signal()
-        table_words = TABLE_BYTES // chip.word_bytes if chip.has("lookup") else 0
-        word = Signal(range(max(chip.columns, PARAMETER_WORDS * chip.column_words, table_words)))
+        ports = chip.weight_ports
+        table_words = TABLE_BYTES // chip.port_bytes if chip.has("lookup") else 0
+        group_words = PARAMETER_WORDS * chip.column_words // ports
+        word = Signal(range(max(chip.columns // ports, group_words, table_words)))
         last_word, first_word = Signal(), Signal()
-        set_last = Mux(depthwise, chip.word_bytes - 1, chip.columns - 1)
-        parameters_last = Mux(depthwise, PARAMETER_WORDS - 1, PARAMETER_WORDS * chip.column_words - 1)
+        set_last = Mux(depthwise, chip.word_bytes // ports - 1, chip.columns // ports - 1)
+        parameters_last = Mux(depthwise, PARAMETER_WORDS // ports - 1, group_words - 1)
         part_last = Mux(parameters, parameters_last, set_last)
         if chip.has("lookup"):
             part_last = Mux(table, table_words - 1, part_last)
@@ -110,29 +120,32 @@ class WeightSequencer(wiring.Component):
             self.set_ready.eq((self.set_ready & ~self.swap) | (set_issue & last_word)),
         ]
 
-        # The positions of the output, two bits of the height a cycle: there before a second tile is due.
-        total, digit = Signal(POSITION_BITS), Signal(4)
-        height_bits = fields.out_height.word_select(~digit[:3], 2)
-        with m.If(busy & ~digit[3]):
-            twice = Mux(height_bits[1], fields.out_width << 1, Const(0, unsigned(POSITION_BITS)))
-            once = Mux(height_bits[0], fields.out_width, Const(0, unsigned(16)))
-            m.d.sync += [total.eq((total << 2) + twice + once), digit.eq(digit + 1)]
+        # The positions of the output, two bits of the height a cycle and port: there before a second tile is due.
+        total, digit = Signal(POSITION_BITS), Signal(5 - ports)
+        height_bits = fields.out_height.word_select(~digit[:-1], 2 * ports)
+        with m.If(busy & ~digit[-1]):
+            more = total << len(height_bits)
+            for bit in reversed(range(len(height_bits))):
+                width = fields.out_width << bit if bit else fields.out_width
+                more = more + Mux(height_bits[bit], width, Const(0, unsigned(16 + bit)))
+            m.d.sync += [total.eq(more), digit.eq(digit + 1)]
 
         # The loops: passes of a tile, tiles of a group, groups.
         chunks, passes_x, passes_y = Signal(16), Signal(8), Signal(8)
-        covered = Signal(POSITION_BITS)  # positions up to the end of the tile
-        groups, set_start = Signal(16), Signal(16)
-        next_address = Signal(16)
+        groups, covered = Signal(16), Signal(POSITION_BITS)  # covered: positions up to the end of the tile
+        addresses = [getattr(self, name) for name in address_names(chip)]
+        set_starts = [Signal(16, name=f"set_start{name[7:]}") for name in address_names(chip)]
+        next_addresses = [Signal(16, name=f"next_{name}") for name in address_names(chip)]
         last_pass, last_tile, last_group = Signal(), Signal(), Signal()
         m.d.comb += [
-            next_address.eq(self.address + 1),
+            *(following.eq(address + 1) for following, address in zip(next_addresses, addresses, strict=True)),
             last_pass.eq((chunks == 1) & (passes_x == 1) & (passes_y == 1)),
             last_tile.eq(fields.keep | (covered >= total)),
             last_group.eq(groups == 1),
         ]
         ending = Signal()
         with m.If(issue):
-            m.d.sync += [self.address.eq(next_address), word.eq(word + 1)]
+            m.d.sync += [*_moved(addresses, next_addresses), word.eq(word + 1)]
         stream = Signal()
         m.d.comb += stream.eq(fields.opcode == BY_NAME["STREAM"].opcode)
         with m.If(table_issue & last_word):
@@ -141,7 +154,7 @@ class WeightSequencer(wiring.Component):
         with m.Elif(issue & last_word):
             m.d.sync += [word.eq(0), chunks.eq(fields.chunks), passes_x.eq(fields.passes_x)]
             with m.If(parameters):
-                m.d.sync += [parameters.eq(0), set_start.eq(next_address), passes_y.eq(fields.passes_y)]
+                m.d.sync += [parameters.eq(0), *_moved(set_starts, next_addresses), passes_y.eq(fields.passes_y)]
             with m.Elif(chunks != 1):
                 m.d.sync += [chunks.eq(chunks - 1), passes_x.eq(passes_x)]
             with m.Elif(passes_x != 1):
@@ -151,7 +164,7 @@ class WeightSequencer(wiring.Component):
             with m.If(~parameters & last_pass):
                 m.d.sync += passes_y.eq(fields.passes_y)
                 with m.If(~last_tile):
-                    m.d.sync += [self.address.eq(set_start), covered.eq(covered + fields.tile)]
+                    m.d.sync += [*_moved(addresses, set_starts), covered.eq(covered + fields.tile)]
                 with m.Else():
                     m.d.sync += [parameters.eq(1), covered.eq(fields.tile), groups.eq(groups - 1)]
                     m.d.comb += ending.eq(last_group)
@@ -171,7 +184,7 @@ class WeightSequencer(wiring.Component):
                 table.eq(brings_table),
                 parameters.eq(~incoming.keep),
                 word.eq(0),
-                self.address.eq(incoming.weight_address),
+                *_moved(addresses, _first_addresses(chip, incoming)),
                 chunks.eq(incoming.chunks),
                 passes_x.eq(incoming.passes_x),
                 passes_y.eq(incoming.passes_y),
@@ -194,3 +207,14 @@ class WeightSequencer(wiring.Component):
         number = delayed(m, word, MEMORY_READ, "number")[-1]
         m.d.comb += [self.column.eq(number), self.number.eq(number)]
         return m
+
+
+def _first_addresses(chip: Chip, fields: Any) -> list[Any]:
+    """Where each port begins to read: the second half of the banks away from the first."""
+    first = [fields.weight_address]
+    return first if chip.weight_ports == 1 else [*first, first[0] + fields[SECOND_PORT] * (chip.bank_words // 2)]
+
+
+def _moved(targets: list[Any], sources: list[Any]) -> list[Any]:
+    """Assignments of an address for each port."""
+    return [target.eq(source) for target, source in zip(targets, sources, strict=True)]

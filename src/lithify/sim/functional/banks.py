@@ -13,6 +13,7 @@ from lithify.isa.addresses import (
     residual_addresses,
     result_addresses,
     steps_between_reads,
+    weight_addresses,
     weight_words,
 )
 from lithify.isa.checks import check_in_ring, refuse
@@ -74,7 +75,7 @@ def banks_of(chip: Chip, index: int, instruction: Instruction) -> Banks:
     _check_taps_at_once(chip, index, instruction)
     return Banks(
         activations=mask(activations),
-        weights=mask(value("weight_address") + np.arange(weight_words(chip, instruction), dtype=np.int32)),
+        weights=mask(weight_addresses(chip, instruction, 0, weight_words(chip, instruction))),
         residual=mask(residual),
         results=mask(results),
     )

@@ -52,8 +52,8 @@ class Compute:
     index: int
     instruction: Instruction
     source: Conv | Depthwise | Maxima
-    table: slice | None
-    parameters: slice
+    table: Places | None
+    parameters: Places
     parameter_words: int
     second: Places | None
     target: Target | None

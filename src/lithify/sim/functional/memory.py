@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.chip import Chip
-from lithify.isa.addresses import Addresses
+from lithify.isa.addresses import Addresses, weight_addresses
 from lithify.isa.checks import refuse
 from lithify.isa.encoding import Instruction
 
@@ -61,6 +61,17 @@ def block(chip: Chip, index: int, instruction: Instruction, start: int, count: i
     if start + count > chip.words:
         raise _beyond(chip, index, instruction, start + count - 1, role)
     return slice(start, start + count)
+
+
+def weights_at(chip: Chip, index: int, instruction: Instruction, first: int, count: int, role: str) -> Places:
+    """`count` words of the weights from number `first` on (`isa.addresses.weight_addresses`), checked as by
+    `check_words`.
+    """
+    if chip.weight_ports == 1:
+        return block(chip, index, instruction, instruction.integer("weight_address") + first, count, role)
+    addresses = weight_addresses(chip, instruction, first, count)
+    check_words(chip, index, instruction, addresses, role)
+    return addresses.astype(np.intp)
 
 
 def _beyond(chip: Chip, index: int, instruction: Instruction, word: int, role: str) -> Exception:

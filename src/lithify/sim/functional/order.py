@@ -261,12 +261,12 @@ def _cycles_after(chip: Chip, queue: list[_Entry], earlier: int, drained: int, f
     """Cycles that pass for certain after the last beat of `earlier`, by two bounds of which the better counts.
 
     drained: all instructions before this one have been drained since, a beat a cycle.
-    fed: the weights of all instructions from `earlier` + 3 to this one have been read since, a word a cycle: a set is
-    read only when the set before it is in use, and the feeder was at `earlier` + 2 at best.
+    fed: the weights of all instructions from `earlier` + 3 to this one have been read since, a word a port and cycle: a
+    set is read only when the set before it is in use, and the feeder was at `earlier` + 2 at best.
     """
     beats = sum(_beats(chip, entry.instruction) for entry in queue[earlier + 1 : drained])
     sets = [entry.instruction for entry in queue[earlier + 3 : fed + 1] if entry.instruction.operation.name != "STREAM"]
-    return max(beats, sum(set_words(chip, entry) for entry in sets))
+    return max(beats, sum(set_words(chip, entry) // chip.weight_ports for entry in sets))
 
 
 def _beats(chip: Chip, instruction: Instruction) -> int:

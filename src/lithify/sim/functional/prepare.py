@@ -23,7 +23,7 @@ from lithify.isa.checks import check_in_ring, check_instruction, refuse
 from lithify.isa.encoding import Instruction, decode
 from lithify.isa.operations import Queue
 from lithify.sim.functional.compute import Compute, Target
-from lithify.sim.functional.memory import Places, block, check_words, places
+from lithify.sim.functional.memory import Places, check_words, places, weights_at
 from lithify.sim.functional.state import Step
 from lithify.sim.functional.sums import Conv, Depthwise, Maxima, Reads
 from lithify.sim.functional.transfer import Load, Store, row_addresses
@@ -80,20 +80,20 @@ class _Preparation:
         self._check_kept(index, instruction)
         self.kept = instruction if value("keep") else None
         table = None
-        start = value("weight_address")
-        if value("lookup") == 1:
-            table = block(chip, index, instruction, start, table_words(chip, instruction), "reads its table")
-            start = table.stop
+        first = table_words(chip, instruction)
+        if first:
+            table = weights_at(chip, index, instruction, 0, first, "reads its table")
         reads = self._reads(index, instruction)
         groups = value("groups")
         source: Conv | Depthwise | Maxima
+        parameters: Places
         if instruction.operation.name == "STREAM":
             source = Maxima(reads, groups)
             own, parameters = 0, slice(0, 0)
         else:
             own = parameter_words(chip, instruction)
             group = own + passes(instruction) * set_words(chip, instruction)
-            parameters = block(chip, index, instruction, start, groups * group, "reads weights")
+            parameters = weights_at(chip, index, instruction, first, groups * group, "reads weights")
             if instruction.operation.name == "CONV":
                 before = self._gathered_before(index, reads)
                 order = _columns_first(groups, own, passes(instruction), set_words(chip, instruction))

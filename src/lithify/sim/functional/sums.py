@@ -43,7 +43,7 @@ class Conv:
     """
 
     reads: Reads
-    block: slice
+    block: Places
     order: NDArray[np.intp]
     groups: int
     again: bool
@@ -81,7 +81,7 @@ class Depthwise:
     index: int
     instruction: Instruction
     reads: Reads
-    block: slice
+    block: Places
     parameters: int
     groups: int
 

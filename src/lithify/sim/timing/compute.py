@@ -76,7 +76,8 @@ class ComputeTiming:
         """Start `instruction` in `cycle`, which is not before the `ready` of the instruction before."""
         value = instruction.integer
         stream = instruction.operation.name == "STREAM"
-        table = TABLE_BYTES // self._chip.word_bytes if value("lookup") == 1 else 0
+        # Of the table, the parameters and the sets: the cycles in which W reads them.
+        table = TABLE_BYTES // self._chip.word_bytes // self._chip.weight_ports if value("lookup") == 1 else 0
         could = max(cycle + self._pipeline.take, self._fed + 1)
         room = max(could, self._taken + 1)
         alone = self._retired[1] + 1 if stream or value("serial") or table else LONG_AGO
@@ -112,8 +113,9 @@ class ComputeTiming:
         value, chip, pipeline = instruction.integer, self._chip, self._pipeline
         depthwise = instruction.operation.name == "DEPTHWISE"
         keep, claims = bool(value("keep")), not value("accumulate")
-        set_words = chip.word_bytes if depthwise else chip.columns
-        parameter_words = 0 if keep else PARAMETER_WORDS * (1 if depthwise else chip.column_words)
+        set_words = (chip.word_bytes if depthwise else chip.columns) // chip.weight_ports
+        parameter_words = PARAMETER_WORDS * (1 if depthwise else chip.column_words) // chip.weight_ports
+        parameter_words *= not keep
         passes = value("passes_y") * value("passes_x") * value("chunks")
         groups = value("groups")
         tiles = _tiles(instruction)
