@@ -15,9 +15,13 @@ from reference.random_layers import int8, scale, zero_point
 
 @dataclass
 class Drawing:
-    """A graph while it is drawn; `images` are the tensors of 4 dimensions that later nodes may read."""
+    """A graph while it is drawn; `images` are the tensors of 4 dimensions that later nodes may read.
+
+    rows: whether it has operators along rows.
+    """
 
     random: Generator
+    rows: bool = False
     tensors: dict[str, Tensor] = field(default_factory=dict)
     constants: dict[str, NDArray[Any]] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
@@ -61,9 +65,9 @@ class Drawing:
         return weights, self.constant(self.random.normal(0, 3000, features).astype(np.int32), None)
 
 
-def draw(random: Generator, count: int) -> Graph:
+def draw(random: Generator, count: int, rows: bool = False) -> Graph:
     """A graph of about `count` nodes over one image; every tensor that no node reads is an output."""
-    drawing = Drawing(random)
+    drawing = Drawing(random, rows)
     shape = (1, int(random.integers(1, 20)), int(random.integers(3, 18)), int(random.integers(3, 18)))
     first = drawing.tensor(shape)
     drawing.images.append(first.name)
@@ -87,6 +91,9 @@ def _grow(drawing: Drawing) -> None:
     x = drawing.tensors[name]
     channels, height, width = x.shape[1:]
     limits = {"minimum": int(random.integers(-128, 0))} if random.integers(0, 2) else {}
+    if drawing.rows and random.integers(0, 3) == 0:
+        _along_rows(drawing, x)
+        return
     match int(random.integers(0, 26)):
         case 0 | 1 | 2:
             kernel = [min(int(random.choice([1, 1, 3, 5])), size) for size in (height, width)]
@@ -186,6 +193,21 @@ def _grow(drawing: Drawing) -> None:
             else:
                 table = drawing.constant(int8(random, (256,)), np.float32(1).reshape(()))
                 drawing.add("Lookup", (name, table))
+
+
+def _along_rows(drawing: Drawing, x: Tensor) -> None:
+    """Softmax or a norm along the channels, or of the image's rows as tokens, between a Reshape and another back."""
+    random = drawing.random
+    tokens = random.integers(0, 3) == 0
+    channels, height, width = x.shape[1:]
+    name = drawing.add("Reshape", (x.name,), True, shape=(channels, height, width)).name if tokens else x.name
+    operator = ("Softmax", "LogSoftmax", "LayerNormalization", "RMSNormalization")[int(random.integers(0, 4))]
+    count = {"LayerNormalization": 2, "RMSNormalization": 1}.get(operator, 0)
+    length = width if tokens else channels
+    rows = [drawing.constant(random.normal(size=length).astype(np.float32), None) for _ in range(count)]
+    made = drawing.add(operator, (name, *rows))
+    if tokens:
+        drawing.add("Reshape", (made.name,), True, shape=x.shape)
 
 
 def _shuffle(drawing: Drawing, x: Tensor) -> None:

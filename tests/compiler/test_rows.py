@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from compiler.compiled import CHIPS, check, make_chip
+from compiler.random_graphs import draw
 from lithify.chip import load_chip
 from lithify.compiler import compile_graph
 from lithify.compiler.compile import compile_with_reasons
@@ -16,7 +17,7 @@ from lithify.reference.operators import make_node
 from lithify.runtime.chip import RtlDevice
 from lithify.verify import verify
 from reference import random_rows
-from reference.random_layers import int8, layers
+from reference.random_layers import inputs, int8, layers
 
 WITH_UNIT = {
     "edge": load_chip("edge").model_copy(update={"name": "edge_vector", "vector_lanes": 4}),
@@ -61,11 +62,72 @@ def test_rows_pass_in_blocks(name: str, shape: tuple[int, ...]) -> None:
     assert sum(action.queue is Queue.VECTOR for action in made.segments[0].actions) > 1
 
 
+def test_what_does_not_fit_beside_a_row_is_left_to_the_host_by_name() -> None:
+    """The table is left out first; two rows of float32 cannot be."""
+    random, graph = np.random.default_rng(4), softmax(40, 100)
+    few = make_chip("few", 8, 8, 8, 4, 16, 8, 8, 2).model_copy(update={"vector_lanes": 2})
+    for chip, tables in ((WITH_UNIT["small"], 1), (few, 0)):
+        made = check(graph, chip, {"x": int8(random, (40, 100))})
+        (operation,) = made.segments[0].operations
+        assert operation.program is not None and (operation.program.table is not None) == tables
+    rows = {name: random.normal(size=100).astype(np.float32) for name in ("scale", "bias")}
+    tensors = {**graph.tensors, **{name: Tensor(name, (100,), "float32") for name in rows}}
+    norm = Graph("g", ("x",), ("y",), tensors, rows, (make_node("n", "LayerNormalization", ("x", *rows), ("y",)),))
+    made = check(norm, few, {"x": int8(random, (40, 100))})
+    assert made.reasons == {"n": "its program and one row do not fit in the 1024 bytes of scratchpad"}
+
+
 def test_a_chip_without_the_unit_leaves_rows_to_the_host_by_name() -> None:
     random = np.random.default_rng(4)
     made = check(softmax(5, 10), CHIPS["edge"], {"x": int8(random, (5, 10))})
     assert made.reasons == {"softmax": "chip 'edge' is built without a vector unit; its vector_lanes is 0"}
     assert compile_with_reasons(softmax(5, 10), WITH_UNIT["edge"]).reasons == {}
+
+
+def test_what_is_added_is_not_fused_behind_rows() -> None:
+    """The vector unit has no residual stage."""
+    random, graph = np.random.default_rng(5), softmax(6, 20)
+    z = Tensor("z", (6, 20), "int8", np.float32(0.1), 0)
+    nodes = *graph.nodes, make_node("add", "Add", ("y", "x"), ("z",))
+    graph = Graph("g", ("x",), ("z",), {**graph.tensors, "z": z}, {}, nodes)
+    assert not check(graph, WITH_UNIT["tiny"], {"x": int8(random, (6, 20))}).program.fused
+
+
+def check_graphs(seed: int, first: int, end: int) -> None:
+    for number in range(first, end):
+        random = np.random.default_rng((seed, number))
+        graph = draw(random, int(random.integers(2, 10)), rows=True)
+        chip = list(WITH_UNIT.values())[number % 3]
+        try:
+            check(graph, chip, inputs(random, graph))
+        except Exception as error:
+            raise AssertionError(f"graph {number} of seed {seed} on '{chip.name}'") from error
+
+
+def test_random_graphs() -> None:
+    """Beside convolutions, additions and all that moves."""
+    check_graphs(7, 0, 8)
+
+
+@pytest.mark.slow
+def test_more_random_graphs() -> None:
+    check_graphs(7, 8, 40)
+
+
+@pytest.mark.slow
+@pytest.mark.campaign
+def test_many_random_graphs() -> None:
+    check_graphs(8, 0, 1000)
+
+
+@pytest.mark.slow
+def test_random_graphs_in_rtl() -> None:
+    for number in range(10):
+        random = np.random.default_rng((9, number))
+        graph = draw(random, int(random.integers(3, 9)), rows=True)
+        program = compile_graph(graph, WITH_UNIT["tiny"])
+        result = verify(program, graph, seeded(inputs_of(graph), 4), rtl="layers", device=device("tiny"))
+        assert result.agreed, result
 
 
 @pytest.mark.slow
@@ -77,9 +139,9 @@ def test_rows_in_rtl(name: str) -> None:
         program = compile_graph(graph, WITH_UNIT[name])
         result = verify(program, graph, seeded(inputs_of(graph), 2), rtl="full", device=device(name))
         assert result.agreed, result
-    for draw in random_rows.ROWS.values():
+    for drawn in random_rows.ROWS.values():
         for random in layers(43, 4):
-            graph = draw(random)
+            graph = drawn(random)
             program = compile_graph(graph, WITH_UNIT[name])
             result = verify(program, graph, seeded(inputs_of(graph), 1), rtl="full", device=device(name))
             assert result.agreed, result

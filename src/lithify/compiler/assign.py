@@ -169,7 +169,7 @@ def _fuse(
                 continue
             residual = replace(residual, image=aliases.get(residual.image, residual.image))
             # The array and the residual port may not read the same bank.
-            if main.unit == "stream" or main.residual is not None or main.table is not None:
+            if main.unit in ("stream", "vector") or main.residual is not None or main.table is not None:
                 continue
             if main.x.name == residual.image or main.landing is not None:
                 continue

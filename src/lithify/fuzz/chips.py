@@ -37,5 +37,6 @@ def random_chip(random: Generator, most_rows: int = 64) -> Chip:
         "activation_ports": int(random.integers(1, 4)),
         "weight_ports": int(random.integers(1, 3)),
         "units": units,
+        "vector_lanes": int(random.choice([0, *(lanes for lanes in (2, 4, 8) if 4 * lanes <= rows <= 64)])),
     }
     return Chip.model_validate(keys)

@@ -194,13 +194,19 @@ def _move(w: Writer, x: ir.Value) -> None:
         w.add("DepthToSpace", [x], (1, channels // 4, 2 * height, 2 * width), blocksize=2)
 
 
-def _host(w: Writer, x: ir.Value) -> None:
-    w.add("Softmax", [x], w.shapes[x], axis=1)
+def _rows(w: Writer, x: ir.Value) -> None:
+    shape = w.shapes[x]
+    choice, axis = str(w.random.choice(["Softmax", "Softmax", "LogSoftmax", "norm"])), int(w.random.integers(1, 4))
+    if choice == "norm":
+        row = shape[axis:]
+        w.add("LayerNormalization", [x, w.floats(*row), w.floats(*row)], shape, axis=axis, epsilon=1e-4)
+    else:
+        w.add(choice, [x], shape, axis=axis)
 
 
 RULES: tuple[tuple[Callable[[Writer, ir.Value], None], float], ...] = (
     (_conv, 5), (_transposed, 1), (_function, 4), (_pair, 3), (_channels, 1), (_concat, 2), (_split, 1), (_slice, 1),
-    (_pool, 1), (_global, 1), (_pad, 1), (_move, 3), (_host, 0.5),
+    (_pool, 1), (_global, 1), (_pad, 1), (_move, 3), (_rows, 1),
 )  # fmt: skip
 
 

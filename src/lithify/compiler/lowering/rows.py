@@ -7,6 +7,7 @@ from lithify.chip.vector import STRIP, TABLE, VectorShape
 from lithify.compiler.lower import FULL, Unsupported, image_of
 from lithify.compiler.operation import Operation, RowProgram, Sliding
 from lithify.compiler.vector import Source, Streamed, tabulated, translate
+from lithify.compiler.weights import chunk_words, whole_part
 from lithify.isa.vector import TABULATED, VectorInstruction
 from lithify.reference.graph import Graph, Node
 from lithify.reference.rows import RowWork, work_of
@@ -20,11 +21,7 @@ def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     source, target = image_of(x), image_of(y)
     work, rows = work_of(node, graph), target.whole.positions
-    program = min(
-        (row_program(work, source.channels, tables) for tables in (False, True)),
-        key=lambda made: _cycles(made, rows, source.channels, shape),
-    )
-    return (
+    made = [
         Operation(
             node.name,
             node.operator,
@@ -41,14 +38,28 @@ def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
             None,
             0,
             target.name,
-            program=program,
-        ),
-    )
+            program=row_program(work, source.channels, tables),
+        )
+        for tables in (False, True)
+    ]
+    fitting = [operation for operation in made if _banks(operation, chip) <= chip.scratchpad_banks]
+    if not fitting:
+        raise Unsupported(f"its program and one row do not fit in the {chip.scratchpad_bytes} bytes of scratchpad")
+    return (min(fitting, key=lambda operation: _cycles(operation, rows, shape)),)
 
 
-def _cycles(program: RowProgram, rows: int, columns: int, shape: VectorShape) -> int:
+def _banks(operation: Operation, chip: Chip) -> int:
+    """Banks of its program, of one row that it reads and of one that it writes."""
+    words = chunk_words(operation, chip, whole_part(operation, chip), 1, True)
+    pixels = (image.pixel_words(chip.word_bytes) for image in (operation.x, operation.y))
+    return sum(-(-count // chip.bank_words) for count in (words, *pixels))
+
+
+def _cycles(operation: Operation, rows: int, shape: VectorShape) -> int:
     """About what a program costs for so many rows; a table is loaded, and then read in, a number a cycle."""
-    row = VectorInstruction(0, 1, columns, program.operations).row_cycles(shape)
+    program = operation.program
+    assert program is not None
+    row = VectorInstruction(0, 1, operation.x.channels, program.operations).row_cycles(shape)
     return rows * row + (2 * TABLE if program.table is not None else 0)
 
 
