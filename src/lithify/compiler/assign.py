@@ -13,6 +13,7 @@ from lithify.compiler.lower import Unsupported, flattened_gemm, image_of, residu
 from lithify.compiler.lowering import lower_node
 from lithify.compiler.lowering.chain import MOVERS, join_chains, move_reshapes
 from lithify.compiler.lowering.concat import place_parts
+from lithify.compiler.lowering.residuals import read_in_place
 from lithify.compiler.lowering.table import fuse_tables
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node
@@ -65,6 +66,7 @@ def assign(graph: Graph, chip: Chip) -> Assignment:
     absorbed |= joined
     fused += fuse_tables(graph, lowered, aliases, absorbed)
     fused += place_parts(graph, lowered, aliases, absorbed)
+    fused += read_in_place(graph, lowered, aliases, absorbed)
     work = []
     for node in graph.nodes:
         if node.name in absorbed or node.outputs[0] in aliases:

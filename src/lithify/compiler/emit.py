@@ -233,7 +233,7 @@ def _post(step: Step, operation: Operation, chip: Chip) -> dict[str, int | float
         alike = step.out.height == 1 or step.residual.rectangle.width == step.output.rectangle.width
         same = step.out.positions == 1 or (alike and step.residual.pixel_words == step.output.pixel_words)
         assert same or residual.broadcast
-        y, x = (0, 0) if residual.broadcast else (step.out.y, step.out.x)
+        y, x = (0, 0) if residual.broadcast else (step.out.y, step.out.x + residual.column)
         values |= {
             "multiply" if residual.multiply else "residual": 1,
             "broadcast": int(residual.broadcast),

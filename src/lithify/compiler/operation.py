@@ -84,7 +84,8 @@ class Residual:
     """The addition behind an operation: b is the image `image`; a is the operation's own result (see section 4).
 
     multiply: a stream's product instead: the zero points and the first multiplier count, and the operation's own zero
-    point and limits. broadcast: `image` is one pixel, for all positions.
+    point and limits. broadcast: `image` is one pixel, for all positions. column: of `image` that position 0 is added
+    to, where that is an image of one row.
     """
 
     image: str
@@ -97,6 +98,7 @@ class Residual:
     b_multiplier: float
     multiply: bool = False
     broadcast: bool = False
+    column: int = 0
 
 
 @dataclass(frozen=True, eq=False)

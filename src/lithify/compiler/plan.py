@@ -22,6 +22,9 @@ LONGEST = 5
 CHOICES = 3
 """Images of a boundary of which each may be resident or not; where there are more, the largest lie in DRAM."""
 
+STATES = 64
+"""States of a boundary that are followed, the cheapest: of networks without recurrence all (yolov8n has 53)."""
+
 PRESSURE = 8
 """A stretch whose images take the whole scratchpad is judged longer by one part in so many (found by trying)."""
 
@@ -133,7 +136,8 @@ class _Planner:
             (0, frozenset()): (0, None, None)
         }
         for begin in range(count):
-            for state in [key for key in best if key[0] == begin]:
+            states = [key for key in best if key[0] == begin]
+            for state in sorted(states, key=lambda key: best[key][0])[:STATES]:
                 spent, held = best[state][0], state[1]
                 for end in range(begin + 1, min(begin + LONGEST, count) + 1):
                     live = self.live(end)
@@ -215,6 +219,7 @@ class _Planner:
                     operation.unit,
                     operation.each_word_alone,
                     operation.residual is None,
+                    operation.residual and self.images[operation.residual.image].width,
                     operation.table is None,
                     operation.program and operation.program.extent,
                     (operation.x.height, operation.x.width, operation.x.channels),

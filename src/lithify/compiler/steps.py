@@ -281,7 +281,8 @@ def _operation_steps(
         result = staging.result(operation.y.name, blocks.outputs, piece, slice_)
         residual, loads = None, []
         if operation.residual is not None:
-            where = Rectangle(0, 0, 1, 1) if operation.residual.broadcast else piece
+            moved = replace(piece, x=piece.x + operation.residual.column)
+            where = Rectangle(0, 0, 1, 1) if operation.residual.broadcast else moved
             residual = staging.result(operation.residual.image, blocks.residuals, where, slice_)
             loads += [residual] * bool(blocks.residuals)
         steps = list(_visit(index, operation, blocks, piece, slice_, staging, residual, result, chip))

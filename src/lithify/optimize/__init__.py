@@ -17,6 +17,7 @@ from lithify.optimize.mean import pool_means
 from lithify.optimize.normalize import convolve_norms
 from lithify.optimize.padding import fold_padding
 from lithify.optimize.prelu import split_prelus
+from lithify.optimize.recurrent import unroll_recurrent
 from lithify.optimize.reshape import unify_reshapes
 from lithify.optimize.sequences import image_sequences
 from lithify.optimize.transposes import move_transposes
@@ -27,6 +28,7 @@ PASSES: tuple[Pass, ...] = (
     fold_constants,
     remove_identity,
     expand_einsum,
+    unroll_recurrent,
     move_transposes,
     merge_limits,
     image_sequences,

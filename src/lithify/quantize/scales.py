@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from lithify.optimize.recurrent import role_of
 from lithify.quantize.placement import Work
 from lithify.quantize.ranges import Range
 
@@ -28,6 +29,10 @@ class Scale:
 def scales(works: Sequence[Work], ranges: Mapping[str, Range]) -> dict[ir.Value, Scale]:
     """The scale of every tensor that the work reads or makes, by its range."""
     groups = _Groups(works, ranges)
+    alike: dict[str, ir.Value] = {}
+    for value in groups.values:
+        if (role := role_of(value)) is not None:
+            groups.join(alike.setdefault(role, value), value)
     for work in works:
         if work.moves and work.layer.op_type != "Concat":
             for output in work.outputs:
