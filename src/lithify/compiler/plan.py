@@ -46,6 +46,16 @@ class Plan:
     cycles: int
 
     @property
+    def operations(self) -> tuple[range, ...]:
+        """The numbers of the operations of each phase."""
+        return tuple(
+            range(phase.operation, phase.operation + 1)
+            if isinstance(phase, Single)
+            else range(phase.stretch.first, phase.stretch.end)
+            for phase in self.phases
+        )
+
+    @property
     def ring_banks(self) -> tuple[int, ...]:
         """Upper banks that hold the weights of each operation."""
         banks: list[int] = []
@@ -114,6 +124,10 @@ class _Planner:
         self.banned: set[str] = set()
         self.costs: dict[Hashable, int | None] = {}
         self.cuts: dict[Hashable, tuple[Cut, ...]] = {}
+        self.banks: dict[str, int] = {}
+        self.fits = [fits_bands(operation) for operation in operations]
+        # Stretch, its residents among the images that it touches, free banks -> single or not, and the estimate.
+        self.judged: dict[Hashable, tuple[bool, int | None]] = {}
         self.first: dict[str, int] = {}
         self.last: dict[str, int] = {}
         for index, operation in enumerate(operations):
@@ -123,7 +137,9 @@ class _Planner:
 
     def banks_of(self, name: str) -> int:
         """Banks of a whole image."""
-        return layout(self.images[name], self.images[name].height, self.chip).banks
+        if name not in self.banks:
+            self.banks[name] = layout(self.images[name], self.images[name].height, self.chip).banks
+        return self.banks[name]
 
     def live(self, boundary: int) -> list[str]:
         """Images that operations before the boundary made and others behind it touch."""
@@ -132,36 +148,41 @@ class _Planner:
     def walk(self) -> list[_Leg] | None:
         """The cheapest walk from the first operation behind the last."""
         count = len(self.operations)
-        best: dict[tuple[int, frozenset[str]], tuple[int, tuple[int, frozenset[str]] | None, _Leg | None]] = {
-            (0, frozenset()): (0, None, None)
-        }
+        # Of each boundary: what is resident -> the cycles so far, the state before, and the step from there.
+        best: list[dict[frozenset[str], tuple[int, tuple[int, frozenset[str]] | None, _Leg | None]]]
+        best = [{} for _ in range(count + 1)]
+        best[0][frozenset()] = 0, None, None
+        live = [self.live(boundary) for boundary in range(count + 1)]
         for begin in range(count):
-            states = [key for key in best if key[0] == begin]
-            for state in sorted(states, key=lambda key: best[key][0])[:STATES]:
-                spent, held = best[state][0], state[1]
-                for end in range(begin + 1, min(begin + LONGEST, count) + 1):
-                    live = self.live(end)
-                    fresh = [name for name in live if self.first[name] >= begin and name not in self.banned]
-                    fresh = sorted(fresh, key=self.banks_of)[:CHOICES]
+            ends = range(begin + 1, min(begin + LONGEST, count) + 1)
+            following = [(end, frozenset(live[end]), self.fresh(begin, live[end])) for end in ends]
+            states = sorted(best[begin].items(), key=lambda entry: entry[1][0])[:STATES]
+            for held, (spent, _, _) in states:
+                for end, alive, fresh in following:
                     for size in range(len(fresh) + 1):
                         for chosen in combinations(fresh, size):
                             resident = held | set(chosen)
                             leg, cycles = self.leg(begin, end, resident)
                             if leg is None or cycles is None:
                                 continue
-                            after = end, frozenset(name for name in resident if name in live)
-                            if after not in best or best[after][0] > spent + cycles:
-                                best[after] = spent + cycles, state, leg
+                            after = resident & alive
+                            if after not in best[end] or best[end][after][0] > spent + cycles:
+                                best[end][after] = spent + cycles, (begin, held), leg
         goal: tuple[int, frozenset[str]] | None = (count, frozenset())
-        if goal not in best:
+        if frozenset() not in best[count]:
             return None
         legs: list[_Leg] = []
         while goal is not None:
-            _, before, leg = best[goal]
+            _, before, leg = best[goal[0]][goal[1]]
             if leg is not None:
                 legs.append(leg)
             goal = before
         return legs[::-1]
+
+    def fresh(self, begin: int, live: Sequence[str]) -> list[str]:
+        """Of the images that live at the end of a stretch those that it makes and that may be resident."""
+        found = [name for name in live if self.first[name] >= begin and name not in self.banned]
+        return sorted(found, key=self.banks_of)[:CHOICES]
 
     def leg(self, begin: int, end: int, resident: frozenset[str]) -> tuple[_Leg | None, int | None]:
         """A stretch with these residents, and its cycles."""
@@ -179,7 +200,17 @@ class _Planner:
         if any(operation.second and operation.second.image.name in made for operation in self.operations[begin:end]):
             return None, None
         stretch = Stretch(begin, end, resident, stored)
-        banded = all(map(fits_bands, self.operations[begin:end]))
+        touched = {name for operation in self.operations[begin:end] for name in (*operation.reads, operation.y.name)}
+        case = begin, end, resident & touched, free
+        if case not in self.judged:
+            self.judged[case] = self.judge(stretch, free)
+        alone, cycles = self.judged[case]
+        return _Leg(stretch, alone), cycles
+
+    def judge(self, stretch: Stretch, free: int) -> tuple[bool, int | None]:
+        """Whether a stretch goes by blocks, and its cycles."""
+        begin, end, resident = stretch.first, stretch.end, stretch.resident
+        banded = all(self.fits[begin:end])
         cycles = self.band_cycles(stretch, free) if banded else None
         single = None
         if end == begin + 1:
@@ -187,8 +218,8 @@ class _Planner:
             if cycles is None or cycles > 51 * compute // 50:
                 single = self.block_cycles(begin, resident, free)
         if single is not None and (cycles is None or single < cycles):
-            return _Leg(stretch, True), single
-        return _Leg(stretch, False), cycles
+            return True, single
+        return False, cycles
 
     def band_cycles(self, stretch: Stretch, free: int) -> int | None:
         """The estimate for a stretch, found once for stretches of equal shapes."""

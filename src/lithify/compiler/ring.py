@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from lithify.chip import Chip
 from lithify.compiler.bands import Bands
 from lithify.compiler.cost import dram_cycles
+from lithify.compiler.kept import Kept, kept_chunks
 from lithify.compiler.plan import Plan
 from lithify.compiler.steps import Chunk, Step
 from lithify.compiler.weights import chunk_banks
@@ -32,12 +33,15 @@ class _Block:
     """Banks for all chunks of a phase that stay there to their last use.
 
     steps: that use them, in order. size: in banks. first: bank, once a place is found; following: the next free one.
+    page: of chunks that stay over several phases the only one, which holds all.
     """
 
     steps: list[int]
     size: int
     first: int = -1
     following: int = 0
+    dense: bool = False
+    page: "_Page | None" = None
 
 
 @dataclass(eq=False)
@@ -78,7 +82,8 @@ class _Placing:
         self.last_use = _last_uses(steps)
         # Chunks that stay, and the blocks of banks in which they do.
         self.block_of: dict[int, _Block] = {}
-        for block in _blocks(steps, plan, chip):
+        kept = kept_chunks(steps, plan, self.images, chip)
+        for block in _blocks(steps, plan, kept, chip):
             self.block_of.update(dict.fromkeys(block.steps, block))
         self.uses: dict[Key, list[int]] = {}
         for index, step in enumerate(steps):
@@ -118,9 +123,17 @@ class _Placing:
     def place(self, index: int, chunk: Chunk, loaded: dict[int, list[Chunk]]) -> _Page:
         """Finds a place for a chunk that step `index` is the next to use."""
         chip, page, block = self.chip, self.open, self.block_of.get(index)
+        if block and block.page and block.page.last < index:
+            # It had to give way, so its chunks pass from now on.
+            self.drop(block)
+            block = None
         last = self.uses[chunk.key][-1] if block else self.last_use[index]
+        if block and block.dense:
+            page, last = block.page, block.steps[-1]
         # The first page is not shared: nothing can be done before it has come.
-        if (
+        if block and page and block.page is page:
+            page.last = max(page.last, last)
+        elif (
             page is not None
             and page.opener
             and (page.opener >= self.earliest[index])
@@ -137,12 +150,12 @@ class _Placing:
             if block and block.first < 0:
                 found = self.room(block.size, index, block.steps[-1], low=False)
                 if found is None:
-                    for step in block.steps:
-                        del self.block_of[step]
+                    self.drop(block)
                     block, last = None, self.last_use[index]
                 else:
                     block.first = block.following = found
             if block:
+                size = block.size if block.dense else size
                 first = block.following
                 block.following += size
             else:
@@ -154,7 +167,10 @@ class _Placing:
             self.transfer(min(after, index - 1), chunk.words)
             for bank in range(first, first + size):
                 self.pages[bank].append(page)
-            self.open = page
+            if block and block.dense:
+                block.page = page
+            else:
+                self.open = page
         # Where two words are read in a cycle each half of a page takes half of every chunk.
         address = page.first * chip.bank_words + page.words // chunk.ports
         page.words += chunk.words
@@ -163,6 +179,11 @@ class _Placing:
         self.held[chunk.key] = page
         loaded.setdefault(page.opener, []).append(made)
         return page
+
+    def drop(self, block: _Block) -> None:
+        """Lets the chunks of a block pass as all others do."""
+        for step in block.steps:
+            self.block_of.pop(step, None)
 
     def image_free(self, bank: int, index: int, last: int) -> bool:
         """Whether no image lies in a bank in the steps `index` to `last`."""
@@ -259,18 +280,20 @@ def _last_uses(steps: Sequence[Step]) -> list[int]:
     return last
 
 
-def _blocks(steps: Sequence[Step], plan: Plan, chip: Chip) -> Iterator[_Block]:
+def _blocks(steps: Sequence[Step], plan: Plan, kept: Kept | None, chip: Chip) -> Iterator[_Block]:
     """The chunks that are used again and stay, phase by phase.
 
     Where the weights of a phase fit in its ring all stay; where they do not, as many as leave room to load the others
     again and again.
     """
+    if kept:
+        yield _Block(list(kept.steps), kept.banks, dense=True)
     starts = [phase.stretch.first if isinstance(phase, Bands) else phase.operation for phase in plan.phases]
     rooms = [phase.ring_banks if isinstance(phase, Bands) else phase.blocks.ring_banks for phase in plan.phases]
     uses: list[dict[Key, list[int]]] = [{} for _ in starts]
     banks: dict[Key, int] = {}
     for index, step in enumerate(steps):
-        if step.chunk is not None:
+        if step.chunk is not None and not (kept and step.chunk.key in kept.keys):
             uses[bisect(starts, step.operation) - 1].setdefault(step.chunk.key, []).append(index)
             banks[step.chunk.key] = chunk_banks(step.chunk.words, step.chunk.ports, chip)
     for room, used in zip(rooms, uses, strict=True):

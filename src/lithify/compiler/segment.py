@@ -16,6 +16,7 @@ from lithify.compiler.ring import place_weights
 from lithify.compiler.rows import pack_rows
 from lithify.compiler.schedule import Action, Span, StepActions, order
 from lithify.compiler.second import Constants, constants_of, second_loads
+from lithify.compiler.shared import share_chunks
 from lithify.compiler.spread import spread_images
 from lithify.compiler.steps import Buffer, Chunk, Step, make_steps
 from lithify.compiler.tokens import SerialStep, add_tokens, serial_flags
@@ -115,7 +116,7 @@ def compile_segment(
     for operation in operations:
         if operation.x.name in views:
             dram[operation.x.name] = view_of(dram[views[operation.x.name]], before[operation.layer])
-    steps = make_steps(operations, plan, images, stored, chip)
+    steps = share_chunks(make_steps(operations, plan, images, stored, chip), operations, chip)
     cycles = [
         step_cycles(operations[step.operation], chip, step.out, step.groups[1] - step.groups[0], step.part)
         for step in steps
@@ -279,13 +280,16 @@ def _second_actions(
 
 def _lookups(operations: tuple[Operation, ...], steps: tuple[Step, ...]) -> tuple[int, ...]:
     """The field `lookup` of every step: 1 where an operation's table is not the one that was loaded last."""
-    loaded, lookups = -1, []
+    lookups: list[int] = []
+    loaded: bytes | None = None
     for step in steps:
-        if operations[step.operation].table is None or step.keep:
+        table = operations[step.operation].table
+        if table is None or step.keep:
             lookups.append(0)
             continue
-        lookups.append(2 if loaded == step.operation else 1)
-        loaded = step.operation
+        wanted = table.tobytes()
+        lookups.append(2 if loaded == wanted else 1)
+        loaded = wanted
     return tuple(lookups)
 
 
@@ -347,13 +351,15 @@ def _constants(
                 fresh.append(chunk)
                 data.append(pack_program(operation, chip))
                 continue
-            if chunk.operation not in packed:
+            if chunk.operation not in packed and operation.parameters is not None:
                 # Operations come one after the other; what lies behind is not needed again.
                 packed = {key: entry for key, entry in packed.items() if key >= chunk.operation - 1}
                 packed[chunk.operation] = pack_parameters(operation, chip), pack_sets(operation, chip)
             fresh.append(chunk)
-            words = _chunk_words(chunk, parts[chunk.key], operations[chunk.operation].table, *packed[chunk.operation])
-            data.append(words)
+            if operation.parameters is not None:
+                data.append(_chunk_words(chunk, parts[chunk.key], operation.table, *packed[chunk.operation]))
+            elif operation.table is not None:
+                data.append(operation.table.view(np.uint8).reshape(-1, chip.word_bytes))
         if fresh:
             made = list(zip(fresh, data, strict=True))
             read = [

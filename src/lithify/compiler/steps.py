@@ -14,7 +14,7 @@ from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Landing, Operation
 from lithify.compiler.plan import Plan, Single
 from lithify.compiler.spread import layout, row_words
-from lithify.compiler.weights import Part, chunk_words, group_result_words, groups, whole_part
+from lithify.compiler.weights import Part, chunk_words, group_result_words, groups, table_words, whole_part
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,9 @@ class Buffer:
 class Chunk:
     """Weights of groups first to before `end` of an operation, one part of the reduction.
 
-    ports: words of it that are read in a cycle. address: in the ring, in words; banks: over which it lies where that
-    are two: half of its words begin at `address`, the others half as many banks further. `ring.py` sets both.
+    operation: of several with equal weights the first. ports: words of it that are read in a cycle. address: in the
+    ring, in words; banks: over which it lies where that are two: half of its words begin at `address`, the others half
+    as many banks further. `ring.py` sets both.
     """
 
     operation: int
@@ -209,6 +210,13 @@ def _home(image: Image, address: int, chip: Chip) -> Buffer:
     return Buffer(image.name, image.whole, 0, pixel, 0, ring)
 
 
+def table_chunk(index: int, operation: Operation, chip: Chip) -> Chunk | None:
+    """What a stream reads, the same for all its instructions: its table, if it has one."""
+    if operation.table is None:
+        return None
+    return Chunk(index, 0, 0, 0, table_words(operation, chip), chip.weight_ports)
+
+
 def _band_steps(
     bands: Bands, operations: tuple[Operation, ...], plan: Plan, images: Mapping[str, Image], chip: Chip
 ) -> Iterator[Step]:
@@ -243,7 +251,7 @@ def _band_steps(
         part = None if not operation.weighted else whole_part(operation, chip)
         for first in range(0, count, size):
             end = min(first + size, count)
-            chunk = None
+            chunk = table_chunk(turn.operation, operation, chip)
             if part is not None:
                 words = chunk_words(operation, chip, part, end - first, True)
                 chunk = Chunk(turn.operation, first, end, 0, words, chip.weight_ports)
@@ -353,7 +361,8 @@ def _visit(
         size = weights.chunk_groups if weights else slice_[1] - slice_[0]
         for first in range(slice_[0], slice_[1], size):
             chosen = first, min(first + size, slice_[1])
-            step = Step(index, piece, chosen, None, tile, False, False, source, residual, result, None, (), loads, ())
+            chunk = table_chunk(index, operation, chip)
+            step = Step(index, piece, chosen, None, tile, False, False, source, residual, result, chunk, (), loads, ())
             if weights:
                 words = chunk_words(operation, chip, weights.parts[0], chosen[1] - first, True)
                 # The vector unit reads its program one word after the other.

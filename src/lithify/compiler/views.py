@@ -48,7 +48,8 @@ def view_of(original: DramImage, strides: tuple[int, int]) -> DramImage:
 def branches_first(operations: Sequence[Operation]) -> tuple[Operation, ...]:
     """The operations with those whose results only wait to be added moved up to where their inputs are made.
 
-    They read what the main branch reads too, so that it need not be kept until the main branch is done.
+    They read what the main branch reads too, so that it need not be kept until the main branch is done. So are copies
+    to their place among the rows of a Concat, which are the states of a recurrent network.
     """
     ordered = list(operations)
     for operation in operations:
@@ -61,7 +62,15 @@ def branches_first(operations: Sequence[Operation]) -> tuple[Operation, ...]:
             or any(other.residual is None or other.residual.image != name for other in readers)
         ):
             continue
-        ordered.remove(operation)
-        made = [place for place, other in enumerate(ordered) if other.y.name in operation.sources]
-        ordered.insert(max(made, default=-1) + 1, operation)
+        _move_up(ordered, operation)
+    for operation in operations:
+        if operation.operator == "Concat" and operation.y.height == 1 and operation.residual is None:
+            _move_up(ordered, operation)
     return tuple(ordered)
+
+
+def _move_up(ordered: list[Operation], operation: Operation) -> None:
+    """Puts an operation right behind those that make what it reads."""
+    ordered.remove(operation)
+    made = [place for place, other in enumerate(ordered) if other.y.name in operation.sources]
+    ordered.insert(max(made, default=-1) + 1, operation)

@@ -458,4 +458,3 @@ def _used(outputs: Sequence[ir.Value], index: int) -> bool:
 def role_of(value: ir.Value) -> str | None:
     """The role that a value shares with others, or None."""
     return value.metadata_props.get(ROLE)
-

@@ -28,14 +28,22 @@ def correct(model: ir.Model, works: Sequence[Work], scales: Mapping[ir.Value, Sc
     """
     layers = [work for work in works if work.layer.op_type in CORRECTED]
     means = _means(model, [work.inputs[0] for work in layers], samples)
+    # Layers that share their weights, as the steps of a recurrent one do, share what they are corrected by.
+    alike: dict[tuple[ir.Value | None, ...], list[Work]] = {}
     for work in layers:
-        (source,) = work.inputs
-        shift = _shift(work.layer, means[str(source.name)], scales[source].step)
-        bias = bias_of(work.layer)
+        alike.setdefault(tuple(work.layer.inputs[1:]), []).append(work)
+    for together in alike.values():
+        layer = together[0].layer
+        sources = [work.inputs[0] for work in together]
+        mean = np.mean([means[str(source.name)] for source in sources], axis=0)
+        shift = _shift(layer, mean, max(scales[source].step for source in sources))
+        bias = bias_of(layer)
         corrected = (shift if bias is None else shift + bias.astype(np.float64)).astype(np.float32)
-        graph = work.layer.graph
+        graph = layer.graph
         assert isinstance(graph, ir.Graph)
-        set_input(work.layer, 2, add_constant(graph, f"{work.layer.name}_corrected_bias", corrected))
+        constant_bias = add_constant(graph, f"{layer.name}_corrected_bias", corrected)
+        for work in together:
+            set_input(work.layer, 2, constant_bias)
 
 
 def _means(model: ir.Model, values: Sequence[ir.Value], samples: Samples) -> dict[str, NDArray[np.float64]]:

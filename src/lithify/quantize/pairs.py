@@ -9,7 +9,7 @@ from lithify.optimize.functions import elementwise
 from lithify.optimize.values import add_constant
 from lithify.quantize.placement import Work
 from lithify.quantize.scales import Scale
-from lithify.quantize.weights import LAYERS, quantize_layer
+from lithify.quantize.weights import LAYERS, Stored, quantize_layer
 
 
 def write(graph: ir.Graph, works: Sequence[Work], scales: Mapping[ir.Value, Scale]) -> None:
@@ -17,9 +17,10 @@ def write(graph: ir.Graph, works: Sequence[Work], scales: Mapping[ir.Value, Scal
 
     What other nodes read of the chip's results are the int8 results; what they read of floats stays float.
     """
+    shared: Stored = {}
     for work in works:
         if work.layer.op_type in LAYERS:
-            quantize_layer(work.layer, scales[work.inputs[0]].step)
+            quantize_layer(work.layer, scales[work.inputs[0]].step, shared)
     made = {value for work in works for value in work.outputs}
     # Nodes inside a function read floats between them; only its source is int8.
     inside = {node: set(work.inputs) for work in works for node in work.nodes if elementwise(node) or work.nodes[1:]}

@@ -15,6 +15,7 @@ from lithify.quantize import host, qdq
 from lithify.quantize.bytes import as_signed, as_unsigned
 from lithify.quantize.moved import pair_moved
 from lithify.quantize.qoperator import to_qdq
+from lithify.quantize.sharing import share_constants
 from lithify.quantize.signed import to_signed
 from lithify.quantize.stacked import take_stacked
 from lithify.quantize.stored import store_weights
@@ -94,7 +95,7 @@ def read(model: ir.Model) -> Graph:
         constants=constants,
         nodes=tuple(node for _, nodes in sorted(parts, key=lambda part: part[0]) for node in nodes),
     )
-    return take_stacked(graph)
+    return share_constants(take_stacked(graph))
 
 
 def _needed(model: ir.Model) -> dict[ir.Node, _Step]:

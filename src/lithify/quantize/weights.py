@@ -57,10 +57,24 @@ def rounded(node: ir.Node, steps: NDArray[np.float32]) -> NDArray[np.int8]:
     return whole
 
 
-def quantize_layer(node: ir.Node, input_step: np.float32) -> None:
-    """Puts stored int8 weights and an int32 bias, each behind a DequantizeLinear, in place of the float ones."""
+Stored = dict[tuple[ir.Value | None, ir.Value | None, int, float], tuple[ir.Value | None, ir.Value | None]]
+"""What layers have in int8 already: their float weights and bias, the axis and the step -> both, dequantised."""
+
+
+def quantize_layer(node: ir.Node, input_step: np.float32, before: Stored) -> None:
+    """Puts stored int8 weights and an int32 bias, each behind a DequantizeLinear, in place of the float ones.
+
+    before: of the layers so far, which come earlier in the graph; those that share their weights share these too.
+    """
     graph = node.graph
     assert graph is not None and isinstance(graph, ir.Graph)
+    has_bias = bias_of(node) is not None
+    key = node.inputs[1], node.inputs[2] if has_bias else None, output_axis(node), float(input_step)
+    if key in before:
+        set_input(node, 1, before[key][0])
+        if has_bias:
+            set_input(node, 2, before[key][1])
+        return
     steps, bias = steps_of(node, input_step), bias_of(node)
     zeros = np.zeros(steps.shape, np.int8)
     set_input(node, 1, stored(node, f"{node.name}_weights", rounded(node, steps), steps, zeros, output_axis(node)))
@@ -68,6 +82,7 @@ def quantize_layer(node: ir.Node, input_step: np.float32) -> None:
         step = (input_step * np.tile(steps, bias.size // steps.size)).astype(np.float32)
         numbers = np.rint(bias.astype(np.float64) / step).astype(np.int32)
         set_input(node, 2, stored(node, f"{node.name}_bias", numbers, step, np.zeros(step.shape, np.int32), 0))
+    before[key] = node.inputs[1], node.inputs[2] if has_bias else None
 
 
 def stored(

@@ -1,4 +1,7 @@
-"""Products with 1: operations that give back what they read, elsewhere or for what is done to results on their way."""
+"""Copies: operations that give back what they read, elsewhere or for what is done to results on their way.
+
+Most are products with 1, which run beside what comes before; a stream needs no weights.
+"""
 
 from dataclasses import replace
 
@@ -7,8 +10,9 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image, Rectangle
-from lithify.compiler.lower import diagonal_weights, product
+from lithify.compiler.lower import diagonal_weights, product, stream
 from lithify.compiler.operation import Operation, Sliding
+from lithify.compiler.weights import PARAMETER_WORDS
 from lithify.reference.graph import Node, Tensor
 
 LIMITS = (-128, 127)
@@ -48,6 +52,11 @@ def gathered(
     kernel, channels = sliding.kernel, source.channels
     bias = np.where(taps < 0, pad, 0).astype(np.int32)
     if kernel == (1, 1) and len(taps) == channels and (taps == np.arange(channels)).all():
+        # Fewer pixels than the words that weights of one word of channels take.
+        few = min(source.whole.positions, target.whole.positions) <= PARAMETER_WORDS + chip.word_bytes
+        if few and chip.streams:
+            copy = stream(node, source, target, sliding, LIMITS)
+            return replace(copy, pad_value=pad, region=region or target.whole)
         weights = diagonal_weights(np.ones((channels, 1, 1), np.int8), chip)
     else:
         flat = np.zeros((len(taps), kernel[0] * kernel[1] * channels), np.int8)

@@ -1,4 +1,4 @@
-"""What is added or multiplied by is read where it lies: a Slice of columns needs no copy.
+"""A Slice of columns needs no copy: what reads it, or adds it, reads it where it lies.
 
 The recurrent networks of `optimize.recurrent` add one step's part of a product over all steps.
 """
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+from lithify.compiler.image import Image
 from lithify.compiler.operation import Operation, Sliding
 from lithify.reference.graph import Graph
 
@@ -14,7 +15,7 @@ from lithify.reference.graph import Graph
 def read_in_place(
     graph: Graph, lowered: dict[str, tuple[Operation, ...]], aliases: Mapping[str, str], absorbed: set[str]
 ) -> list[str]:
-    """Lets residuals that are Slices of an image of one row be columns of that image; the Slices that no one else reads.
+    """Lets what reads a Slice of an image of one row read columns of that image; the Slices that no one else reads.
 
     absorbed: nodes whose work others do; those Slices join them.
     """
@@ -30,10 +31,19 @@ def read_in_place(
             piece = _columns(lowered.get(maker.name, ())) if maker is not None else None
             if residual is not None and piece is not None and operation.y.height == 1 and not residual.broadcast:
                 source, column = piece
-                if source != operation.x.name and source != operation.y.name:
+                # The array and the residual port may not read the same bank.
+                if source.name not in (operation.x.name, operation.y.name):
                     taken[residual.image] += 1
-                    residual = replace(residual, image=source, column=column)
+                    residual = replace(residual, image=source.name, column=column)
                     operation = replace(operation, residual=residual)
+            maker = makers.get(operation.x.name)
+            piece = _columns(lowered.get(maker.name, ())) if maker is not None else None
+            single = operation.each_word_alone and operation.sliding == Sliding() and operation.landing is None
+            if piece is not None and single and operation.excerpt is None and operation.region == operation.y.whole:
+                source, column = piece
+                if source.name != operation.y.name and (residual is None or residual.image != source.name):
+                    taken[operation.x.name] += 1
+                    operation = replace(operation, x=source, sliding=Sliding(pads=(0, -column)))
             changed.append(operation)
         lowered[name] = tuple(changed)
     readers = Counter(
@@ -46,7 +56,7 @@ def read_in_place(
     return unread
 
 
-def _columns(operations: tuple[Operation, ...]) -> tuple[str, int] | None:
+def _columns(operations: tuple[Operation, ...]) -> tuple[Image, int] | None:
     """The image of which operations copy neighbouring columns, all channels, and the first; None for other ones."""
     if len(operations) != 1:
         return None
@@ -55,4 +65,4 @@ def _columns(operations: tuple[Operation, ...]) -> tuple[str, int] | None:
     whole = Sliding((1, 1), (1, sliding.strides[1]), (0, sliding.pads[1]))
     plain = sliding == whole and copy.table is None and copy.residual is None and copy.landing is None
     together = sliding.strides[1] == 1 and copy.x.height == copy.y.height == 1 and copy.excerpt is None
-    return (copy.x.name, -sliding.pads[1]) if plain and together and copy.x.channels == copy.y.channels else None
+    return (copy.x, -sliding.pads[1]) if plain and together and copy.x.channels == copy.y.channels else None

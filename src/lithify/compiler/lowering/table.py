@@ -6,21 +6,20 @@ from dataclasses import replace
 import numpy as np
 
 from lithify.chip import Chip
-from lithify.compiler.lower import Unsupported, image_of
-from lithify.compiler.lowering.identity import times
-from lithify.compiler.operation import Operation
+from lithify.compiler.lower import FULL, Unsupported, image_of, stream
+from lithify.compiler.operation import Operation, Sliding
 from lithify.reference.graph import Graph, Node
 
 
 def lower_lookup(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
-    """A product with 1 whose results go through the table."""
+    """A copy whose results go through the table."""
     if not chip.has("lookup"):
         raise Unsupported(f"chip '{chip.name}' is built without the unit lookup")
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     if node.inputs[1] not in graph.constants:
         raise Unsupported(f"its table '{node.inputs[1]}' is no constant")
     table = np.ascontiguousarray(graph.constants[node.inputs[1]], np.int8)
-    return (replace(times(node, chip, image_of(x), image_of(y), 1, 0), table=table),)
+    return (replace(stream(node, image_of(x), image_of(y), Sliding(), FULL), table=table),)
 
 
 def fuse_tables(
@@ -45,7 +44,7 @@ def fuse_tables(
         if maker is None or name in kept or readers[name] != 1 or maker.name in absorbed:
             continue
         operations = lowered.get(maker.name, ())
-        if not operations or any(made.parameters is None or made.table is not None for made in operations):
+        if not operations or any(made.table is not None for made in operations):
             continue
         if any(made.y.name != name for made in operations):
             continue

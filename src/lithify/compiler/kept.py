@@ -1,0 +1,73 @@
+"""Chunks of weights that stay on the chip over many operations: the steps of a recurrent network read the same ones."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lithify.chip import Chip
+from lithify.compiler.plan import Plan
+from lithify.compiler.steps import Chunk, Step
+from lithify.compiler.weights import chunk_banks
+
+PASSING = 3
+"""Chunks that only pass of which room is left beside those that stay."""
+
+Key = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """steps: that use the chunks, in order. keys: of the chunks. banks: that they take, one behind the other."""
+
+    steps: tuple[int, ...]
+    keys: frozenset[Key]
+    banks: int
+
+
+def kept_chunks(
+    steps: Sequence[Step], plan: Plan, images: Sequence[Iterable[tuple[int, int]]], chip: Chip
+) -> Kept | None:
+    """The chunks that operations of several phases read, as many as fit beside all else; None without any.
+
+    images: for each bank the times, first and last step, in which it holds an image.
+    """
+    phase_of = {number: place for place, numbers in enumerate(plan.operations) for number in numbers}
+    uses: dict[Key, list[int]] = {}
+    chunks: dict[Key, Chunk] = {}
+    for index, step in enumerate(steps):
+        if step.chunk is not None:
+            uses.setdefault(step.chunk.key, []).append(index)
+            chunks[step.chunk.key] = step.chunk
+    apart = {key: used for key, used in uses.items() if len({phase_of[steps[index].operation] for index in used}) > 1}
+    if not apart:
+        return None
+    first, last = min(used[0] for used in apart.values()), max(used[-1] for used in apart.values())
+    room = _largest_run(images, first, last) * chip.bank_words
+    meanwhile = [key for key, used in uses.items() if used[0] <= last and used[-1] >= first]
+    others = [_banks(chunks[key], chip) for key in meanwhile if key not in apart]
+    everything = sum(chunks[key].words for key in apart)
+    # Whole banks of room for what passes: of the largest chunk, and of those among these that do not stay.
+    if everything + PASSING * max(others, default=0) * chip.bank_words > room:
+        others += [_banks(chunks[key], chip) for key in apart]
+    room -= PASSING * max(others, default=0) * chip.bank_words
+    kept: list[Key] = []
+    for key in apart:
+        if chunks[key].words <= room:
+            kept.append(key)
+            room -= chunks[key].words
+    if not kept:
+        return None
+    words = sum(chunks[key].words for key in kept)
+    return Kept(tuple(sorted(index for key in kept for index in uses[key])), frozenset(kept), chunk_banks(words, chip.weight_ports, chip))
+
+
+def _banks(chunk: Chunk, chip: Chip) -> int:
+    return chunk_banks(chunk.words, chunk.ports, chip)
+
+
+def _largest_run(images: Sequence[Iterable[tuple[int, int]]], first: int, last: int) -> int:
+    """Most neighbouring banks without an image in the steps `first` to `last`."""
+    longest = run = 0
+    for spans in images:
+        run = 0 if any(begin <= last and end >= first for begin, end in spans) else run + 1
+        longest = max(longest, run)
+    return longest
