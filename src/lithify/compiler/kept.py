@@ -11,6 +11,10 @@ from lithify.compiler.weights import chunk_banks
 PASSING = 3
 """Chunks that only pass of which room is left beside those that stay."""
 
+WORTH = 4
+"""What need not be loaded again must be one part in so many of all that would be loaded meanwhile: a table that a deep
+network uses twice is not worth a bank."""
+
 Key = tuple[int, int, int]
 
 
@@ -37,12 +41,16 @@ def kept_chunks(
         if step.chunk is not None:
             uses.setdefault(step.chunk.key, []).append(index)
             chunks[step.chunk.key] = step.chunk
-    apart = {key: used for key, used in uses.items() if len({phase_of[steps[index].operation] for index in used}) > 1}
+    phases = {key: len({phase_of[steps[index].operation] for index in used}) for key, used in uses.items()}
+    apart = {key: used for key, used in uses.items() if phases[key] > 1}
     if not apart:
         return None
     first, last = min(used[0] for used in apart.values()), max(used[-1] for used in apart.values())
     room = _largest_run(images, first, last) * chip.bank_words
     meanwhile = [key for key, used in uses.items() if used[0] <= last and used[-1] >= first]
+    saved = sum(chunks[key].words * (phases[key] - 1) for key in apart)
+    if saved * WORTH < sum(chunks[key].words * phases[key] for key in meanwhile):
+        return None
     others = [_banks(chunks[key], chip) for key in meanwhile if key not in apart]
     everything = sum(chunks[key].words for key in apart)
     # Whole banks of room for what passes: of the largest chunk, and of those among these that do not stay.
@@ -57,7 +65,8 @@ def kept_chunks(
     if not kept:
         return None
     words = sum(chunks[key].words for key in kept)
-    return Kept(tuple(sorted(index for key in kept for index in uses[key])), frozenset(kept), chunk_banks(words, chip.weight_ports, chip))
+    used = tuple(sorted(index for key in kept for index in uses[key]))
+    return Kept(used, frozenset(kept), chunk_banks(words, chip.weight_ports, chip))
 
 
 def _banks(chunk: Chunk, chip: Chip) -> int:
