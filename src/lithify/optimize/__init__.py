@@ -12,6 +12,7 @@ from lithify.optimize.einsum import expand_einsum
 from lithify.optimize.flatten import fold_flattened
 from lithify.optimize.gemm import make_gemm
 from lithify.optimize.identity import remove_identity
+from lithify.optimize.layer_norm import join_norms
 from lithify.optimize.limits import merge_limits
 from lithify.optimize.mean import pool_means
 from lithify.optimize.normalize import convolve_norms
@@ -27,6 +28,7 @@ Pass = Callable[[ir.Model], ir.Model]
 PASSES: tuple[Pass, ...] = (
     fold_constants,
     remove_identity,
+    join_norms,
     expand_einsum,
     unroll_recurrent,
     move_transposes,

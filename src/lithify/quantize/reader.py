@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx_ir.passes.common import NameFixPass, TopologicalSortPass
 
 from lithify.optimize.identity import remove_identity
+from lithify.optimize.layer_norm import with_norms
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import constant
 from lithify.quantize import host, qdq
@@ -41,7 +42,7 @@ def read(model: ir.Model) -> Graph:
     tensor wanted by the host gets a Dequantize, one the chip wants a Quantize. Host nodes next to each other are one.
     Raises LithifyError for a tensor whose shape is not fixed.
     """
-    model = pair_moved(remove_identity(store_weights(to_signed(to_qdq(model)))))
+    model = pair_moved(with_norms(remove_identity(store_weights(to_signed(to_qdq(model))))))
     NameFixPass()(model)
     TopologicalSortPass()(model)
     steps = _needed(model)
