@@ -15,7 +15,7 @@ from reference.random_layers import inputs
 CHIP = make_chip("spread", 16, 16, 16, 8, 128, 40, 8).model_copy(update={"activation_ports": 3})
 
 
-@pytest.mark.parametrize("width", [1, 3, 7, 14, 20, 50])
+@pytest.mark.parametrize("width", [1, 3, 7, 14, 20, 50, 70, 113])
 @pytest.mark.parametrize("rows", [1, 4, 7, 23])
 def test_rows_lie_apart(width: int, rows: int) -> None:
     where = layout(Image("x", 100, width, 16, spread=2), rows, CHIP)

@@ -2,7 +2,8 @@
 
 Where a row is shorter than a bank, rows that follow one another would share one, and a window of several rows could
 only be read a row at a time. Spread over a ring of `banks` banks, row y begins at y * pitch modulo the ring, where the
-pitch is a bank and a little: the rows of one bank follow one another without a gap, `banks` rows apart.
+pitch is a bank and a little: the rows of one bank follow one another without a gap, `banks` rows apart. Of rows longer
+than half a bank each has its own.
 """
 
 from collections.abc import Sequence
@@ -36,6 +37,10 @@ def layout(image: Image, rows: int, chip: Chip, dense: bool = False) -> Layout:
     """The layout of a ring of `rows` rows. dense: even if the image is to be spread, because it is loaded or stored."""
     row, bank = row_words(image, chip), chip.bank_words
     if image.spread and not dense:
+        if 2 * row > bank and max(rows, image.spread + 1, chip.activation_ports) < chip.scratchpad_banks:
+            # No bank holds two rows: each begins at a bank.
+            banks = max(rows, image.spread + 1, chip.activation_ports)
+            return Layout(banks, bank, banks * bank)
         for banks in range(chip.activation_ports + 1, chip.scratchpad_banks):
             pitch = bank - (-row // banks)
             # The rows of a bank end before the next one's begin; rows that are read together are a bank apart on either
