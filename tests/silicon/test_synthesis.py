@@ -1,14 +1,17 @@
 """Synthesis and timing of a small design with one memory bank."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from lithify.errors import LithifyError
+from lithify.rtl import yosys
 from lithify.silicon.clock import sta_program, worst_path
 from lithify.silicon.kit import load_kit
 from lithify.silicon.macros import tile
-from lithify.silicon.synthesis import Memory, synthesize
+from lithify.silicon.synthesis import Memory, synthesize, yosys_command
 
 KIT = Path(__file__).parents[2].parent / "shared" / "pdk" / "ihp-sg13g2"
 needs_kit = pytest.mark.skipif(not KIT.is_dir(), reason="the IHP SG13G2 kit is not beside the repository")
@@ -74,3 +77,30 @@ def test_a_folder_without_a_kit_is_refused(tmp_path: Path) -> None:
         f"No process kit in '{tmp_path}': give the folder that holds the files of "
         "ihp-sg13g2 (sg13g2_stdcell_typ_1p20V_25C.lib)."
     )
+
+
+SUM_OF_PRODUCTS = """module top(input wire signed [5:0] a, input wire signed [5:0] b, input wire signed [12:0] c,
+  output wire signed [12:0] y);
+  assign y = a * b + c;
+endmodule
+"""
+
+
+@needs_kit
+def test_a_mapped_product_is_the_product(tmp_path: Path) -> None:
+    """Recoded products and prefix adders, proved equal to the Verilog by SAT on the functions of the kit's cells."""
+    kit = load_kit(KIT)
+    result = synthesize({"top.v": SUM_OF_PRODUCTS}, "top", tmp_path, kit=kit)
+    cells = tmp_path / kit.cells("typical").name
+    assert cells.is_file(), "synthesize leaves the cells beside its script"
+    script = [
+        f"read_liberty -ignore_miss_func {cells.name}", f"read_verilog {result.netlist.name}", "hierarchy -top top",
+        "flatten", "rename top gate", "read_verilog -sv top.v", "splitnets -ports top", "rename top gold",
+        "miter -equiv -flatten gold gate miter", "sat -verify -prove trigger 0 miter",
+    ]  # fmt: skip
+    (tmp_path / "proof.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
+    run = subprocess.run(
+        [*yosys_command(), "-q", "proof.ys"], cwd=tmp_path, env={**os.environ, **yosys.environment()},
+        capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]

@@ -23,6 +23,11 @@ def writers(chip: Chip) -> tuple[str, ...]:
     return (*WRITERS, *(["vector_results"] if chip.vector else []))
 
 
+def bank_name(words: int, bits: int) -> str:
+    """The name of a bank's Verilog module."""
+    return f"lithify_sram_{words}x{bits}"
+
+
 class SramBank(wiring.Component):
     """One single-port SRAM: the block that a foundry's macro replaces.
 
@@ -44,7 +49,7 @@ class SramBank(wiring.Component):
 
     @property
     def module_name(self) -> str:
-        return f"lithify_sram_{self.depth}x{self.width}"
+        return bank_name(self.depth, self.width)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
