@@ -106,12 +106,12 @@ def check_graphs(seed: int, first: int, end: int) -> None:
 
 def test_random_graphs() -> None:
     """Beside convolutions, additions and all that moves."""
-    check_graphs(7, 0, 4)
+    check_graphs(7, 0, 8)
 
 
 @pytest.mark.slow
 def test_more_random_graphs() -> None:
-    check_graphs(7, 4, 40)
+    check_graphs(7, 8, 40)
 
 
 @pytest.mark.slow

@@ -6,18 +6,16 @@ rows are too long or weights too many. Where no such walk exists `memory.py` dec
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from lithify.chip import Chip
 from lithify.compiler.bands import Bands, Cut, Stretch, cuts, fits_bands, plan_bands, ring_layout
-from lithify.compiler.beside import flights
 from lithify.compiler.blocks import Blocks, RingTooSmall, Staged, TooLarge, cut, pack
 from lithify.compiler.image import Image
 from lithify.compiler.memory import best_plan as plan_by_blocks
 from lithify.compiler.operation import Operation
 from lithify.compiler.spread import layout
-from lithify.compiler.weights import chunk_words, whole_part
 
 LONGEST = 5
 """Operations of a stretch at most."""
@@ -29,13 +27,6 @@ STATES = 64
 
 PRESSURE = 8
 """A stretch whose images take the whole scratchpad is judged longer by one part in so many (found by trying)."""
-
-
-RESERVED = 5
-"""One part in so many of the banks is kept for a vector operation while others run beside it."""
-MANY_BANKS = 12
-"""A chip with fewer has none to keep."""
-_FLIGHT = "flight of "
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,6 @@ class Plan:
     homes: Mapping[str, int]
     phases: tuple[Bands | Single, ...]
     cycles: int
-    flights: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def operations(self) -> tuple[range, ...]:
@@ -140,30 +130,10 @@ class _Planner:
         self.judged: dict[Hashable, tuple[bool, int | None]] = {}
         self.first: dict[str, int] = {}
         self.last: dict[str, int] = {}
-        self.flights = flights(operations, chip) if chip.scratchpad_banks >= MANY_BANKS else {}
-        self.reserve = {index: self.least(index) for index in self.flights}
-        self.reserve = {index: banks for index, banks in self.reserve.items() if 3 * banks <= chip.scratchpad_banks}
-        self.flights = {index: until for index, until in self.flights.items() if index in self.reserve}
         for index, operation in enumerate(operations):
             self.first.setdefault(operation.y.name, index)
             for name in (*operation.reads, operation.y.name):
                 self.last[name] = index
-        # What a vector operation reads is there until it is surely done.
-        for index, until in self.flights.items():
-            for name in operations[index].reads:
-                self.last[name] = max(self.last[name], until - 1)
-
-    def least(self, index: int) -> int:
-        """Banks that a vector operation keeps while it runs beside others: its program, and some rows in and out."""
-        operation, chip = self.operations[index], self.chip
-        words = chunk_words(operation, chip, whole_part(operation, chip), 1, True)
-        pixels = (image.pixel_words(chip.word_bytes) for image in (operation.x, operation.y))
-        needed = sum(-(-count // chip.bank_words) for count in (words, *pixels))
-        return max(needed, chip.scratchpad_banks // RESERVED)
-
-    def flying(self, begin: int, end: int) -> int:
-        """Banks of vector operations before `begin` that may still run beside operations before `end`."""
-        return sum(self.reserve[index] for index, until in self.flights.items() if index < begin < until)
 
     def banks_of(self, name: str) -> int:
         """Banks of a whole image."""
@@ -216,9 +186,7 @@ class _Planner:
 
     def leg(self, begin: int, end: int, resident: frozenset[str]) -> tuple[_Leg | None, int | None]:
         """A stretch with these residents, and its cycles."""
-        free = self.chip.scratchpad_banks - sum(map(self.banks_of, resident)) - self.flying(begin, end)
-        if begin in self.flights:
-            free = min(free, self.reserve[begin])
+        free = self.chip.scratchpad_banks - sum(map(self.banks_of, resident))
         if free < 2:
             return None, None
         made = {self.operations[index].y.name for index in range(begin, end)}
@@ -337,11 +305,9 @@ class _Planner:
         """The walk with addresses; raises _Fragmented."""
         homes: dict[str, int] = {}
         held: dict[str, tuple[int, int]] = {}
-        flying: dict[int, int] = {}
         phases: list[Bands | Single] = []
         for leg in legs:
             stretch = leg.stretch
-            flown: tuple[int, int] | None = None
             for name in sorted(stretch.resident - set(held), key=lambda name: (-self.banks_of(name), name)):
                 needed = self.banks_of(name)
                 fitting = [run for run in self.runs(held) if run[1] >= needed]
@@ -350,33 +316,15 @@ class _Planner:
                 # The lowest: what is highest bounds the ring of weights.
                 homes[name] = fitting[0][0]
                 held[name] = fitting[0][0], needed
-            if stretch.first in self.flights:
-                needed = self.reserve[stretch.first]
-                fitting = [run for run in self.runs(held) if run[1] >= needed]
-                if fitting:
-                    flown = fitting[0][0], needed
-            phase = self.single(stretch, held, flown) if leg.single else self.bands(stretch, held)
+            phase = self.single(stretch, held) if leg.single else self.bands(stretch, held)
             if phase is None:
                 if not held:
                     raise _Fragmented(self.operations[stretch.first].y.name)
-                names = [name for name in held if not name.startswith(_FLIGHT)]
-                if not names:
-                    self.flights.clear()
-                    raise _Fragmented(self.operations[stretch.first].y.name)
-                raise _Fragmented(max(names, key=lambda name: held[name]))
+                raise _Fragmented(max(held, key=lambda name: held[name]))
             phases.append(phase)
-            if flown is not None:
-                held[_FLIGHT + str(stretch.first)] = flown
-                flying[stretch.first] = self.flights[stretch.first]
-            held = {name: place for name, place in held.items() if self.until(name) >= stretch.end}
+            held = {name: place for name, place in held.items() if self.last[name] >= stretch.end}
         cycles = sum(phase.blocks.cycles if isinstance(phase, Single) else phase.cycles for phase in phases)
-        return Plan(homes, tuple(phases), cycles, flying)
-
-    def until(self, name: str) -> int:
-        """The last operation that needs an image's place, or that of a vector operation's flight."""
-        if name.startswith(_FLIGHT):
-            return self.flights[int(name.removeprefix(_FLIGHT))] - 1
-        return self.last[name]
+        return Plan(homes, tuple(phases), cycles)
 
     def runs(self, held: Mapping[str, tuple[int, int]]) -> list[tuple[int, int]]:
         """Runs of free banks: (first, count)."""
@@ -387,14 +335,7 @@ class _Planner:
             place = first + count
         return found
 
-    def single(
-        self, stretch: Stretch, held: Mapping[str, tuple[int, int]], flown: tuple[int, int] | None
-    ) -> Single | None:
-        """flown: the banks of a vector operation that others run beside."""
-        if flown is not None:
-            staged = self.staged(stretch.first, stretch.resident)
-            blocks = self.blocks(stretch.first, staged, [flown], sum(flown))
-            return Single(stretch.first, blocks) if blocks else None
+    def single(self, stretch: Stretch, held: Mapping[str, tuple[int, int]]) -> Single | None:
         runs = self.runs(held)
         if not runs or sum(runs[-1]) != self.chip.scratchpad_banks:
             return None

@@ -79,7 +79,7 @@ class _Placing:
         self.steps, self.plan, self.cycles, self.chip = steps, plan, cycles, chip
         self.earliest = earliest
         self.images = _image_intervals(steps, plan, chip)
-        self.last_use = _last_uses(steps, plan)
+        self.last_use = _last_uses(steps)
         # Chunks that stay, and the blocks of banks in which they do.
         self.block_of: dict[int, _Block] = {}
         kept = kept_chunks(steps, plan, self.images, chip)
@@ -136,7 +136,6 @@ class _Placing:
         elif (
             page is not None
             and page.opener
-            and not any(key[0] in self.plan.flights for key in (chunk.key, *page.chunks))
             and (page.opener >= self.earliest[index])
             and page.block is block
             and page.ports == chunk.ports
@@ -255,7 +254,6 @@ def _image_intervals(steps: Sequence[Step], plan: Plan, chip: Chip) -> list[dequ
         covered = range(phase.stretch.first, phase.stretch.end) if isinstance(phase, Bands) else (phase.operation,)
         numbers.update(dict.fromkeys(covered, number))
     spans: dict[tuple[str, int, int], tuple[int, int]] = {}
-    landed = _landed(steps, plan)
     for index, step in enumerate(steps):
         for buffer in (step.input, step.residual, step.output, *step.loads, *step.stores):
             if buffer is None:
@@ -265,28 +263,16 @@ def _image_intervals(steps: Sequence[Step], plan: Plan, chip: Chip) -> list[dequ
             for address, words in buffer.places:
                 for bank in range(address // chip.bank_words, (address + words - 1) // chip.bank_words + 1):
                     key = buffer.image, during, bank
-                    first, last = spans.get(key, (index, index))
-                    spans[key] = first, max(last, landed[index])
+                    spans[key] = spans.get(key, (index, index))[0], index
     intervals: list[list[tuple[int, int]]] = [[] for _ in range(chip.scratchpad_banks)]
     for (_, _, bank), span in spans.items():
         insort(intervals[bank], span)
     return [deque(spans) for spans in intervals]
 
 
-def _landed(steps: Sequence[Step], plan: Plan) -> list[int]:
-    """For each step the last that may be at work while it still is: itself, but for a vector operation in flight."""
-    landed = list(range(len(steps)))
-    for operation, until in plan.flights.items():
-        own = [index for index, step in enumerate(steps) if step.operation == operation]
-        last = max(index for index, step in enumerate(steps) if step.operation < until)
-        for index in own:
-            landed[index] = last
-    return landed
-
-
-def _last_uses(steps: Sequence[Step], plan: Plan) -> list[int]:
+def _last_uses(steps: Sequence[Step]) -> list[int]:
     """For each step: up to which of those that follow without a gap the chunk is used."""
-    last = _landed(steps, plan)
+    last = list(range(len(steps)))
     for index in range(len(steps) - 2, -1, -1):
         chunk, following = steps[index].chunk, steps[index + 1].chunk
         if chunk is not None and following is not None and chunk.key == following.key:

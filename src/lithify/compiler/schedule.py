@@ -72,7 +72,6 @@ class _Scheduling:
     def __init__(self, steps: tuple[StepActions, ...], cycles: Sequence[int], chip: Chip) -> None:
         self.steps, self.cycles, self.chip = steps, cycles, chip
         self.loads = [load for step in steps for load in step.loads]
-        self.owner = [index for index, step in enumerate(steps) for _ in step.loads]
         self.banks = [_bits(load.banks) for load in self.loads]
         # After which step each load may start, and after whose stores.
         self.after, self.stored = _earliest(steps)
@@ -113,7 +112,7 @@ class _Scheduling:
                 if number is None:
                     assert not missing[index], "a load that a step needs waits for that step"
                     break
-                missing[self.owner[number]] -= 1
+                missing[self.loads[number].step] -= 1
                 ordered.append(self.loads[number])
             ordered += [step.compute, *step.stores]
             self.ahead -= len(step.loads)

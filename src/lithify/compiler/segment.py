@@ -7,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.chip import Chip
-from lithify.compiler.beside import beside
 from lithify.compiler.cost import step_cycles
 from lithify.compiler.emit import emit_compute, emit_transfer, emit_vector, emit_weights, result_channel
 from lithify.compiler.image import DramImage, Image, image_shape
-from lithify.compiler.interleave import interleave
 from lithify.compiler.operation import Operation
 from lithify.compiler.plan import Plan, best_plan
 from lithify.compiler.ring import place_weights
@@ -86,7 +84,7 @@ def compile_segment(
     """
     operations, placements, dram = _inputs(operations, outside, constants, memories, chip)
     before = {operation.layer: operation.sliding.strides for operation in operations}
-    operations, views = strided_views(beside(branches_first(operations), chip), chip)
+    operations, views = strided_views(branches_first(operations), chip)
     seconds = frozenset(operation.second.image.name for operation in operations if operation.second)
     made = {operation.y.name for operation in operations}
     stored = wanted | frozenset(views.values()) | (seconds & made)
@@ -124,9 +122,7 @@ def compile_segment(
         for step in steps
     ]
     steps = place_weights(steps, plan, cycles, chip, _earliest(operations, steps))
-    made_of = _actions(operations, steps, images, dram, memories, chip)
-    turns = interleave(made_of, cycles)
-    actions = order(tuple(made_of[turn] for turn in turns), [cycles[turn] for turn in turns], chip)
+    actions = order(_actions(operations, steps, images, dram, memories, chip), cycles, chip)
     return Compiled(tuple(placements), tuple(outputs), operations, steps, add_tokens(actions, chip), plan)
 
 
