@@ -55,7 +55,8 @@ def _gemm(node: ir.Node) -> bool:
 
 
 def _matmul(node: ir.Node) -> bool:
-    return constant(node.inputs[1]) is not None and _rank(node.inputs[1]) == 2 and _rank(node.inputs[0]) >= 2
+    least = min(_rank(value) for value in node.inputs)
+    return least >= 2 and (constant(node.inputs[1]) is None or _rank(node.inputs[1]) == 2)
 
 
 def _pair(node: ir.Node) -> bool:

@@ -9,7 +9,7 @@ from lithify.optimize.functions import elementwise
 from lithify.optimize.values import add_constant
 from lithify.quantize.placement import Work
 from lithify.quantize.scales import Scale
-from lithify.quantize.weights import LAYERS, Stored, quantize_layer
+from lithify.quantize.weights import LAYERS, Stored, multiplies_activations, quantize_layer
 
 
 def write(graph: ir.Graph, works: Sequence[Work], scales: Mapping[ir.Value, Scale]) -> None:
@@ -19,7 +19,7 @@ def write(graph: ir.Graph, works: Sequence[Work], scales: Mapping[ir.Value, Scal
     """
     shared: Stored = {}
     for work in works:
-        if work.layer.op_type in LAYERS:
+        if work.layer.op_type in LAYERS and not multiplies_activations(work.layer):
             quantize_layer(work.layer, scales[work.inputs[0]].step, shared)
     made = {value for work in works for value in work.outputs}
     # Nodes inside a function read floats between them; only its source is int8.

@@ -132,7 +132,7 @@ def _work(node: ir.Node, limits: Mapping[ir.Value, Function], moves: bool) -> Wo
     return Work((node,), inputs, outputs, moves)
 
 
-_SEVERAL = ("Add", "Sub", "Mul", "Concat")
+_SEVERAL = ("Add", "Sub", "Mul", "Concat", "MatMul")
 """Operators of which more than the first input may be an activation."""
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lithify.optimize.padding import padding_sides, padding_value
 from lithify.optimize.values import integer, producer, shape_of
-from lithify.quantize import qdq
+from lithify.quantize import attention, qdq
 from lithify.quantize.unit import Target, Unit, tensor_of
 from lithify.quantize.window import output_padding, window
 from lithify.reference.graph import Tensor
@@ -121,9 +121,11 @@ def _one_row(bias: ir.Value) -> bool:
 
 
 def matmul(node: ir.Node, target: Target) -> Unit | None:
-    """A product with weights."""
+    """A product with weights, or of two activations."""
     source = qdq.activation(node.inputs[0])
-    return None if source is None else _linear(node, source, False, None, target)
+    if source is None or qdq.activation(node.inputs[1]) is not None:
+        return attention.matmul(node, target)
+    return _linear(node, source, False, None, target)
 
 
 def matmul_with_bias(node: ir.Node, target: Target) -> Unit | None:

@@ -9,9 +9,15 @@ import onnx_ir as ir
 from lithify.optimize.recurrent import role_of
 from lithify.quantize.placement import Work
 from lithify.quantize.ranges import Range
+from lithify.quantize.weights import multiplies_activations
 
 _STEPS = 255
 _LEAST = -128
+_LARGEST = 127
+
+TWO_SIDED = 4.0
+"""A range has two sides if the shorter is at least this part of the longer: a zero point of 0 then loses one bit at
+most."""
 
 SHARED_WITHIN = 4.0
 """A part of a Concat takes the scale of the whole at once if its own range is at least this part of it: others that
@@ -40,7 +46,9 @@ def scales(works: Sequence[Work], ranges: Mapping[str, Range]) -> dict[ir.Value,
     for work in works:
         if work.layer.op_type == "Concat":
             _join_parts(work, groups)
-    return {value: scale(groups.range_of(value)) for value in groups.values}
+    factors = {groups.first(value) for work in works if multiplies_activations(work.layer) for value in work.inputs}
+    rules = {value: factor_scale if groups.first(value) in factors else scale for value in groups.values}
+    return {value: rule(groups.range_of(value)) for value, rule in rules.items()}
 
 
 def scale(covered: Range) -> Scale:
@@ -49,6 +57,19 @@ def scale(covered: Range) -> Scale:
     if step < float(np.finfo(np.float32).tiny):
         return Scale(np.float32(1), 0)
     return Scale(np.float32(step), round(_LEAST - covered.low / step))
+
+
+def factor_scale(covered: Range) -> Scale:
+    """The scale of a factor of a product of two activations, where every zero point takes a pass over the other one and
+    -128 takes two: none where the range has two sides.
+    """
+    largest = max(-covered.low, covered.high)
+    if largest / _LARGEST < float(np.finfo(np.float32).tiny):
+        return Scale(np.float32(1), 0)
+    if min(-covered.low, covered.high) * TWO_SIDED >= largest:
+        return Scale(np.float32(largest / _LARGEST), 0)
+    step = (covered.high - covered.low) / (2 * _LARGEST)
+    return Scale(np.float32(step), round(-_LARGEST - covered.low / step))
 
 
 def _join_parts(work: Work, groups: "_Groups") -> None:
@@ -68,15 +89,16 @@ class _Groups:
         self._ranges = {value: ranges[str(value.name)] for value in self.values}
 
     def join(self, first: ir.Value, second: ir.Value) -> None:
-        a, b = self._first(first), self._first(second)
+        a, b = self.first(first), self.first(second)
         if a is not b:
             self._leader[b] = a
             self._ranges[a] = self._ranges[a] | self._ranges[b]
 
     def range_of(self, value: ir.Value) -> Range:
-        return self._ranges[self._first(value)]
+        return self._ranges[self.first(value)]
 
-    def _first(self, value: ir.Value) -> ir.Value:
+    def first(self, value: ir.Value) -> ir.Value:
+        """The tensor that stands for all that share a scale with this one."""
         while self._leader[value] is not value:
             value = self._leader[value]
         return value

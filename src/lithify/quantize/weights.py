@@ -9,6 +9,12 @@ from lithify.optimize.values import add_constant, constant, integer, set_input
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators whose second input is weights."""
 
+
+def multiplies_activations(node: ir.Node) -> bool:
+    """Whether the node is a product of two activations, which has no weights."""
+    return node.op_type == "MatMul" and constant(node.inputs[1]) is None
+
+
 _MOST = 127
 _MOST_BIAS = 2.0**29
 """A bias takes at most a quarter of the 32-bit accumulator; the scale of tiny weights is widened until it does."""
