@@ -7,14 +7,19 @@ takes.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lithify.chip import Chip
 from lithify.compiler.image import image_shape
 from lithify.compiler.lower import Unsupported, flattened_gemm, image_of, residual_of
 from lithify.compiler.lowering import lower_node
 from lithify.compiler.lowering.chain import MOVERS, join_chains, move_reshapes
 from lithify.compiler.lowering.concat import place_parts
+from lithify.compiler.lowering.heads import take_heads
 from lithify.compiler.lowering.residuals import read_in_place
 from lithify.compiler.lowering.table import fuse_tables
+from lithify.compiler.lowering.turned import identities
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node
 
@@ -37,13 +42,15 @@ class Assignment:
     """stretches: work in order of execution, alternately of the host and of the chip, gathered in stretches.
 
     aliases: tensor -> the tensor whose bytes it is in another shape. fused: tensors that no memory ever holds.
-    reasons: node -> why it runs on the host, for every quantised node that does.
+    reasons: node -> why it runs on the host, for every quantised node that does. constants: tensors that operations
+    read beside those of the graph.
     """
 
     stretches: tuple[tuple[Work, ...], ...]
     aliases: Mapping[str, str]
     fused: tuple[str, ...]
     reasons: Mapping[str, str]
+    constants: Mapping[str, NDArray[np.int8]]
 
 
 def assign(graph: Graph, chip: Chip) -> Assignment:
@@ -57,7 +64,11 @@ def assign(graph: Graph, chip: Chip) -> Assignment:
             lowered[node.name] = lower_node(graph, node, chip)
         except Unsupported as unsupported:
             reasons[node.name] = str(unsupported)
-    inner, joined = join_chains(graph, chip, lowered, reasons)
+    heads = take_heads(graph, chip, lowered)
+    for name in heads.absorbed:
+        reasons.pop(name, None)
+    inner, joined = join_chains(graph, chip, lowered, reasons, heads.absorbed)
+    inner, joined = [*heads.fused, *inner], heads.absorbed | joined
     aliases = _aliases(graph, lowered, joined)
     move_reshapes(graph, chip, lowered, aliases, joined)
     _read_originals(graph, lowered, aliases)
@@ -79,8 +90,9 @@ def assign(graph: Graph, chip: Chip) -> Assignment:
             names = [aliases.get(name, name) for name in node.inputs if name]
         reads = tuple(dict.fromkeys(name for name in names if operations or name not in graph.constants))
         work.append(Work(node, operations, reads, node.outputs))
-    ready = {*graph.inputs, *graph.constants}
-    return Assignment(_stretches(work, ready), aliases, tuple(fused), reasons)
+    constants = identities(operation for entry in work for operation in entry.operations)
+    ready = {*graph.inputs, *graph.constants, *constants}
+    return Assignment(_stretches(work, ready), aliases, tuple(fused), reasons, constants)
 
 
 def _aliases(graph: Graph, lowered: Mapping[str, tuple[Operation, ...]], joined: set[str]) -> dict[str, str]:
@@ -97,7 +109,7 @@ def _aliases(graph: Graph, lowered: Mapping[str, tuple[Operation, ...]], joined:
         readers = [
             reader
             for reader in graph.nodes
-            if any(name in operation.reads for operation in lowered.get(reader.name, ()))
+            if any(name in operation.sources for operation in lowered.get(reader.name, ()))
         ]
         shape = image_shape(after.shape)
         same = before.dtype == "int8" and image_shape(before.shape) == shape and _same_order(before.shape, after.shape)
@@ -135,6 +147,10 @@ def _read_originals(graph: Graph, lowered: dict[str, tuple[Operation, ...]], ali
                     operation.x.channels,
                 )
                 operation = replace(operation, x=image) if same else flattened_gemm(operation, original)
+            second = operation.second
+            if second is not None and second.image.name in aliases:
+                image = replace(second.image, name=aliases[second.image.name])
+                operation = replace(operation, second=replace(second, image=image))
             residual = operation.residual
             if residual is not None and residual.image in aliases:
                 operation = replace(operation, residual=replace(residual, image=aliases[residual.image]))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,8 @@ def compile_with_reasons(graph: Graph, chip: Chip) -> Compilation:
     check(graph)
     graph = fold_constants(graph)
     assignment = assign(graph, chip)
+    tensors = {name: Tensor(name, data.shape, "int8") for name, data in assignment.constants.items()}
+    graph = replace(graph, tensors={**graph.tensors, **tensors}, constants={**graph.constants, **assignment.constants})
     memories = Memories()
     segments: list[Segment] = []
     compiled: list[Compiled] = []

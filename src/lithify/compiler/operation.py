@@ -60,14 +60,15 @@ class Excerpt:
 class Second:
     """The second operand of a product of two activations: rows of an image in DRAM, which are loaded as weights.
 
-    image: as it lies in memory. first: the pixel that is output 0, the next output is the next pixel. channel: the
-    first of the channels that are summed over, as many as x has. fill: what completes the last word of channels.
+    image: as it lies in memory. first: the pixel that is output 0; step: pixels to the next output. channel: the first
+    of the channels that are summed over, as many as x has. fill: what completes the last word of channels.
     constants: for each pass after the first over the same words of x the one value it is multiplied with instead.
     outside: passes after those in which the second operand is multiplied with the padding.
     """
 
     image: Image
     first: int
+    step: int
     channel: int
     fill: int
     constants: tuple[int, ...]

@@ -145,8 +145,8 @@ def _rows(
     if count < 1:
         return
     word, terms = chip.word_bytes, operation.x.channels
-    pixel = lies.pixel_stride
-    origin = lies.offset + (second.first + first * chip.columns) * pixel + second.channel
+    pixel = lies.pixel_stride * second.step
+    origin = lies.offset + second.first * lies.pixel_stride + first * chip.columns * pixel + second.channel
     full = min(part.chunks[1], terms // word) - part.chunks[0]
     sets = range(full)
     if count > full:

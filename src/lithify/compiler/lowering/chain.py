@@ -12,6 +12,7 @@ import numpy as np
 from lithify.chip import Chip
 from lithify.compiler.lower import Unsupported, check_fields, image_of, over_image
 from lithify.compiler.lowering.moved import chain_places, lower_chain
+from lithify.compiler.lowering.turned import lower_turned
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node
 
@@ -21,12 +22,12 @@ Chain = tuple[Node, ...]
 
 
 def join_chains(
-    graph: Graph, chip: Chip, lowered: dict[str, tuple[Operation, ...]], reasons: dict[str, str]
+    graph: Graph, chip: Chip, lowered: dict[str, tuple[Operation, ...]], reasons: dict[str, str], taken: set[str]
 ) -> tuple[list[str], set[str]]:
     """Lowers every chain that holds a Transpose under the name of its last node, or joins it to the product behind it.
 
-    reasons: gets why a Transpose cannot be lowered. Returns tensors within chains, which no memory holds, and nodes
-    whose work others do.
+    reasons: gets why a Transpose cannot be lowered. taken: nodes whose work others do already. Returns tensors within
+    chains, which no memory holds, and nodes whose work others do.
     """
     readers: dict[str, list[Node]] = {}
     for node in graph.nodes:
@@ -35,13 +36,16 @@ def join_chains(
     fused: list[str] = []
     absorbed: set[str] = set()
     for node in graph.nodes:
-        if node.operator != "Transpose" or node.name in absorbed:
+        if node.operator != "Transpose" or node.name in absorbed | taken or node.name in lowered:
             continue
-        chain, place = _around(graph, node, readers)
-        for part in _parts(chain, place):
+        chain, place = _around(graph, node, readers, {*lowered, *taken})
+        turned, parts = _turned(graph, chip, chain, tuple(_parts(chain, place)))
+        for part in parts:
             product = _product(graph, part, readers, lowered)
             try:
-                if product is not None:
+                if turned is not None and product is None:
+                    operations, inner = turned, part[:-1]
+                elif product is not None:
                     lowered[product.name] = (_permuted(graph, part, lowered[product.name][0]),)
                     inner = part
                 else:
@@ -62,19 +66,38 @@ def join_chains(
     return fused, absorbed
 
 
-def _around(graph: Graph, node: Node, readers: dict[str, list[Node]]) -> tuple[Chain, int]:
-    """The longest chain around a node, and the node's place in it: nothing else reads what lies within."""
-    makers = {other.outputs[0]: other for other in graph.nodes if other.operator in MOVERS}
+def _around(graph: Graph, node: Node, readers: dict[str, list[Node]], taken: set[str]) -> tuple[Chain, int]:
+    """The longest chain around a node, and the node's place in it: nothing else reads what lies within.
+
+    taken: nodes that are no part of a chain any more.
+    """
+    free = [other for other in graph.nodes if other.operator in MOVERS and other.name not in taken]
+    makers = {other.outputs[0]: other for other in free}
     chain, place = [node], 0
     while (before := makers.get(chain[0].inputs[0])) and _only(graph, before.outputs[0], readers):
         chain.insert(0, before)
         place += 1
     while _only(graph, chain[-1].outputs[0], readers):
         (behind,) = readers[chain[-1].outputs[0]]
-        if behind.operator not in MOVERS:
+        if behind.operator not in MOVERS or behind.name in taken:
             break
         chain.append(behind)
     return tuple(chain), place
+
+
+def _turned(
+    graph: Graph, chip: Chip, chain: Chain, parts: tuple[Chain, ...]
+) -> tuple[tuple[Operation, ...] | None, tuple[Chain, ...]]:
+    """The operations of the longest part that turns matrices over, and that part alone; or None and all parts."""
+    for part in parts:
+        # An image on the way, whose channels come first, would have to be made.
+        if part[0] is not chain[0] and len(graph.tensors[part[0].inputs[0]].shape) == 4:
+            continue
+        with suppress(Unsupported):
+            operations = lower_turned(graph, part, chip)
+            if operations is not None:
+                return operations, (part,)
+    return None, parts
 
 
 def _only(graph: Graph, name: str, readers: dict[str, list[Node]]) -> bool:
@@ -122,7 +145,7 @@ def move_reshapes(
         if node.operator != "Reshape" or node.name in joined or node.name in lowered or name in aliases:
             continue
         between = source in makers and makers[source].name in lowered
-        read = any(name in operation.reads for operations in lowered.values() for operation in operations)
+        read = any(name in operation.sources for operations in lowered.values() for operation in operations)
         if not between or not read:
             continue
         with suppress(Unsupported):
