@@ -14,6 +14,7 @@ from lithify.optimize.gemm import make_gemm
 from lithify.optimize.identity import remove_identity
 from lithify.optimize.layer_norm import join_norms
 from lithify.optimize.limits import merge_limits
+from lithify.optimize.matrices import count_matrices, scale_factors
 from lithify.optimize.mean import pool_means
 from lithify.optimize.normalize import convolve_norms
 from lithify.optimize.padding import fold_padding
@@ -35,12 +36,14 @@ PASSES: tuple[Pass, ...] = (
     merge_limits,
     image_sequences,
     pool_means,
+    count_matrices,
     unify_reshapes,
     fold_padding,
     make_gemm,
     fold_flattened,
     split_prelus,
     fold_bias,
+    scale_factors,
     fold_affine,
     convolve_norms,
     fold_bias,
