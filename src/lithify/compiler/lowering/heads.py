@@ -116,12 +116,14 @@ def _drop(
 ) -> None:
     """Drops nodes that only products over slices would have read."""
 
+    sources_of_all = {part.image.name for operands in taken.values() for part in operands}
+
     def needed(name: str) -> bool:
-        for reader in readers.get(name, []):
-            sources = [part.image.name for part in taken.get(reader.name, ())]
-            if reader.name in heads.absorbed or (sources and name not in sources):
-                continue
+        if name in sources_of_all:
             return True
+        for reader in readers.get(name, []):
+            if reader.name not in heads.absorbed and reader.name not in taken:
+                return True
         return name in graph.outputs or name not in readers
 
     for node in reversed(graph.nodes):
