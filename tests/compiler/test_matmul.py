@@ -135,3 +135,31 @@ def test_products_agree_in_rtl() -> None:
         inputs = tuple(Input(name, graph.tensors[name].shape, graph.tensors[name].dtype) for name in graph.inputs)
         result = verify(program, graph, seeded(inputs, 4), rtl="layers", device=device)
         assert result.agreed, result
+
+
+@pytest.mark.parametrize("chip", ["tiny", "small", "wide", "least"])
+def test_a_table_behind_a_product(chip: str) -> None:
+    drawing = Drawing(np.random.default_rng(57))
+    a, b = drawing.tensor((2, 9, 20)), drawing.tensor((2, 13, 20))
+    product = drawing.add("MatMul", (a.name, b.name))
+    table = drawing.constant(drawing.random.permutation(256).astype(np.uint8).view(np.int8), None)
+    y = drawing.add("Lookup", (product.name, table))
+    graph = Graph("table", (a.name, b.name), (y.name,), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+    compilation = check(graph, CHIPS[chip], inputs_of(drawing.random, graph))
+    assert not compilation.reasons and product.name in compilation.program.fused
+
+
+@pytest.mark.parametrize("chip", ["tiny", "edge", "small"])
+def test_what_is_added_to_a_product(chip: str) -> None:
+    """One matrix: the addition is fused; several: it reads what they made."""
+    for shape in ((9, 20), (2, 9, 20)):
+        drawing = Drawing(np.random.default_rng(58))
+        a, b = drawing.tensor(shape), drawing.tensor((*shape[:-2], 13, 20))
+        product = drawing.add("MatMul", (a.name, b.name))
+        mask = drawing.tensor(product.shape)
+        y = drawing.add("Add", (product.name, mask.name))
+        graph = Graph(
+            "mask", (a.name, b.name, mask.name), (y.name,), drawing.tensors, drawing.constants, tuple(drawing.nodes)
+        )
+        compilation = check(graph, CHIPS[chip], inputs_of(drawing.random, graph))
+        assert not compilation.reasons and (product.name in compilation.program.fused) == (len(shape) == 2)

@@ -19,7 +19,14 @@ from lithify.chip import Chip
 from lithify.compiler.image import DramImage
 from lithify.compiler.operation import Operation, Second
 from lithify.compiler.steps import Chunk, Step
-from lithify.compiler.weights import PARAMETER_WORDS, Part, group_result_words, pack_parameters, weight_words
+from lithify.compiler.weights import (
+    PARAMETER_WORDS,
+    Part,
+    group_result_words,
+    pack_parameters,
+    table_words,
+    weight_words,
+)
 from lithify.isa import Instruction, instruction
 from lithify.isa.program import Base
 
@@ -33,10 +40,11 @@ def summands(value: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Constants:
-    """Offsets of an operation's constants. parameters: of all groups; zeros: words of a weight set; filled: for each
-    constant a word of it for every column and chunk.
+    """Offsets of an operation's constants. table: of its look-up table; parameters: of all groups; zeros: words of a
+    weight set; filled: for each constant a word of it for every column and chunk.
     """
 
+    table: int
     parameters: int
     zeros: int
     filled: tuple[int, ...]
@@ -48,10 +56,12 @@ def constants_of(operation: Operation, chip: Chip) -> tuple[NDArray[np.uint8], C
     assert second is not None
     word = chip.word_bytes
     sets = operation.x.pixel_words(word) * chip.columns
-    parts = [pack_parameters(operation, chip).reshape(-1, word), np.zeros((chip.columns, word), np.uint8)]
+    table = np.zeros(0, np.int8) if operation.table is None else operation.table
+    parts = [table.view(np.uint8).reshape(-1, word), pack_parameters(operation, chip).reshape(-1, word)]
+    parts.append(np.zeros((chip.columns, word), np.uint8))
     parts += [np.full((sets, word), value, np.int8).view(np.uint8) for value in second.constants]
     begins = [sum(len(part) for part in parts[:index]) * word for index in range(len(parts))]
-    return np.concatenate(parts), Constants(begins[0], begins[1], tuple(begins[2:]))
+    return np.concatenate(parts), Constants(*begins[:3], tuple(begins[3:]))
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,10 @@ def _words_of(
     assert second is not None and part is not None
     word, columns = chip.word_bytes, chip.columns
     own = 0 if step.keep else PARAMETER_WORDS * group_result_words(operation, chip)
-    place = _Place(0, weight_words(operation, chip, part, not step.keep), own)
+    table = 0 if step.keep else table_words(operation, chip)
+    if table:
+        yield _load(Base.CONSTANTS, offset + constants.table, 0, table * word, (1, 0, 0))
+    place = _Place(table, weight_words(operation, chip, part, not step.keep), own)
     count = chunk.end - chunk.first
     if own:
         first = offset + constants.parameters + chunk.first * own * word
