@@ -137,7 +137,7 @@ def test_products_agree_in_rtl() -> None:
         assert result.agreed, result
 
 
-@pytest.mark.parametrize("chip", ["tiny", "small", "wide", "least"])
+@pytest.mark.parametrize("chip", ["tiny", "small", "wide", "least", "ports"])
 def test_a_table_behind_a_product(chip: str) -> None:
     drawing = Drawing(np.random.default_rng(57))
     a, b = drawing.tensor((2, 9, 20)), drawing.tensor((2, 13, 20))

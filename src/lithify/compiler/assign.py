@@ -18,7 +18,7 @@ from lithify.compiler.lowering.chain import MOVERS, join_chains, move_reshapes
 from lithify.compiler.lowering.concat import place_parts
 from lithify.compiler.lowering.heads import take_heads
 from lithify.compiler.lowering.residuals import read_in_place
-from lithify.compiler.lowering.table import fuse_tables
+from lithify.compiler.lowering.table import changes_nothing, fuse_tables
 from lithify.compiler.lowering.turned import identities
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node
@@ -58,7 +58,7 @@ def assign(graph: Graph, chip: Chip) -> Assignment:
     lowered: dict[str, tuple[Operation, ...]] = {}
     reasons: dict[str, str] = {}
     for node in graph.nodes:
-        if node.operator in (*CONVERSIONS, "Host", *MOVERS):
+        if node.operator in (*CONVERSIONS, "Host", *MOVERS) or changes_nothing(graph, node):
             continue
         try:
             lowered[node.name] = lower_node(graph, node, chip)
@@ -96,10 +96,12 @@ def assign(graph: Graph, chip: Chip) -> Assignment:
 
 
 def _aliases(graph: Graph, lowered: Mapping[str, tuple[Operation, ...]], joined: set[str]) -> dict[str, str]:
-    """Reshapes that cost nothing: the chip sees the same image, or only products read it that take it as it was."""
+    """Reshapes that cost nothing: the chip sees the same image, or only products read it that take it as it was; and
+    tables that change nothing.
+    """
     aliases: dict[str, str] = {}
     for node in graph.nodes:
-        if node.operator != "Reshape" or node.inputs[0] in graph.constants:
+        if (node.operator != "Reshape" and not changes_nothing(graph, node)) or node.inputs[0] in graph.constants:
             continue
         if node.name in joined or node.name in lowered:
             continue

@@ -61,7 +61,7 @@ def constants_of(operation: Operation, chip: Chip) -> tuple[NDArray[np.uint8], C
     parts.append(np.zeros((chip.columns, word), np.uint8))
     parts += [np.full((sets, word), value, np.int8).view(np.uint8) for value in second.constants]
     begins = [sum(len(part) for part in parts[:index]) * word for index in range(len(parts))]
-    return np.concatenate(parts), Constants(*begins[:3], tuple(begins[3:]))
+    return np.concatenate(parts), Constants(begins[0], begins[1], begins[2], tuple(begins[3:]))
 
 
 @dataclass(frozen=True)

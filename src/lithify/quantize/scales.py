@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from lithify.optimize.recurrent import role_of
+from lithify.optimize.values import constant
 from lithify.quantize.placement import Work
 from lithify.quantize.ranges import Range
 from lithify.quantize.weights import multiplies_activations
@@ -48,7 +49,29 @@ def scales(works: Sequence[Work], ranges: Mapping[str, Range]) -> dict[ir.Value,
             _join_parts(work, groups)
     factors = {groups.first(value) for work in works if multiplies_activations(work.layer) for value in work.inputs}
     rules = {value: factor_scale if groups.first(value) in factors else scale for value in groups.values}
-    return {value: rule(groups.range_of(value)) for value, rule in rules.items()}
+    found = {value: rule(groups.range_of(value)) for value, rule in rules.items()}
+    for work in works:
+        factor = _factor(work)
+        if factor is not None and groups.makers(work.outputs[0], works) == [work]:
+            own = found[work.inputs[0]]
+            scaled = Scale(np.float32(own.step * factor), own.zero_point)
+            if np.finfo(np.float32).tiny <= scaled.step < np.inf:
+                found.update(dict.fromkeys(groups.members(work.outputs[0]), scaled))
+    return found
+
+
+def _factor(work: Work) -> np.float32 | None:
+    """The positive number that the work multiplies all values with: it changes their scale and no integer."""
+    (node, *others) = work.nodes
+    if others or node.op_type not in ("Mul", "Div") or node.domain != "":
+        return None
+    for index in (0, 1) if node.op_type == "Mul" else (1,):
+        number = constant(node.inputs[index])
+        if number is not None and number.size == 1 and number.dtype == np.float32 and number.reshape(()) > 0:
+            value = np.float32(number.reshape(()))
+            with np.errstate(over="ignore"):
+                return value if node.op_type == "Mul" else np.float32(1 / value)
+    return None
 
 
 def scale(covered: Range) -> Scale:
@@ -93,6 +116,17 @@ class _Groups:
         if a is not b:
             self._leader[b] = a
             self._ranges[a] = self._ranges[a] | self._ranges[b]
+
+    def members(self, value: ir.Value) -> list[ir.Value]:
+        """All tensors that share a scale with this one."""
+        return [other for other in self.values if self.first(other) is self.first(value)]
+
+    def makers(self, value: ir.Value, works: Sequence[Work]) -> list[Work | None]:
+        """What makes values of these tensors, but for what only moves them; None for what the chip does not make."""
+        members = set(self.members(value))
+        made = {output: work for work in works for output in work.outputs}
+        makers = [made.get(member) for member in members]
+        return [work for work in makers if work is None or not work.moves]
 
     def range_of(self, value: ir.Value) -> Range:
         return self._ranges[self.first(value)]

@@ -10,17 +10,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.lower import Unsupported, check_fields, image_of
-from lithify.compiler.lowering.matmul import Slices, multiply, whole
+from lithify.compiler.lowering.matmul import Slices, multiply, slices, whole
 from lithify.compiler.lowering.moved import chain_places
+from lithify.compiler.lowering.table import changes_nothing
+from lithify.compiler.lowering.turned import lower_turned
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node
 
 MOVES = ("Reshape", "Transpose", "Slice", "Expand")
-"""What an operand is looked for behind."""
+"""What an operand is looked for behind, beside a table that changes no integer."""
 BACK = ("Reshape", "Transpose")
 """What a result is looked for behind: every value goes to one place."""
 
@@ -44,6 +45,7 @@ def take_heads(graph: Graph, chip: Chip, lowered: dict[str, tuple[Operation, ...
         for name in node.inputs:
             readers.setdefault(name, []).append(node)
     taken: dict[str, tuple[Slices, Slices]] = {}
+    turned: dict[str, str] = {}
     for node in graph.nodes:
         if node.operator != "MatMul" or node.name not in lowered:
             continue
@@ -57,7 +59,9 @@ def take_heads(graph: Graph, chip: Chip, lowered: dict[str, tuple[Operation, ...
                 check_fields(operation, chip)
             lowered[node.name] = operations
             taken[node.name] = first, second
-    _drop(graph, lowered, heads, taken, readers)
+            if second.image.name == node.inputs[1]:
+                turned |= _turn(graph, chip, node.inputs[1], makers, lowered)
+    _drop(graph, lowered, heads, taken, readers, turned)
     for node in graph.nodes:
         if node.name in taken:
             _write_behind(graph, chip, node, taken[node.name], readers, lowered, heads)
@@ -68,11 +72,7 @@ def _operand(graph: Graph, name: str, makers: dict[str, Node], count: int, word:
     """Where an operand's matrices lie: before as many of the nodes that move it as can be. word: channels of a word, at
     which they must begin.
     """
-    chain: list[Node] = []
-    source = name
-    while source in makers and makers[source].operator in MOVES and makers[source].outputs == (source,):
-        chain.insert(0, makers[source])
-        source = makers[source].inputs[0]
+    chain = _chain(graph, name, makers)
     for begin in range(len(chain)):
         part = tuple(chain[begin:])
         tensor = graph.tensors[part[0].inputs[0]]
@@ -80,31 +80,46 @@ def _operand(graph: Graph, name: str, makers: dict[str, Node], count: int, word:
         # An image on the way, whose channels come first, would have to be made.
         if (image.height != 1 and word > 1) or (begin and len(tensor.shape) == 4):
             continue
-        found = slices(chain_places(graph, part), image.channels, count, word)
+        moving = tuple(node for node in part if node.operator != "Lookup")
+        if not moving:
+            return whole(tensor, count)
+        found = slices(chain_places(graph, moving), image.channels, count, word)
         if found is not None:
             return Slices(image, *found)
     return whole(graph.tensors[name], count)
 
 
-def slices(
-    places: NDArray[np.int64], channels: int, count: int, word: int
-) -> tuple[int, tuple[tuple[int, int], ...]] | None:
-    """The step and the starts of matrices whose values lie at these places of an image; None where they are no slices.
+def _chain(graph: Graph, name: str, makers: dict[str, Node]) -> list[Node]:
+    """The nodes that move what a tensor is made from, all of them."""
+    chain: list[Node] = []
+    while name in makers and _moves(graph, makers[name]):
+        chain.insert(0, makers[name])
+        name = makers[name].inputs[0]
+    return chain
 
-    places: [rows, columns] or [matrices, rows, columns].
+
+def _turn(
+    graph: Graph, chip: Chip, name: str, makers: dict[str, Node], lowered: dict[str, tuple[Operation, ...]]
+) -> dict[str, str]:
+    """Lowers the nodes that turn the matrices of an operand over, under the name of the last; that name, and the tensor
+    that they are turned from.
     """
-    matrices = places.reshape(-1, *places.shape[-2:])
-    starts = matrices[:, :1, :1]
-    step = int(matrices[0, 1, 0] - matrices[0, 0, 0]) if matrices.shape[1] > 1 else channels
-    rows, columns = (np.arange(size) for size in matrices.shape[1:])
-    regular = step > 0 and step % channels == 0
-    if not regular or (matrices != starts + rows[:, None] * step + columns).any():
-        return None
-    pixels, begins = np.divmod(starts.reshape(-1), channels)
-    if (begins % word).any() or (begins + len(columns) > channels).any():
-        return None
-    found = tuple(zip(pixels.tolist(), begins.tolist(), strict=True))
-    return step // channels, tuple(found[number % len(found)] for number in range(count))
+    chain = _chain(graph, name, makers)
+    for begin in range(len(chain) if chain and chain[-1].operator != "Lookup" else 0):
+        part = tuple(node for node in chain[begin:] if node.operator != "Lookup")
+        source = chain[begin].inputs[0]
+        if begin and len(graph.tensors[source].shape) == 4:
+            continue
+        with suppress(Unsupported):
+            operations = lower_turned(graph, part, chip, source)
+            if operations is not None:
+                lowered[chain[-1].name] = operations
+                return {chain[-1].name: source}
+    return {}
+
+
+def _moves(graph: Graph, node: Node) -> bool:
+    return (node.operator in MOVES and len(node.outputs) == 1) or changes_nothing(graph, node)
 
 
 def _drop(
@@ -113,21 +128,22 @@ def _drop(
     heads: Heads,
     taken: dict[str, tuple[Slices, Slices]],
     readers: dict[str, list[Node]],
+    turned: dict[str, str],
 ) -> None:
-    """Drops nodes that only products over slices would have read."""
+    """Drops nodes that only products over slices would have read. turned: see `_turn`."""
 
-    sources_of_all = {part.image.name for operands in taken.values() for part in operands}
+    sources_of_all = {*turned.values()} | {part.image.name for operands in taken.values() for part in operands}
 
     def needed(name: str) -> bool:
         if name in sources_of_all:
             return True
         for reader in readers.get(name, []):
-            if reader.name not in heads.absorbed and reader.name not in taken:
+            if reader.name not in heads.absorbed and reader.name not in taken and reader.name not in turned:
                 return True
         return name in graph.outputs or name not in readers
 
     for node in reversed(graph.nodes):
-        if node.operator in MOVES and len(node.outputs) == 1 and not needed(node.outputs[0]):
+        if _moves(graph, node) and not needed(node.outputs[0]):
             heads.absorbed.add(node.name)
             heads.fused.append(node.outputs[0])
             lowered.pop(node.name, None)

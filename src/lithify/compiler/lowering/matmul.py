@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image, Rectangle
@@ -41,6 +42,27 @@ def whole(tensor: Tensor, count: int) -> Slices:
     """The `count` matrices of a tensor, which may be one for all."""
     own = math.prod(tensor.shape[:-2])
     return Slices(image_of(tensor), 1, tuple((number % own * tensor.shape[-2], 0) for number in range(count)))
+
+
+def slices(
+    places: NDArray[np.int64], channels: int, count: int, word: int
+) -> tuple[int, tuple[tuple[int, int], ...]] | None:
+    """The step and the starts of matrices whose values lie at these places of an image; None where they are no slices.
+
+    places: [rows, columns] or [matrices, rows, columns].
+    """
+    matrices = places.reshape(-1, *places.shape[-2:])
+    starts = matrices[:, :1, :1]
+    step = int(matrices[0, 1, 0] - matrices[0, 0, 0]) if matrices.shape[1] > 1 else channels
+    rows, columns = (np.arange(size) for size in matrices.shape[1:])
+    regular = step > 0 and step % channels == 0
+    if not regular or (matrices != starts + rows[:, None] * step + columns).any():
+        return None
+    pixels, begins = np.divmod(starts.reshape(-1), channels)
+    if (begins % word).any() or (begins + len(columns) > channels).any():
+        return None
+    found = tuple(zip(pixels.tolist(), begins.tolist(), strict=True))
+    return step // channels, tuple(found[number % len(found)] for number in range(count))
 
 
 def multiply(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lithify.chip import Chip
 from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.lower import FULL, check_fields, image_of
-from lithify.compiler.lowering.heads import slices
+from lithify.compiler.lowering.matmul import slices
 from lithify.compiler.lowering.moved import chain_places
 from lithify.compiler.operation import Landing, Operation, Parameters, Second, Sliding
 from lithify.reference.graph import Graph, Node
@@ -22,10 +22,15 @@ BLOCK = 64
 MOST_OPERATIONS = 512
 
 
-def lower_turned(graph: Graph, chain: tuple[Node, ...], chip: Chip) -> tuple[Operation, ...] | None:
-    """The operations of a chain that makes matrices whose rows are channels of an image; None for another chain."""
+def lower_turned(
+    graph: Graph, chain: tuple[Node, ...], chip: Chip, name: str | None = None
+) -> tuple[Operation, ...] | None:
+    """The operations of a chain that makes matrices whose rows are channels of an image; None for another chain.
+
+    name: of the tensor that they read, if that is not what the first node reads but the same integers.
+    """
     node, y = chain[-1], graph.tensors[chain[-1].outputs[0]]
-    source, target = image_of(graph.tensors[chain[0].inputs[0]]), image_of(y)
+    source, target = image_of(graph.tensors[name or chain[0].inputs[0]]), image_of(y)
     if len(y.shape) not in (2, 3) or y.dtype != "int8":
         return None
     rows, outputs = y.shape[-2:]

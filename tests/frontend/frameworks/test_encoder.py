@@ -1,0 +1,67 @@
+"""Attention as PyTorch writes it: one segment of a chip with a vector unit, in which nothing moves but V is turned."""
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import lithify
+from compiler.compiled import check
+from compiler.test_rows import WITH_UNIT, device
+from lithify.compiler import compile_graph
+from lithify.optimize import optimize
+from lithify.quantize import inputs_of, quantize, read, seeded
+from lithify.quantize.data import Input
+from lithify.reference.graph import Graph
+from lithify.verify import verify
+
+
+class Attention(nn.Module):
+    """Projections of its own around `scaled_dot_product_attention`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.out = (nn.Linear(32, 32) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        q, k, v = (layer(x).view(batch, tokens, 2, 16).transpose(1, 2) for layer in (self.q, self.k, self.v))
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.out(mixed.transpose(1, 2).reshape(batch, tokens, width))
+
+
+MODULES = {
+    "projections of its own": Attention,
+    "post-norm": lambda: nn.TransformerEncoderLayer(32, 2, 64, batch_first=True, activation="gelu"),
+    "pre-norm": lambda: nn.TransformerEncoderLayer(32, 2, 64, batch_first=True, norm_first=True),
+}
+
+
+def quantized(name: str) -> Graph:
+    torch.manual_seed(0)
+    module = MODULES[name]().eval()
+    model = optimize(lithify.load(module, inputs=(torch.randn(1, 16, 32),)))
+    return read(quantize(model, seeded(inputs_of(model), 4)))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_nothing_runs_on_the_host(name: str) -> None:
+    graph = quantized(name)
+    (x,) = graph.inputs
+    compilation = check(graph, WITH_UNIT["tiny"], {x: torch.randn(1, 16, 32).numpy()})
+    assert not compilation.reasons
+    (segment,) = compilation.segments
+    found = Counter(operation.operator for operation in segment.operations)
+    assert found["MatMul"] == 4 and found["Softmax"] == 1
+    assert (found["Transpose"], found["Reshape"], found["Slice"]) == (2, 0, 0)
+
+
+@pytest.mark.slow
+def test_an_encoder_layer_agrees_in_rtl() -> None:
+    graph = quantized("post-norm")
+    program = compile_graph(graph, WITH_UNIT["tiny"])
+    inputs = tuple(Input(name, graph.tensors[name].shape, graph.tensors[name].dtype) for name in graph.inputs)
+    result = verify(program, graph, seeded(inputs, 4), rtl="layers", device=device("tiny"))
+    assert result.agreed, result
