@@ -17,11 +17,12 @@ from reference.random_layers import int8, scale, zero_point
 class Drawing:
     """A graph while it is drawn; `images` are the tensors of 4 dimensions that later nodes may read.
 
-    rows: whether it has operators along rows.
+    rows: whether it has operators along rows; matrices: whether it has products of two activations.
     """
 
     random: Generator
     rows: bool = False
+    matrices: bool = False
     tensors: dict[str, Tensor] = field(default_factory=dict)
     constants: dict[str, NDArray[Any]] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
@@ -65,9 +66,9 @@ class Drawing:
         return weights, self.constant(self.random.normal(0, 3000, features).astype(np.int32), None)
 
 
-def draw(random: Generator, count: int, rows: bool = False) -> Graph:
+def draw(random: Generator, count: int, rows: bool = False, matrices: bool = False) -> Graph:
     """A graph of about `count` nodes over one image; every tensor that no node reads is an output."""
-    drawing = Drawing(random, rows)
+    drawing = Drawing(random, rows, matrices)
     shape = (1, int(random.integers(1, 20)), int(random.integers(3, 18)), int(random.integers(3, 18)))
     first = drawing.tensor(shape)
     drawing.images.append(first.name)
@@ -93,6 +94,9 @@ def _grow(drawing: Drawing) -> None:
     limits = {"minimum": int(random.integers(-128, 0))} if random.integers(0, 2) else {}
     if drawing.rows and random.integers(0, 3) == 0:
         _along_rows(drawing, x)
+        return
+    if drawing.matrices and random.integers(0, 3) == 0:
+        _products(drawing, x)
         return
     match int(random.integers(0, 26)):
         case 0 | 1 | 2:
@@ -193,6 +197,42 @@ def _grow(drawing: Drawing) -> None:
             else:
                 table = drawing.constant(int8(random, (256,)), np.float32(1).reshape(()))
                 drawing.add("Lookup", (name, table))
+
+
+def _products(drawing: Drawing, x: Tensor) -> None:
+    """Heads of the pixels' channels, or rows of the channels' images, multiplied with those of the same or another
+    tensor.
+    """
+    random = drawing.random
+    channels, height, width = x.shape[1:]
+    if random.integers(0, 2):
+        a = drawing.add("Reshape", (x.name,), True, shape=(channels, height, width))
+        b = drawing.add("Transpose", (a.name,), True, perm=(0, 2, 1)) if height == width else a
+        made = drawing.add("MatMul", (a.name, b.name))
+        drawing.add("Reshape", (made.name,), True, shape=(1, *made.shape))
+        return
+    heads = int(random.choice([count for count in (1, 2, 4) if channels % count == 0]))
+    tokens = drawing.add("Transpose", (x.name,), True, perm=(0, 2, 3, 1))
+    rows = drawing.add("Reshape", (tokens.name,), True, shape=(height * width, channels))
+
+    def split(perm: tuple[int, ...]) -> Tensor:
+        made = (
+            drawing.add("Gemm", (rows.name, *drawing.products(channels, channels))) if random.integers(0, 2) else rows
+        )
+        parted = drawing.add("Reshape", (made.name,), True, shape=(1, height * width, heads, channels // heads))
+        turned = drawing.add("Transpose", (parted.name,), True, perm=perm)
+        return drawing.add("Reshape", (turned.name,), True, shape=(heads, *turned.shape[2:]))
+
+    if random.integers(0, 2):
+        scores = drawing.add("MatMul", (split((0, 2, 1, 3)).name, split((0, 2, 1, 3)).name))
+        mixed = drawing.add("MatMul", (scores.name, split((0, 2, 3, 1)).name))
+        parted = drawing.add("Reshape", (mixed.name,), True, shape=(1, *mixed.shape))
+        turned = drawing.add("Transpose", (parted.name,), True, perm=(0, 2, 1, 3))
+        apart = drawing.add("Reshape", (turned.name,), True, shape=(1, height, width, channels))
+        drawing.add("Transpose", (apart.name,), True, perm=(0, 3, 1, 2))
+    else:
+        across = drawing.add("MatMul", (split((0, 2, 3, 1)).name, split((0, 2, 3, 1)).name))
+        drawing.add("Reshape", (across.name,), True, shape=(1, *across.shape))
 
 
 def _along_rows(drawing: Drawing, x: Tensor) -> None:

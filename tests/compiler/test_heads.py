@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compiler.compiled import CHIPS, check
-from compiler.random_graphs import Drawing
+from compiler.random_graphs import Drawing, draw
 from lithify.chip import Chip
 from lithify.compiler import Compilation, compile_graph
 from lithify.quantize.data import Input, seeded
@@ -106,4 +106,34 @@ def test_attention_agrees_in_rtl() -> None:
         program = compile_graph(graph, CHIPS["tiny"])
         inputs = tuple(Input(name, graph.tensors[name].shape, graph.tensors[name].dtype) for name in graph.inputs)
         result = verify(program, graph, seeded(inputs, 4), rtl="layers", device=device)
+        assert result.agreed, result
+
+
+def random_products(chip: str, numbers: range) -> None:
+    for number in numbers:
+        random = np.random.default_rng((68, number))
+        graph = draw(random, int(random.integers(2, 7)), matrices=True)
+        check(graph, CHIPS[chip], {name: int8(random, graph.tensors[name].shape) for name in graph.inputs})
+
+
+@pytest.mark.parametrize("chip", ["tiny", "edge"])
+def test_random_products(chip: str) -> None:
+    random_products(chip, range(4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chip", [name for name in CHIPS if name != "least"])
+def test_many_random_products(chip: str) -> None:
+    random_products(chip, range(40))
+
+
+@pytest.mark.slow
+def test_random_products_agree_in_rtl() -> None:
+    device = RtlDevice.of(CHIPS["tiny"], lambda note: None)
+    for number in range(5):
+        random = np.random.default_rng((69, number))
+        graph = draw(random, int(random.integers(2, 7)), matrices=True)
+        program = compile_graph(graph, CHIPS["tiny"])
+        inputs = tuple(Input(name, graph.tensors[name].shape, graph.tensors[name].dtype) for name in graph.inputs)
+        result = verify(program, graph, seeded(inputs, 3), rtl="layers", device=device)
         assert result.agreed, result

@@ -194,6 +194,24 @@ def _move(w: Writer, x: ir.Value) -> None:
         w.add("DepthToSpace", [x], (1, channels // 4, 2 * height, 2 * width), blocksize=2)
 
 
+def _matrices(w: Writer, x: ir.Value) -> None:
+    """The product of the matrices of an image with its own, or with another's of as many, turned over or not."""
+    _, channels, height, width = w.shapes[x]
+    fitting = [
+        (y, turned)
+        for y, other in w.shapes.items()
+        for turned in (False, True)
+        if other[1] in (1, channels) and other[3 if turned else 2] == width
+    ]
+    y, turned = fitting[int(w.random.integers(len(fitting)))]
+    if turned:
+        _, count, rows, columns = w.shapes[y]
+        (y,) = w.add("Transpose", [y], (1, count, columns, rows), perm=[0, 1, 3, 2])
+    (scores,) = w.add("MatMul", [x, y], (1, channels, height, w.shapes[y][3]))
+    if w.random.random() < 0.5:
+        w.add("Div", [scores, w.constant(np.array(2 * width**0.5, "f4"))], w.shapes[scores])
+
+
 def _rows(w: Writer, x: ir.Value) -> None:
     shape = w.shapes[x]
     choice, axis = str(w.random.choice(["Softmax", "Softmax", "LogSoftmax", "norm"])), int(w.random.integers(1, 4))
@@ -206,7 +224,7 @@ def _rows(w: Writer, x: ir.Value) -> None:
 
 RULES: tuple[tuple[Callable[[Writer, ir.Value], None], float], ...] = (
     (_conv, 5), (_transposed, 1), (_function, 4), (_pair, 3), (_channels, 1), (_concat, 2), (_split, 1), (_slice, 1),
-    (_pool, 1), (_global, 1), (_pad, 1), (_move, 3), (_rows, 1),
+    (_pool, 1), (_global, 1), (_pad, 1), (_move, 3), (_rows, 1), (_matrices, 1),
 )  # fmt: skip
 
 
