@@ -205,6 +205,9 @@ def _products(drawing: Drawing, x: Tensor) -> None:
     """
     random = drawing.random
     channels, height, width = x.shape[1:]
+    if channels * height * width > 1500:
+        x = drawing.add("MaxPool", (x.name,), True, kernel_shape=(1, 1), strides=(3, 3))
+        channels, height, width = x.shape[1:]
     if random.integers(0, 2):
         a = drawing.add("Reshape", (x.name,), True, shape=(channels, height, width))
         b = drawing.add("Transpose", (a.name,), True, perm=(0, 2, 1)) if height == width else a
