@@ -58,8 +58,8 @@ class Blocks:
 
     rows, columns: largest rectangle of results of a block. slice_groups: groups of a slice. blocks_outside: whether
     blocks are the outer loop. split_inputs: whether the inputs are staged part by part of the reduction too. inputs,
-    residuals, outputs: first banks of the staging copies; empty where the image is resident. ring_banks: upper banks
-    that hold its weights. cycles: the estimate.
+    residuals, outputs: first banks of the staging copies; empty where the image is resident. banks: all banks of the
+    copies. ring_banks: upper banks that hold its weights. cycles: the estimate.
     """
 
     rows: int
@@ -73,6 +73,7 @@ class Blocks:
     outputs: tuple[int, ...]
     ring_banks: int
     cycles: int
+    banks: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,11 @@ _COPIES = (_Copies(2, 2), _Copies(1, 2), _Copies(1, 1))
 
 
 def _is_matrix(operation: Operation, chip: Chip) -> bool:
-    """Whether an operation is a product of matrices: one row of more positions than a tile has, each of which reads
+    """Whether an operation is a product of matrices: one row of at least a tile of positions, each of which reads
     its own pixel."""
     region = operation.region
     alone = operation.unit == "conv" and operation.sliding.kernel == (1, 1)
-    return alone and region.height == 1 and region.width > chip.accumulators
+    return alone and region.height == 1 and region.width >= chip.accumulators
 
 
 def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free: list[tuple[int, int]]) -> Blocks:
@@ -142,6 +143,7 @@ def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free:
                         residuals=slots[first:second],
                         outputs=slots[second:],
                         cycles=cycles,
+                        banks=_banks([size for entry in sizes for size in entry], slots),
                     )
                 found += 1
                 break
@@ -261,6 +263,8 @@ def _sizes(
     results = blocks.rows * blocks.columns * result_words
     several = _block_count(operation, blocks) > 1 or slices > 1 or blocks.split_inputs
     many = copies if several else _Copies(1, 1)
+    if _block_count(operation, blocks) == 1 and not operation.each_word_alone and not blocks.split_inputs:
+        many = replace(many, input=1)  # every slice reads the same
     return (
         [-(-inputs // chip.bank_words)] * many.input * staged.input,
         [-(-results // chip.bank_words)] * many.output * staged.residual,
@@ -324,6 +328,10 @@ def _estimate(
         begin = max(chunk, once // slices - compute // visits)
         return _beside(compute, between + fetched) + first + begin + last + idle + visits * VISIT_CYCLES
     return max(compute, between + fetched) + between // visits + idle + visits * VISIT_CYCLES * bool(between)
+
+
+def _banks(sizes: list[int], slots: tuple[int, ...]) -> frozenset[int]:
+    return frozenset(bank for size, slot in zip(sizes, slots, strict=True) for bank in range(slot, slot + size))
 
 
 def _beside(compute: int, moved: int) -> int:

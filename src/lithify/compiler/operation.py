@@ -145,7 +145,8 @@ class Operation:
     not pixels. unit: which instruction does it; cut: taps (height, width) that a depthwise pass takes at once, the
     whole kernel for stream, (1, 1) for conv. parameters: None for stream and vector; program: of vector alone. layer,
     operator, macs: as reports show the node. tensor: the tensor of the graph that the results belong to. table: int8
-    [256], what the results are looked up in, last of all.
+    [256], what the results are looked up in, last of all. beside: if array and vector unit both work meanwhile, from
+    when to when, in cycles from the first operation on, about.
     """
 
     layer: str
@@ -169,6 +170,7 @@ class Operation:
     excerpt: Excerpt | None = None
     program: RowProgram | None = None
     second: Second | None = None
+    beside: tuple[int, int] | None = None
 
     @property
     def weighted(self) -> bool:

@@ -11,6 +11,7 @@ from itertools import combinations
 
 from lithify.chip import Chip
 from lithify.compiler.bands import Bands, Cut, Stretch, cuts, fits_bands, plan_bands, ring_layout
+from lithify.compiler.beside import banks_for, last_uses
 from lithify.compiler.blocks import Blocks, RingTooSmall, Staged, TooLarge, cut, pack
 from lithify.compiler.image import Image
 from lithify.compiler.memory import best_plan as plan_by_blocks
@@ -24,6 +25,9 @@ CHOICES = 3
 
 STATES = 64
 """States of a boundary that are followed, the cheapest: of networks without recurrence all (yolov8n has 53)."""
+
+WORSE = 50
+"""By one part in so many an operation may take longer in banks that the one before leaves free."""
 
 PRESSURE = 8
 """A stretch whose images take the whole scratchpad is judged longer by one part in so many (found by trying)."""
@@ -39,11 +43,14 @@ class Single:
 
 @dataclass(frozen=True)
 class Plan:
-    """homes: first bank of each resident image. phases: in order. cycles: the estimate of the whole."""
+    """homes: first bank of each resident image. phases: in order. cycles: the estimate of the whole. apart: whether
+    operations beside each other keep to their own banks (`banks_for`); where there is no room for that they do not.
+    """
 
     homes: Mapping[str, int]
     phases: tuple[Bands | Single, ...]
     cycles: int
+    apart: bool = True
 
     @property
     def operations(self) -> tuple[range, ...]:
@@ -91,6 +98,9 @@ def best_plan(
     planner = _Planner(operations, images, wanted, views, chip)
     while True:
         walk = planner.walk()
+        if walk is None and any(operation.beside for operation in operations):
+            together = tuple(replace(operation, beside=None) for operation in operations)
+            return replace(best_plan(together, images, sources, wanted, views, chip), apart=False)
         if walk is None:
             old = plan_by_blocks(operations, images, sources, wanted, chip)
             return Plan(old.homes, tuple(Single(i, blocks) for i, blocks in enumerate(old.blocks)), old.cycles)
@@ -122,7 +132,10 @@ class _Planner:
         self.operations, self.images, self.views = operations, images, views
         self.wanted, self.chip = wanted, chip
         self.banned: set[str] = set()
+        self.several_units = any(operation.beside for operation in operations)
+        until = last_uses(operations)
         self.costs: dict[Hashable, int | None] = {}
+        self.found: dict[Hashable, Blocks | None] = {}
         self.cuts: dict[Hashable, tuple[Cut, ...]] = {}
         self.banks: dict[str, int] = {}
         self.fits = [fits_bands(operation) for operation in operations]
@@ -133,7 +146,8 @@ class _Planner:
         for index, operation in enumerate(operations):
             self.first.setdefault(operation.y.name, index)
             for name in (*operation.reads, operation.y.name):
-                self.last[name] = index
+                # Operations beside each other take turns, step by step.
+                self.last[name] = max(self.last.get(name, 0), until[index])
 
     def banks_of(self, name: str) -> int:
         """Banks of a whole image."""
@@ -181,13 +195,17 @@ class _Planner:
 
     def fresh(self, begin: int, live: Sequence[str]) -> list[str]:
         """Of the images that live at the end of a stretch those that it makes and that may be resident."""
+        if self.operations[begin].beside and self.operations[begin].program:
+            return []  # beside the array the vector unit keeps to its own banks
         found = [name for name in live if self.first[name] >= begin and name not in self.banned]
         return sorted(found, key=self.banks_of)[:CHOICES]
 
     def leg(self, begin: int, end: int, resident: frozenset[str]) -> tuple[_Leg | None, int | None]:
         """A stretch with these residents, and its cycles."""
-        free = self.chip.scratchpad_banks - sum(map(self.banks_of, resident))
-        if free < 2:
+        first, last = banks_for(self.operations[begin], self.chip)
+        free = last - first - sum(map(self.banks_of, resident)) * (first == 0)
+        # What goes on beside something else goes alone: only single operations have banks of their own.
+        if free < 2 or (end > begin + 1 and any(operation.beside for operation in self.operations[begin:end])):
             return None, None
         made = {self.operations[index].y.name for index in range(begin, end)}
         stored = frozenset(
@@ -210,7 +228,7 @@ class _Planner:
     def judge(self, stretch: Stretch, free: int) -> tuple[bool, int | None]:
         """Whether a stretch goes by blocks, and its cycles."""
         begin, end, resident = stretch.first, stretch.end, stretch.resident
-        banded = all(self.fits[begin:end])
+        banded = all(self.fits[begin:end]) and not self.operations[begin].beside
         cycles = self.band_cycles(stretch, free) if banded else None
         single = None
         if end == begin + 1:
@@ -256,9 +274,10 @@ class _Planner:
                     (operation.x.height, operation.x.width, operation.x.channels),
                     (operation.y.height, operation.y.width, operation.y.channels),
                     (operation.x.spread, operation.y.spread),
-                    operation.sliding,
+                    operation.sliding if operation.second is None else operation.second.inside,
                     operation.cut,
-                    operation.landing and (operation.landing.channels, operation.region),
+                    (operation.region.height, operation.region.width),
+                    operation.landing and operation.landing.channels,
                     tuple(
                         (numbers.setdefault(name, len(numbers)), name in stretch.resident, name in stretch.stored)
                         for name in names
@@ -286,7 +305,15 @@ class _Planner:
         return self.costs[case]
 
     def blocks(self, index: int, staged: Staged, runs: list[tuple[int, int]], top: int) -> Blocks | None:
-        """The best cut with several sizes of the ring. runs: free banks; the last run ends at bank `top`."""
+        """The best cut with several sizes of the ring, found once for operations of equal shapes. runs: free banks; the
+        last run ends at bank `top`.
+        """
+        case = self.shape(Stretch(index, index + 1, frozenset(), frozenset())), staged, tuple(runs)
+        if case not in self.found:
+            self.found[case] = self.cut(index, staged, runs, top)
+        return self.found[case]
+
+    def cut(self, index: int, staged: Staged, runs: list[tuple[int, int]], top: int) -> Blocks | None:
         best: Blocks | None = None
         most = runs[-1][1]
         for ring in sorted({max(1, most * part // 8) for part in range(1, 9)}):
@@ -306,8 +333,10 @@ class _Planner:
         homes: dict[str, int] = {}
         held: dict[str, tuple[int, int]] = {}
         phases: list[Bands | Single] = []
+        # Of the array and the vector unit: the staging banks of the operation before.
+        before: dict[bool, frozenset[int]] = {}
         for leg in legs:
-            stretch = leg.stretch
+            stretch, vector = leg.stretch, self.operations[leg.stretch.first].program is not None
             for name in sorted(stretch.resident - set(held), key=lambda name: (-self.banks_of(name), name)):
                 needed = self.banks_of(name)
                 fitting = [run for run in self.runs(held) if run[1] >= needed]
@@ -316,7 +345,12 @@ class _Planner:
                 # The lowest: what is highest bounds the ring of weights.
                 homes[name] = fitting[0][0]
                 held[name] = fitting[0][0], needed
-            phase = self.single(stretch, held) if leg.single else self.bands(stretch, held)
+            phase: Single | Bands | None
+            if leg.single:
+                phase = self.single(stretch, held, before.get(vector, frozenset()))
+                before[vector] = phase.blocks.banks if phase else frozenset()
+            else:
+                phase, before = self.bands(stretch, held), {}
             if phase is None:
                 if not held:
                     raise _Fragmented(self.operations[stretch.first].y.name)
@@ -326,21 +360,31 @@ class _Planner:
         cycles = sum(phase.blocks.cycles if isinstance(phase, Single) else phase.cycles for phase in phases)
         return Plan(homes, tuple(phases), cycles)
 
-    def runs(self, held: Mapping[str, tuple[int, int]]) -> list[tuple[int, int]]:
-        """Runs of free banks: (first, count)."""
-        place, found = 0, []
-        for first, count in (*sorted(held.values()), (self.chip.scratchpad_banks, 0)):
-            if first > place:
-                found.append((place, first - place))
-            place = first + count
+    def runs(
+        self, held: Mapping[str, tuple[int, int]], begin: int = 0, end: int | None = None
+    ) -> list[tuple[int, int]]:
+        """Runs of free banks, of those from `begin` to before `end`: (first, count)."""
+        end = self.chip.scratchpad_banks if end is None else end
+        place, found = begin, []
+        for first, count in (*sorted(held.values()), (end, 0)):
+            if min(first, end) > place:
+                found.append((place, min(first, end) - place))
+            place = max(place, first + count)
         return found
 
-    def single(self, stretch: Stretch, held: Mapping[str, tuple[int, int]]) -> Single | None:
-        runs = self.runs(held)
-        if not runs or sum(runs[-1]) != self.chip.scratchpad_banks:
+    def single(self, stretch: Stretch, held: Mapping[str, tuple[int, int]], before: frozenset[int]) -> Single | None:
+        """before: banks of the operation before, which it had better leave alone: then neither waits for the other."""
+        begin, end = banks_for(self.operations[stretch.first], self.chip)
+        runs = self.runs(held, begin, end)
+        if not runs or sum(runs[-1]) != end:
             return None
         staged = self.staged(stretch.first, stretch.resident)
-        blocks = self.blocks(stretch.first, staged, runs, self.chip.scratchpad_banks)
+        blocks = self.blocks(stretch.first, staged, runs, end)
+        if blocks is not None and before & blocks.banks and self.several_units:
+            others = self.runs({**held, **{f"bank {bank}": (bank, 1) for bank in before}}, begin, end)
+            found = self.blocks(stretch.first, staged, others, end) if others and sum(others[-1]) == end else None
+            if found is not None and found.cycles <= blocks.cycles + blocks.cycles // WORSE:
+                blocks = found
         return Single(stretch.first, blocks) if blocks else None
 
     def bands(self, stretch: Stretch, held: Mapping[str, tuple[int, int]]) -> Bands | None:

@@ -63,20 +63,32 @@ class _Page:
 
 
 def place_weights(
-    steps: Sequence[Step], plan: Plan, cycles: Sequence[int], chip: Chip, earliest: Sequence[int]
+    steps: Sequence[Step],
+    plan: Plan,
+    areas: Sequence[tuple[int, int]],
+    cycles: Sequence[int],
+    chip: Chip,
+    earliest: Sequence[int],
 ) -> tuple[Step, ...]:
     """The steps with every chunk at its address, and with the chunks that are loaded before each.
 
-    cycles: what each step takes, about. earliest: for each step the first one before which its chunk can be loaded.
+    areas: first and end of the banks in which each step's chunk may lie. cycles: what each step takes, about, 0 beside
+    another. earliest: for each step the first one before which its chunk can be loaded.
     """
-    return _Placing(steps, plan, cycles, chip, earliest).result()
+    return _Placing(steps, plan, areas, cycles, chip, earliest).result()
 
 
 class _Placing:
     def __init__(
-        self, steps: Sequence[Step], plan: Plan, cycles: Sequence[int], chip: Chip, earliest: Sequence[int]
+        self,
+        steps: Sequence[Step],
+        plan: Plan,
+        areas: Sequence[tuple[int, int]],
+        cycles: Sequence[int],
+        chip: Chip,
+        earliest: Sequence[int],
     ) -> None:
-        self.steps, self.plan, self.cycles, self.chip = steps, plan, cycles, chip
+        self.steps, self.plan, self.areas, self.cycles, self.chip = steps, plan, areas, cycles, chip
         self.earliest = earliest
         self.images = _image_intervals(steps, plan, chip)
         self.last_use = _last_uses(steps)
@@ -141,6 +153,8 @@ class _Placing:
             and page.ports == chunk.ports
             and len(page.chunks) < TOGETHER
             and page.words + chunk.words <= (page.end - page.first) * chip.bank_words
+            and self.areas[index][0] <= page.first
+            and page.end <= self.areas[index][1]
             and (block or (page.last >= index - 1 and last - page.opener < NEAR))
             and all(self.image_free(bank, page.opener, last) for bank in range(page.first, page.end))
         ):
@@ -195,9 +209,10 @@ class _Placing:
         low: among equals the next behind those taken last, so that all are used in turn; else the uppermost.
         """
         banks = self.chip.scratchpad_banks
-        free = [self.free_after(bank, index, last) for bank in range(banks)]
+        begin, end = self.areas[index]
+        free = [self.free_after(bank, index, last) if begin <= bank < end else index for bank in range(banks)]
         best: tuple[int, int, int] | None = None
-        for first in range(banks - size + 1):
+        for first in range(begin, end - size + 1):
             after = max(free[first : first + size])
             if after >= index:
                 continue
@@ -225,9 +240,9 @@ class _Placing:
 
     def evict(self, size: int, index: int, last: int) -> int:
         """Makes room by giving up pages that would have stayed: what they hold is loaded again when it is needed."""
-        banks = self.chip.scratchpad_banks
+        begin, end = self.areas[index]
         best: tuple[int, int] | None = None
-        for first in range(banks - size + 1):
+        for first in range(begin, end - size + 1):
             span = range(first, first + size)
             if all(self.image_free(bank, index, last) for bank in span):
                 lost = {id(page) for bank in span for page in self.pages[bank] if page.last >= index}

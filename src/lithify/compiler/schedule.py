@@ -12,15 +12,13 @@ from heapq import heappop, heappush
 from lithify.chip import Chip
 from lithify.compiler.bands import COMPUTE_BYTES, TRANSFER_BYTES
 from lithify.compiler.cost import dram_cycles
+from lithify.compiler.spans import LastTouched, Span
 from lithify.isa import Instruction, Queue
 
 COUNTER = 255
 """What a token counter holds."""
 LANDING = 110
 """From a load's turn at DRAM to its use, beside its bytes, about: DRAM's latency and the tokens."""
-
-Span = tuple[int, int, int]
-"""A stretch of DRAM: base, first byte, end."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +218,7 @@ def _earliest(steps: tuple[StepActions, ...]) -> tuple[list[int], list[int]]:
     after: list[int] = []
     stored: list[int] = []
     users: dict[int, list[int]] = defaultdict(list)
-    stores: dict[int, list[tuple[int, Span]]] = defaultdict(list)
+    stores = LastTouched()
     for index, step in enumerate(steps):
         for load in step.loads:
             last = from_store = -1
@@ -230,17 +228,14 @@ def _earliest(steps: tuple[StepActions, ...]) -> tuple[list[int], list[int]]:
                         last = max(last, user)
                         break
             for span in load.reads:
-                for writer, written in reversed(stores[span[0]]):
-                    if writer <= from_store or overlap(span, written):
-                        from_store = max(from_store, writer)
-                        break
+                from_store = max(from_store, stores.last(span))
             after.append(max(last, from_store))
             stored.append(from_store)
         mask = step.compute.banks
         for store in step.stores:
             mask |= store.banks
             for span in store.writes:
-                stores[span[0]].append((index, span))
+                stores.touch(span, index)
         for bank in _bits(mask):
             users[bank].append(index)
     return after, stored
@@ -263,8 +258,3 @@ def _bits(mask: int) -> list[int]:
         banks.append((mask & -mask).bit_length() - 1)
         mask &= mask - 1
     return banks
-
-
-def overlap(a: Span, b: Span) -> bool:
-    """Whether two stretches of DRAM share a byte."""
-    return a[0] == b[0] and a[1] < b[2] and b[1] < a[2]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.chip import Chip
+from lithify.compiler.beside import banks_for, side_by_side
 from lithify.compiler.cost import step_cycles
 from lithify.compiler.emit import emit_compute, emit_transfer, emit_vector, emit_weights, result_channel
 from lithify.compiler.image import DramImage, Image, image_shape
@@ -14,12 +15,14 @@ from lithify.compiler.operation import Operation
 from lithify.compiler.plan import Plan, best_plan
 from lithify.compiler.ring import place_weights
 from lithify.compiler.rows import pack_rows
-from lithify.compiler.schedule import Action, Span, StepActions, order
+from lithify.compiler.schedule import Action, StepActions, order
 from lithify.compiler.second import Constants, constants_of, second_loads
 from lithify.compiler.shared import share_chunks
+from lithify.compiler.spans import Span
 from lithify.compiler.spread import spread_images
 from lithify.compiler.steps import Buffer, Chunk, Step, make_steps
 from lithify.compiler.tokens import SerialStep, add_tokens, serial_flags
+from lithify.compiler.turns import take_turns
 from lithify.compiler.views import branches_first, strided_views, view_of
 from lithify.compiler.weights import group_result_words, pack_parameters, pack_program, pack_sets
 from lithify.errors import LithifyError
@@ -84,7 +87,7 @@ def compile_segment(
     """
     operations, placements, dram = _inputs(operations, outside, constants, memories, chip)
     before = {operation.layer: operation.sliding.strides for operation in operations}
-    operations, views = strided_views(branches_first(operations), chip)
+    operations, views = strided_views(side_by_side(branches_first(operations), chip), chip)
     seconds = frozenset(operation.second.image.name for operation in operations if operation.second)
     made = {operation.y.name for operation in operations}
     stored = wanted | frozenset(views.values()) | (seconds & made)
@@ -117,13 +120,26 @@ def compile_segment(
         if operation.x.name in views:
             dram[operation.x.name] = view_of(dram[views[operation.x.name]], before[operation.layer])
     steps = share_chunks(make_steps(operations, plan, images, stored, chip), operations, chip)
-    cycles = [
+    if plan.apart:
+        steps = take_turns(operations, steps, _cycles(operations, steps, chip))
+    cycles = _cycles(operations, steps, chip)
+    whole = 0, chip.scratchpad_banks
+    areas = [banks_for(operations[step.operation], chip) if plan.apart else whole for step in steps]
+    # The array's steps give the time; what the vector unit does beside them takes none of it.
+    spent = [
+        0 if plan.apart and operations[step.operation].beside and operations[step.operation].program else count
+        for step, count in zip(steps, cycles, strict=True)
+    ]
+    steps = place_weights(steps, plan, areas, spent, chip, _earliest(operations, steps))
+    actions = order(_actions(operations, steps, images, dram, memories, chip), cycles, chip)
+    return Compiled(tuple(placements), tuple(outputs), operations, steps, add_tokens(actions, chip), plan)
+
+
+def _cycles(operations: tuple[Operation, ...], steps: tuple[Step, ...], chip: Chip) -> list[int]:
+    return [
         step_cycles(operations[step.operation], chip, step.out, step.groups[1] - step.groups[0], step.part)
         for step in steps
     ]
-    steps = place_weights(steps, plan, cycles, chip, _earliest(operations, steps))
-    actions = order(_actions(operations, steps, images, dram, memories, chip), cycles, chip)
-    return Compiled(tuple(placements), tuple(outputs), operations, steps, add_tokens(actions, chip), plan)
 
 
 def _inputs(

@@ -9,7 +9,8 @@ already.
 from collections import defaultdict
 
 from lithify.chip import Chip
-from lithify.compiler.schedule import COUNTER, Action, Span, overlap
+from lithify.compiler.schedule import COUNTER, Action
+from lithify.compiler.spans import LastTouched
 from lithify.errors import LithifyError
 from lithify.isa import Queue
 
@@ -43,13 +44,13 @@ def _needs(actions: tuple[Action, ...]) -> list[dict[Queue, int]]:
     """For each action and other queue: the latest earlier action of that queue that it must follow."""
     needs: list[dict[Queue, int]] = []
     banks: dict[int, dict[Queue, int]] = defaultdict(dict)
-    reads: dict[Queue, dict[Span, int]] = defaultdict(dict)
-    writes: dict[Queue, dict[Span, int]] = defaultdict(dict)
+    reads = {queue: LastTouched() for queue in Queue}
+    writes = {queue: LastTouched() for queue in Queue}
     for index, action in enumerate(actions):
         need: dict[Queue, int] = {}
 
         def follow(queue: Queue, before: int, need: dict[Queue, int] = need, own: Queue = action.queue) -> None:
-            if queue != own:
+            if queue != own and before >= 0:
                 need[queue] = max(need.get(queue, -1), before)
 
         remaining = action.banks
@@ -60,17 +61,15 @@ def _needs(actions: tuple[Action, ...]) -> list[dict[Queue, int]]:
                 follow(queue, before)
             banks[bank][action.queue] = index
         for spans, tables in ((action.reads, (writes,)), (action.writes, (writes, reads))):
-            for span in spans:
-                for table in tables:
-                    for queue, entries in table.items():
-                        if queue != action.queue:
-                            for other, before in entries.items():
-                                if overlap(span, other):
-                                    follow(queue, before)
+            for table in tables:
+                for queue, touched in table.items():
+                    if queue != action.queue:
+                        for span in spans:
+                            follow(queue, touched.last(span))
         for span in action.reads:
-            reads[action.queue][span] = index
+            reads[action.queue].touch(span, index)
         for span in action.writes:
-            writes[action.queue][span] = index
+            writes[action.queue].touch(span, index)
         needs.append(need)
     return needs
 

@@ -4,9 +4,10 @@ A Gemm of the quantised graph works along the last axis of its input, whatever l
 dimensions, so tokens of (batch, tokens, features) are flattened around it.
 """
 
+import math
 from dataclasses import replace
 
-from lithify.reference.graph import Graph, Node, Tensor
+from lithify.reference.graph import Graph, Node
 
 
 def take_stacked(graph: Graph) -> Graph:
@@ -24,12 +25,21 @@ def take_stacked(graph: Graph) -> Graph:
         before, after = makers.get(node.inputs[0]), readers.get(node.outputs[0], [])
         if before is None or before.operator != "Reshape" or len(after) != 1 or after[0].operator != "Reshape":
             continue
-        x, y = tensors[before.inputs[0]], tensors[after[0].outputs[0]]
-        if not _stacks(x, tensors[node.inputs[0]]) or node.outputs[0] in graph.outputs:
+        x, rows, y = tensors[before.inputs[0]], tensors[node.inputs[0]], tensors[after[0].outputs[0]]
+        stacked = (*y.shape[:-1], rows.shape[-1])
+        if x.name in graph.constants or node.outputs[0] in graph.outputs or len(y.shape) not in (2, 3):
             continue
-        if x.name in graph.constants or y.shape != (*x.shape[:-1], tensors[node.outputs[0]].shape[-1]):
+        if math.prod(stacked) != math.prod(rows.shape) or y.shape[-1] != tensors[node.outputs[0]].shape[-1]:
             continue
-        changed[node.name] = replace(node, inputs=(x.name, *node.inputs[1:]), outputs=(y.name,))
+        if x.dtype == "int8" and x.shape == stacked:
+            changed[node.name] = replace(node, inputs=(x.name, *node.inputs[1:]), outputs=(y.name,))
+        elif readers[rows.name] == [node] and rows.name not in graph.outputs:
+            # What is no stack before becomes one at once.
+            changed[before.name] = replace(before, attributes={**before.attributes, "shape": stacked})
+            changed[node.name] = replace(node, outputs=(y.name,))
+            tensors[rows.name] = replace(rows, shape=stacked)
+        else:
+            continue
         changed[after[0].name] = None
         del tensors[node.outputs[0]]
     kept = [made for node in graph.nodes if (made := changed.get(node.name, node)) is not None]
@@ -40,8 +50,3 @@ def take_stacked(graph: Graph) -> Graph:
         tensors={name: tensor for name, tensor in tensors.items() if name not in idle},
         nodes=tuple(node for node in kept if node.outputs[0] not in idle),
     )
-
-
-def _stacks(x: Tensor, rows: Tensor) -> bool:
-    """Whether `rows` are those of x, which lies in memory row by row; an image does not."""
-    return x.dtype == "int8" and len(x.shape) in (2, 3) and x.shape[-1] == rows.shape[-1]

@@ -47,7 +47,11 @@ def read_in_place(
             changed.append(operation)
         lowered[name] = tuple(changed)
     readers = Counter(
-        name for other, operations in lowered.items() if other not in absorbed for op in operations for name in op.sources
+        name
+        for other, operations in lowered.items()
+        if other not in absorbed
+        for op in operations
+        for name in op.sources
     )
     on_host = {name for node in graph.nodes if node.name not in lowered for name in node.inputs}
     kept = {*graph.outputs, *aliases, *aliases.values(), *on_host}
