@@ -6,7 +6,8 @@
 - rows: inputs of few channels to packed rows
 - beside: the order of operations, so that array and vector unit both work
 - memory: what stays on the chip; blocks: how each operation is cut (cost: the estimates behind both)
-- steps: one compute instruction each, with its buffers; turns: their order; ring: where weights lie and when they are loaded
+- steps: one compute instruction each, with its buffers; turns: their order
+- ring: where weights lie and when they are loaded
 - emit: fields of instructions
 - schedule: program order
 - tokens: wait and signal masks, serial flags

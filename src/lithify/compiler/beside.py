@@ -169,7 +169,7 @@ def _order(operations: Sequence[Operation], chip: Chip) -> Iterator[tuple[int, t
         starts = {
             index: max(possible[index], *(free[unit] for unit in _units(operations[index], chip))) for index in ready
         }
-        chosen = min(ready, key=lambda index: (starts[index], not _by_vector(operations[index]), ahead(index), index))
+        chosen = min(ready, key=lambda index: (starts[index], index not in left, ahead(index), index))
         spans[chosen] = starts[chosen], starts[chosen] + cycles[chosen]
         free |= dict.fromkeys(_units(operations[chosen], chip), spans[chosen][1])
         ready.remove(chosen)
