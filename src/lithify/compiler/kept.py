@@ -42,7 +42,8 @@ def kept_chunks(
             uses.setdefault(step.chunk.key, []).append(index)
             chunks[step.chunk.key] = step.chunk
     phases = {key: len({phase_of[steps[index].operation] for index in used}) for key, used in uses.items()}
-    apart = {key: used for key, used in uses.items() if phases[key] > 1}
+    # They share a page, whose words are all read one or two a cycle; vector programs are read one by one.
+    apart = {key: used for key, used in uses.items() if phases[key] > 1 and chunks[key].ports == chip.weight_ports}
     if not apart:
         return None
     first, last = min(used[0] for used in apart.values()), max(used[-1] for used in apart.values())
