@@ -6,13 +6,14 @@ from html import escape
 from math import ceil, floor, hypot, log, log10, sqrt
 
 from lithify.profile.inference import LayerProfile, Profile
-from lithify.sim.cost import ARRAY, DRAIN, POST, RESULTS, TRANSFERS, WEIGHTS
+from lithify.sim.cost import ARRAY, DRAIN, POST, RESULTS, TRANSFERS, VECTOR, WEIGHTS
 
 COLOURS = {
     ARRAY: "#0072b2",
     WEIGHTS: "#e69f00",
     POST: "#cc79a7",
     RESULTS: "#56b4e9",
+    VECTOR: "#009e73",
     TRANSFERS: "#d55e00",
     DRAIN: "#999999",
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lithify.chip import Chip
-from lithify.sim.cost import ARRAY, DRAIN, POST, RESULTS, TRANSFERS, WEIGHTS, LayerCost
+from lithify.sim.cost import ARRAY, DRAIN, POST, RESULTS, TRANSFERS, VECTOR, WEIGHTS, LayerCost
 
 if TYPE_CHECKING:
     from lithify.profile.inference import Profile
@@ -14,6 +14,7 @@ MEANING = {
     WEIGHTS: "the array waits for its next set of weights",
     POST: "the array waits for post-processing to free accumulators",
     RESULTS: "the array waits for results that an earlier instruction has still to write",
+    VECTOR: "the array waits for the vector unit",
     TRANSFERS: "the array waits for DRAM or for its next instruction",
     DRAIN: "everything is fed, and the last results are written",
 }
@@ -40,6 +41,7 @@ _ADVICE = {
     POST: "More lanes would help: results are made faster than they are rounded.",
     RESULTS: "This layer needs the layer before it complete; cutting both into bands of rows, or something else to "
     "compute meanwhile, would hide the wait.",
+    VECTOR: "Something that does not need its results would hide it; more lanes help up to four.",
     DRAIN: "A longer layer, or one that follows, would hide it.",
 }
 

@@ -1,6 +1,6 @@
 """Cycles of a program, and what each layer spends them on: from the timing simulator."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from lithify.isa.layout import dram_layout
 from lithify.isa.operations import Queue
 from lithify.isa.program import ChipSegment, Layer, Program
 from lithify.isa.sequence import all_instructions, first_instruction, instruction_layers, segment_instructions
-from lithify.sim.cost import ARRAY, DRAIN, POST, RESULTS, SPENT, TRANSFERS, WEIGHTS, LayerCost
+from lithify.sim.cost import ARRAY, DRAIN, POST, RESULTS, SPENT, TRANSFERS, VECTOR, WEIGHTS, LayerCost
 from lithify.sim.timing import Timing
 from lithify.sim.timing import simulate as simulate_segment
 from lithify.sim.timing.compute import ComputeTiming, Issue
@@ -143,26 +143,49 @@ class _Recorder(ComputeTiming):
 
 
 def spent_cycles(run: SegmentRun) -> dict[int, Counter[str]]:
-    """For each compute instruction, by its index in the program, what its cycles go to: see SPENT."""
+    """For each compute instruction, by its index in the program, what its cycles go to: see SPENT.
+
+    The array waits for a vector instruction in those of its cycles in which it has nothing else to do, and which end
+    after that has retired: they are the vector instruction's.
+    """
     indices = run.indices(Queue.COMPUTE)
     parts: dict[int, Counter[str]] = {}
+    own = run.timing.queue == Queue.VECTOR
+    times = zip(run.timing.start[own].tolist(), run.timing.cycle[own].tolist(), strict=True)
+    vector = deque(zip(run.indices(Queue.VECTOR), times, strict=True))
+
+    def waited(first: int, before: int, most: int) -> int:
+        """Cycles of vector instructions between two, up to so many, shared among these."""
+        found = 0
+        while vector and vector[0][1][1] < before:
+            index, (start, retired) = vector.popleft()
+            cycles = min(max(0, retired + 1 - max(start, first)), most - found)
+            parts[index] = Counter({VECTOR: cycles})
+            found += cycles
+        return found
+
     end = -1
     for index, issue in zip(indices, run.issues, strict=True):
         begin, last = issue.feed
         waits = issue.waits
         fed = last - begin + 1 - waits.weights - waits.accumulators
+        idle = begin - 1 - end - waits.post - waits.serial
+        idle -= waited(end + 1, begin, idle)
         parts[index] = Counter(
             {
                 ARRAY: fed,
                 WEIGHTS: waits.weights,
                 POST: waits.accumulators + waits.post,
                 RESULTS: waits.serial,
-                TRANSFERS: begin - 1 - end - waits.post - waits.serial,
+                TRANSFERS: idle,
             }
         )
         end = last
     if indices:
-        parts[indices[-1]][DRAIN] = run.timing.cycles - 1 - end
+        idle = run.timing.cycles - 1 - end
+        parts[indices[-1]][DRAIN] = idle - waited(end + 1, run.timing.cycles, idle)
+    else:
+        waited(0, run.timing.cycles, run.timing.cycles)
     return parts
 
 
