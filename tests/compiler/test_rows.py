@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compiler.compiled import CHIPS, check, make_chip
-from compiler.random_graphs import draw
+from compiler.random_graphs import Drawing, draw
 from lithify.chip import load_chip
 from lithify.compiler import compile_graph
 from lithify.compiler.compile import compile_with_reasons
@@ -128,6 +128,23 @@ def test_random_graphs_in_rtl() -> None:
         program = compile_graph(graph, WITH_UNIT["tiny"])
         result = verify(program, graph, seeded(inputs_of(graph), 4), rtl="layers", device=device("tiny"))
         assert result.agreed, result
+
+
+@pytest.mark.slow
+def test_a_classifier_that_ends_in_int8_softmax_in_rtl() -> None:
+    drawing = Drawing(np.random.default_rng(12))
+    x = drawing.tensor((1, 3, 12, 12))
+    image = drawing.add("Conv", (x.name, *drawing.products(16, 3, 3, 3)), pads=(1, 1, 1, 1))
+    pooled = drawing.add("GlobalAveragePool", (image.name,))
+    flat = drawing.add("Reshape", (pooled.name,), True, shape=(1, 16))
+    scores = drawing.add("Gemm", (flat.name, *drawing.products(10, 16)))
+    shares = Tensor("shares", (1, 10), "int8", np.float32(1 / 256), -128)
+    nodes = *drawing.nodes, make_node("softmax", "Softmax", (scores.name,), ("shares",))
+    graph = Graph("classifier", (x.name,), ("shares",), drawing.tensors | {"shares": shares}, drawing.constants, nodes)
+    program = compile_graph(graph, WITH_UNIT["tiny"])
+    assert [type(segment).__name__ for segment in program.segments] == ["ChipSegment"]
+    result = verify(program, graph, seeded(inputs_of(graph), 3), rtl="full", device=device("tiny"))
+    assert result.agreed, result
 
 
 @pytest.mark.slow
