@@ -263,6 +263,13 @@ def test_batch_norm_alone_becomes_a_depthwise_convolution() -> None:
     check(convolve_norms, typed(text, norm(2)), ["Relu", "Conv"], FLOAT_TOLERANCE)
 
 
+@pytest.mark.parametrize("operator", ["Mul(a, s)", "Add(s, a)", "Sub(a, s)"])
+@pytest.mark.parametrize("shape", ["1, 5", "1, 1, 5"])
+def test_a_row_is_scaled_and_shifted_as_a_pixel(operator: str, shape: str) -> None:
+    text = f"g (float[{shape}] x) => (float[{shape}] y) {{ a = Relu(x)\n y = {operator} }}"
+    check(convolve_norms, typed(text, {"s": floats(3, 1, 5)}), ["Relu", "Reshape", "Conv", "Reshape"], FLOAT_TOLERANCE)
+
+
 @pytest.mark.parametrize("operator", ["Mul(a, s)", "Mul(s, a)", "Div(a, s)"])
 def test_scale_behind_conv(operator: str) -> None:
     values = {"w": floats(1, 3, 2, 3, 3), "b": floats(2, 3), "s": floats(3, 1, 3, 1, 1)}

@@ -8,7 +8,7 @@ from lithify.compiler.plan import Plan
 from lithify.compiler.steps import Chunk, Step
 from lithify.compiler.weights import chunk_banks
 
-PASSING = 3
+PASSING = 2
 """Chunks that only pass of which room is left beside those that stay."""
 
 WORTH = 4
@@ -46,6 +46,14 @@ def kept_chunks(
     apart = {key: used for key, used in uses.items() if phases[key] > 1 and chunks[key].ports == chip.weight_ports}
     if not apart:
         return None
+    # Large ones that pass only before the second round, as what all inputs are multiplied with, need no room beside.
+    second = min(used[1] for used in apart.values())
+    early = [used[-1] for key, used in uses.items() if key not in apart and chunks[key].words > chip.bank_words]
+    begin = max((index for index in early if index < second), default=-1)
+    apart = {key: [index for index in used if index > begin] for key, used in apart.items()}
+    apart = {key: used for key, used in apart.items() if len(used) > 1}
+    if not apart:
+        return None
     first, last = min(used[0] for used in apart.values()), max(used[-1] for used in apart.values())
     room = _largest_run(images, first, last) * chip.bank_words
     meanwhile = [key for key, used in uses.items() if used[0] <= last and used[-1] >= first]
@@ -66,7 +74,7 @@ def kept_chunks(
     if not kept:
         return None
     words = sum(chunks[key].words for key in kept)
-    used = tuple(sorted(index for key in kept for index in uses[key]))
+    used = tuple(sorted(index for key in kept for index in apart[key]))
     return Kept(used, frozenset(kept), chunk_banks(words, chip.weight_ports, chip))
 
 

@@ -66,7 +66,12 @@ def branches_first(operations: Sequence[Operation]) -> tuple[Operation, ...]:
     for operation in operations:
         if operation.operator == "Concat" and operation.y.height == 1 and operation.residual is None:
             _move_up(ordered, operation)
-    return tuple(ordered)
+    # What all steps of a recurrent network add a row of comes first: its weights pass before the steps' weights come.
+    added = [operation.residual for operation in operations if operation.residual is not None]
+    in_parts = {residual.image for residual in added if residual.column}
+    made = {operation.y.name for operation in operations}
+    first = [operation for operation in ordered if operation.y.name in in_parts and made.isdisjoint(operation.sources)]
+    return (*first, *(operation for operation in ordered if operation not in first))
 
 
 def _move_up(ordered: list[Operation], operation: Operation) -> None:
