@@ -61,7 +61,7 @@ FOLD = Micro(Second.ADD, c=C.FOLDED, fold=6)
         ),
         (
             (Micro(Second.DIVIDE, a=A.STREAM),),
-            "Micro-operation 0 divides, which is a register by a scalar or a constant.",
+            "Micro-operation 0 divides, which is a register by a scalar, a constant or the target.",
         ),
         (
             (Micro(Second.SCALAR_ROOT, a=A.STREAM),),

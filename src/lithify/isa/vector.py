@@ -52,7 +52,7 @@ class A(IntEnum):
 
 
 class B(IntEnum):
-    """Where the second operand comes from."""
+    """Where the second operand comes from; in a division of a register REGISTER is the one that is written."""
 
     ONE = 0
     CONSTANT = 1
@@ -394,9 +394,10 @@ def _check_operation(number: int, entry: Micro, known: set[str], left: int, stri
             raise _refuse(number, "is on scalars, and takes something else")
         reads = [f"scalar {entry.scalar}"] * (entry.a is A.REGISTER or entry.b is B.SCALAR)
     elif entry.second is Second.DIVIDE:
-        if entry.a is not A.REGISTER or entry.b not in (B.SCALAR, B.CONSTANT):
-            raise _refuse(number, "divides, which is a register by a scalar or a constant")
+        if entry.a is not A.REGISTER or entry.b not in (B.SCALAR, B.CONSTANT, B.REGISTER):
+            raise _refuse(number, "divides, which is a register by a scalar, a constant or the target")
         reads = [f"register {register}"] + [f"scalar {entry.scalar}"] * (entry.b is B.SCALAR)
+        reads += [f"register {target}"] * (entry.b is B.REGISTER)
     else:
         reads = [f"register {register}"] * (entry.a is A.REGISTER or entry.b is B.REGISTER or entry.c is C.REGISTER)
         reads += [f"scalar {entry.scalar}"] * (entry.b is B.SCALAR or entry.c is C.SCALAR)

@@ -10,7 +10,7 @@ import pytest
 
 from lithify.chip.vector import VectorShape
 from lithify.compiler.vector import Streamed, translate
-from lithify.isa.vector import Format, Stream, VectorInstruction, encode_program
+from lithify.isa.vector import A, B, Format, Micro, Second, Stream, VectorInstruction, encode_program
 from lithify.reference.arithmetic import round_to_int8
 from lithify.reference.row_functions import ROW_FUNCTIONS
 from lithify.reference.written import evaluate
@@ -122,6 +122,29 @@ def test_layer_norm_as_the_compiler_translates_it(name: str) -> None:
     wanted = round_to_int8(exact / y_scale, 9, -100)
     assert words.reshape(5, -1)[:, :columns].tolist() == wanted.tolist()
     assert np.unique(wanted).size > 100
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_register_divided_by_a_register(name: str) -> None:
+    """x / w and w / x, the divisor written just before, in registers numbered by the strip too."""
+    shape, random, columns = SHAPES[name], np.random.default_rng(6), 150
+    memory = scratchpad(random, shape)
+    x, w = random.normal(size=(2, columns)).astype(np.float32)
+    words = -(-4 * columns // shape.word_bytes)
+    for at, row in ((600, x), (3000, w)):
+        memory[at : at + words].reshape(-1)[: 4 * columns] = row.view(np.int8)
+    for numerator, strip in ((0, 0), (1, 0), (0, 1)):
+        operations = (
+            Micro(a=A.STREAM, stream=numerator, first=1, write=1, target=0),
+            Micro(a=A.STREAM, stream=1 - numerator, write=1, target=3, write_strip=strip),
+            Micro(Second.DIVIDE, A.REGISTER, B.REGISTER, register=0, target=3, write_strip=strip),
+            Micro(a=A.REGISTER, register=3, read_strip=strip, store=1, last=1),
+        )
+        y = Stream(6000, words, Format.FLOAT32)
+        given = Stream(600, words, Format.FLOAT32), Stream(3000, words, Format.FLOAT32)
+        (written,) = compare(shape, [VectorInstruction(0, 2, columns, operations, *given, y)], memory)
+        quotient = (x / w, w / x)[numerator]
+        assert (written.view(np.float32).reshape(2, -1)[0, :columns] == quotient).all()
 
 
 def random_instruction(random: np.random.Generator, shape: VectorShape, program: int) -> VectorInstruction:

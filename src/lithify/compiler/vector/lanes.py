@@ -214,7 +214,10 @@ class Lanes(Values):
     def _divide(self, step: Step) -> None:
         x, y = step.operands
         divisor = self.place(y)
-        if not isinstance(x, str) or (divisor.scalar is None and divisor.constant is None):
+        if divisor.scalar is None and divisor.constant is None:
+            self._divide_by_elements(step)
+            return
+        if not isinstance(x, str):
             raise self.refuse(step)
         if self.place(x).register is None:
             self.move(x)
@@ -229,6 +232,35 @@ class Lanes(Values):
         self.accumulator = None
         self.places[step.result] = Place(register=target)
         self.move(step.result)
+
+    def _divide_by_elements(self, step: Step) -> None:
+        """The divisor goes to the register that the quotient takes."""
+        x, y = step.operands
+        if isinstance(y, str) and y == self.accumulator and y not in self.places:
+            self.keep(y)
+        source, copied = self.place(x), None
+        if source.register is None:
+            self.move(x)
+            copied = self._write()
+            source = Place(register=copied)
+        self.move(y)
+        target = self._write()
+        self.operations.append(_reads(Micro(Second.DIVIDE, A.REGISTER, B.REGISTER, target=target), source))
+        if copied is not None and isinstance(x, str) and x not in self.places:
+            self.places[x] = source
+        elif copied is not None:
+            self.free_registers.append(copied)
+        self.accumulator = None
+        self.places[step.result] = Place(register=target)
+        self.move(step.result)
+
+    def _write(self) -> int:
+        """A register with a copy of the accumulator."""
+        register = self.take_register()
+        if self.operations[-1].to_scalar or self.operations[-1].write:
+            self.operations.append(Micro())
+        self.operations[-1] = replace(self.operations[-1], write=1, target=register)
+        return register
 
 
 def _reads(entry: Micro, place: Place) -> Micro:

@@ -191,9 +191,11 @@ class VectorUnit(wiring.Component):
         half = shape.groups // 2
         at = OPERANDS - REGISTER_READ
         number = delayed(m, micro.register, at, "register")[-1]
-        read_group = Mux(division["reads"], division["read_group"], self._groups[at])
-        read_number = Mux(division["reads"], self._chooses.register, number)
-        reads = division["reads"] | self._issued[at]
+        divides = division["reads"] | division["reads_divisor"]
+        read_group = Mux(divides, division["read_group"], self._groups[at])
+        divided = Mux(division["reads"], self._chooses.register, self._chooses.target)
+        read_number = Mux(divides, divided, number)
+        reads = divides | self._issued[at]
         writes = (self._issued[RESULT] & self._results.write) | division["writes"]
         write_group = Mux(division["writes"], division["write_group"], self._groups[RESULT])
         data = Mux(division["writes"], division["data"], Cat(results))
@@ -213,8 +215,13 @@ class VectorUnit(wiring.Component):
             words.append(bank.read_data)
         word = Signal(32 * shape.lanes, name="register_word", reset_less=True)
         parity = delayed(m, read_group[0], 1, "parity")[-1]
-        with m.If(delayed(m, reads, 1, "register_reads", reset=True)[-1]):
-            m.d.sync += word.eq(Mux(parity, words[1], words[0]))
+        found = Mux(parity, words[1], words[0])
+        of_divisor = delayed(m, division["reads_divisor"], 1, "divisor_reads", reset=True)[-1]
+        arrives = delayed(m, reads, 1, "register_reads", reset=True)[-1]
+        with m.If(of_divisor):
+            m.d.sync += division["divisor"].eq(found)
+        with m.Elif(arrives):
+            m.d.sync += word.eq(found)
         return word
 
     def _lanes(
@@ -263,14 +270,24 @@ class VectorUnit(wiring.Component):
         on = (sequencer.micro.second == Second.DIVIDE) & (sequencer.time >= LEAD) & (sequencer.time < LEAD + STRIP)
         element = Signal(range(STRIP), name="element")
         m.d.comb += element.eq((sequencer.time - LEAD)[: len(element)])
-        there = DIVIDER + REGISTER_READ + 1
+        # A group of divisors is read in the cycle before the group that they divide.
+        ahead = Signal(range(STRIP), name="element_ahead")
+        m.d.comb += ahead.eq((sequencer.time - (LEAD - 1))[: len(ahead)])
+        early = (sequencer.time >= LEAD - 1) & (sequencer.time < LEAD - 1 + STRIP) & (ahead[:lane_bits] == 0)
+        by_register = (sequencer.micro.second == Second.DIVIDE) & (sequencer.micro.b == B.REGISTER)
+        reads = Signal(name="division_reads")
+        m.d.comb += reads.eq(on & (element[:lane_bits] == 0))
+        there = DIVIDER + REGISTER_READ + 1 + _late(shape)
         valid = delayed(m, on, there, "division", reset=True)
         elements = delayed(m, element, there, "element")
         last = shape.lanes - 1
         return {
-            "reads": on & (element[:lane_bits] == 0),
-            "read_group": element[lane_bits:],
+            "reads": reads,
+            "reads_divisor": by_register & early,
+            "read_group": Mux(reads, element[lane_bits:], ahead[lane_bits:]),
             "lane": elements[REGISTER_READ][:lane_bits],
+            "divisor_lane": elements[REGISTER_READ - 1][:lane_bits],
+            "divisor": Signal(32 * shape.lanes, name="divisor_word", reset_less=True),
             "writes": valid[-1] & (elements[-1][:lane_bits] == last),
             "write_group": elements[-1][lane_bits:],
             "arrives": valid[-1],
@@ -285,9 +302,12 @@ class VectorUnit(wiring.Component):
         scalar = Array(scalars)[micro.scalar]
         a = Mux(micro.a == A.REGISTER, scalar, micro.constant)
         element = Array(read.word_select(lane, 32) for lane in range(shape.lanes))[division["lane"]]
+        divisors = Array(division["divisor"].word_select(lane, 32) for lane in range(shape.lanes))
+        divisor = Signal(32, reset_less=True)
+        m.d.sync += divisor.eq(divisors[division["divisor_lane"]])
         operands = {
             "a": Mux(micro.second == Second.DIVIDE, element, a),
-            "b": _among(micro.b, {B.ONE: ONE, B.CONSTANT: micro.constant, B.SCALAR: scalar}),
+            "b": _among(micro.b, {B.ONE: ONE, B.CONSTANT: micro.constant, B.REGISTER: divisor, B.SCALAR: scalar}),
             "root": micro.second == Second.SCALAR_ROOT,
         }
         for name, value in operands.items():
@@ -295,13 +315,14 @@ class VectorUnit(wiring.Component):
             held = Signal(port.shape(), name=f"divider_{name}", reset_less=True)
             m.d.sync += held.eq(value)
             m.d.comb += port.eq(held)
+        result = delayed(m, divider.result, _late(shape), "divided")[-1]
         collected = []
         for lane in range(shape.lanes - 1):
             quotient = Signal(32, name=f"quotient_{lane}", reset_less=True)
             with m.If(division["arrives"] & (division["arrives_lane"] == lane)):
-                m.d.sync += quotient.eq(divider.result)
+                m.d.sync += quotient.eq(result)
             collected.append(quotient)
-        m.d.comb += division["data"].eq(Cat(collected, divider.result))
+        m.d.comb += division["data"].eq(Cat(collected, result))
 
         on_scalars = (self._sequencer.micro.second > Second.DIVIDE) & self._sequencer.entered
         ready = delayed(m, on_scalars, OPERANDS + 1 + DIVIDER, "scalar_ready", reset=True)[-1]
@@ -354,6 +375,11 @@ class VectorUnit(wiring.Component):
             self.write_address.eq(addresses[-1]),
             self.write_data.eq(word),
         ]
+
+
+def _late(shape: VectorShape) -> int:
+    """Cycles by which quotients are held back, so that a register is not written in a bank that is read just then."""
+    return 2 if shape.lanes == 2 else 0
 
 
 def _among(select: Any, values: dict[Any, Any]) -> Any:

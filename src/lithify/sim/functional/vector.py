@@ -155,8 +155,9 @@ def _execute(
 
 def _divide(entry: Micro, state: _State) -> None:
     if entry.second is Second.DIVIDE:
-        quotient = PRIMITIVES["divide"].meaning(_register(entry, state), _b(entry, state))
-        state.registers[entry.target + state.strip * entry.write_strip] = quotient
+        target = entry.target + state.strip * entry.write_strip
+        divisor = state.registers[target] if entry.b is B.REGISTER else _b(entry, state)
+        state.registers[target] = PRIMITIVES["divide"].meaning(_register(entry, state), divisor)
         return
     a = state.scalars[entry.scalar] if entry.a is A.REGISTER else np.float32(entry.constant)
     if entry.second is Second.SCALAR_ROOT:
