@@ -116,8 +116,7 @@ def _halves(operation: Operation, operations: Sequence[Operation], chip: Chip) -
         return [operation]
     if region != operation.y.whole or region.width < 2 * chip.accumulators:
         return [operation]
-    first = -(-region.width // (2 * chip.accumulators)) * chip.accumulators
-    return [replace(operation, region=part) for part in region.pieces(1, first)]
+    return [replace(operation, region=part) for part in region.pieces(1, -(-region.width // 2))]
 
 
 def _pieces(operation: Operation, operations: Sequence[Operation]) -> list[Operation]:
