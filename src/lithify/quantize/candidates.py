@@ -8,6 +8,7 @@ from lithify.optimize.functions import elementwise, variables
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import constant, integer, shape_of
 from lithify.quantize import moves, rows
+from lithify.quantize.fixed import fixed
 from lithify.quantize.window import window
 
 
@@ -60,10 +61,12 @@ def _matmul(node: ir.Node) -> bool:
 
 
 def _pair(node: ir.Node) -> bool:
-    """Two activations, broadcast where they differ; constants are folded before or stay float."""
+    """Two activations, or one and a constant of several numbers, broadcast where they differ."""
     first, second = node.inputs
     shapes = shape_of(first), shape_of(second)
-    return constant(second) is None and None not in shapes and len(shapes[0] or ()) > 0 and len(shapes[1] or ()) > 0
+    if constant(second) is not None and (fixed(second) is None or shapes[0] != shape_of(node.outputs[0])):
+        return False
+    return None not in shapes and len(shapes[0] or ()) > 0 and len(shapes[1] or ()) > 0
 
 
 def _pool(node: ir.Node) -> bool:

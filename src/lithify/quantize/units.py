@@ -19,6 +19,7 @@ from lithify.optimize.padding import padding_value
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import integer, shape_of
 from lithify.quantize import moves, products, qdq, rows
+from lithify.quantize.fixed import stored
 from lithify.quantize.unit import Step, Target, Unit, moving, of_scale, rescaling, series, tensor_of
 from lithify.quantize.window import window
 from lithify.reference.graph import Tensor
@@ -124,24 +125,35 @@ def _image(value: ir.Value | None) -> ir.Value | None:
 
 
 def _pair(node: ir.Node, target: Target) -> Unit | None:
-    """Add, Sub or Mul of two tensors; one of fewer dimensions is reshaped to as many."""
-    sources = [qdq.activation(value) for value in node.inputs]
+    """Add, Sub or Mul of two tensors, of which one may be constant; one of fewer dimensions is reshaped to as many."""
     rank = len(target.output.shape)
-    inputs, nodes, tensors = [], [], []
-    for index, source in enumerate(sources):
-        if source is None:
+    sources, inputs, nodes, tensors = [], [], [], []
+    constants: dict[str, NDArray[Any]] = {}
+    for index, value in enumerate(node.inputs):
+        source, kept = qdq.activation(value), stored(value)
+        name = f"{node.name}.operand_{index}"
+        if kept is not None:
+            data, own = kept
+            constants[name] = data.reshape((1,) * (rank - data.ndim) + data.shape)
+            step, zero_point = np.array(own.scale.reshape(()), np.float32), int(own.zero_point.reshape(()))
+            read = Tensor(name, constants[name].shape, "int8", step, zero_point)
+            tensors.append(read)
+        elif source is None:
             return None
-        read = tensor_of(source)
+        else:
+            sources.append(source)
+            read = tensor_of(source)
         if len(read.shape) < rank:
             shape = (1,) * (rank - len(read.shape)) + read.shape
-            widened = Tensor(f"{node.name}.operand_{index}", shape, "int8", read.scale, read.zero_point)
+            widened = Tensor(name, shape, "int8", read.scale, read.zero_point)
             nodes.append(make_node(widened.name, "Reshape", (read.name,), (widened.name,), shape=shape))
             tensors.append(widened)
             read = widened
         inputs.append(read.name)
+    if not sources:
+        return None
     nodes.append(make_node(str(node.name), node.op_type, tuple(inputs), (target.output.name,), **target.limits))
-    found = tuple(source for source in sources if source is not None)
-    return Unit(found, tuple(nodes), (*tensors, target.output))
+    return Unit(tuple(sources), tuple(nodes), (*tensors, target.output), constants)
 
 
 def _add(node: ir.Node, target: Target) -> Unit | None:
