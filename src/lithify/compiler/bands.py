@@ -14,7 +14,7 @@ from lithify.compiler.cost import dram_cycles, group_cycles
 from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.spread import Layout, layout, row_words
-from lithify.compiler.weights import chunk_banks, chunk_words, groups, weight_words, whole_part
+from lithify.compiler.weights import chunk_banks, chunk_words, groups, table_words, weight_words, whole_part
 
 SERIAL_CYCLES = 60
 """An instruction that reads what the one before wrote waits about so long: the pipelines drain and fill."""
@@ -349,6 +349,9 @@ def _with_weights(operations: Sequence[Operation], stretch: Stretch, cut: Cut, r
     chunk_groups, needed, waits = [], 0, 0
     for index, work in zip(range(stretch.first, stretch.end), cut.works, strict=True):
         if not work.groups:
+            table = table_words(operations[index], chip)
+            if table and chunk_banks(table, chip.weight_ports, chip) > room:
+                return None
             chunk_groups.append(groups(operations[index], chip))
             continue
         each, count = work.words, work.groups

@@ -358,6 +358,10 @@ def plan_weights(
     most: passes (vertical, horizontal) and words of input channels that a part may have. Raises RingTooSmall.
     """
     if not operation.weighted:
+        # A stream has no weights, but its table may come.
+        table = table_words(operation, chip)
+        if table and chunk_banks(table, chip.weight_ports, chip) > ring_banks:
+            raise RingTooSmall(table)
         return None
     room = ring_banks * chip.bank_words
     whole = whole_part(operation, chip)
