@@ -14,9 +14,14 @@ from lithify.rtl import yosys
 from lithify.silicon.kit import Kit
 from lithify.silicon.macros import bank_verilog, tile
 
+FANOUT = 24
+"""Readers of a net, at most."""
+
 MAPPING = (
     "&get -n", "&st", "&dch", "&nf", "&put",  # structural choices, then the cells, both for delay
-    "buffer -c", "topo", "stime -p", "upsize -c", "dnsize -c", "stime -p",  # and their sizes
+    "buffer -c", "topo", "stime -p",
+    # Nets that come from other modules are buffered by their number of readers alone: who drives them is not known.
+    f"buffer -N {FANOUT} -p", "topo", "upsize -c", "dnsize -c", "stime -p",
 )  # fmt: skip
 """What ABC does with the logic of a module."""
 
