@@ -2,7 +2,8 @@
 
 The last operation is driven band by band; each of its bands pulls just the rows that it needs through the operations
 before it. Every image that is not resident is held in a ring of rows, as many as the order of work needs: nothing is
-computed twice and nothing is loaded twice. A single operation is a stretch of length one.
+computed twice. A single operation is a stretch of length one. Where rows are too long for that, the columns are cut
+in strips too, and the bands of one strip come before those of the next.
 """
 
 import math
@@ -10,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lithify.chip import Chip
-from lithify.compiler.cost import dram_cycles, group_cycles
+from lithify.compiler.cost import dram_cycles, group_cycles, side_by_side
 from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.spread import Layout, layout, row_words
@@ -22,8 +23,12 @@ LEAD_CYCLES = 150
 """DRAM's latency and the tokens before the first results of a stretch."""
 COMPUTE_BYTES, TRANSFER_BYTES = 96, 32
 """What instructions take of DRAM's bandwidth."""
-CHUNKS = 4
-"""Chunks that the ring of weights should hold at least, so that some are loaded while one is used."""
+CHUNKS = (4, 8, 16)
+"""Chunks that the ring of weights should hold at least, so that some are loaded while one is used; the more there are
+the more can stay where not all do.
+"""
+STREAMING = 3
+"""Chunks of which room is left where not all weights can stay."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,14 @@ class Stretch:
 class Bands:
     """A stretch and how it is cut.
 
-    turns: the order of work. rows: rows that the ring of each image that is not resident holds.
-    chunk_groups: groups whose weights are loaded together, for each operation. ring_banks: upper banks for weights.
-    weights_stay: whether each weight is loaded once. slots: first banks of the rings. cycles: the estimate.
+    strips: into which the columns are cut. turns: the order of work, in each. rows: rows that the ring of each image
+    that is not resident holds. chunk_groups: groups whose weights are loaded together, for each operation.
+    ring_banks: upper banks for weights. weights_stay: whether each weight is loaded once. slots: first banks of the
+    rings. cycles: the estimate.
     """
 
     stretch: Stretch
+    strips: int
     turns: tuple[Turn, ...]
     rows: Mapping[str, int]
     chunk_groups: tuple[int, ...]
@@ -260,11 +267,12 @@ class Work:
 class Cut:
     """A stretch in a number of bands, before the room for weights is known.
 
-    ahead: turns before whose rows stay, so that transfers run beside the computation; rows: of each ring; banks: of all
-    rings. compute: cycles; moved: bytes of images, the first loads (lead) and last stores (tail) among them; transfers:
-    how many. works: of each operation.
+    strips: into which the columns are cut; turns: of each of them. ahead: turns before whose rows stay, so that
+    transfers run beside the computation; rows: of each ring; banks: of all rings. compute: cycles; moved: bytes of
+    images, the first loads (lead) and last stores (tail) among them; transfers: how many. works: of each operation.
     """
 
+    strips: int
     turns: tuple[Turn, ...]
     ahead: int
     rows: Mapping[str, int]
@@ -279,26 +287,96 @@ class Cut:
 
 def cuts(operations: Sequence[Operation], stretch: Stretch, images: Mapping[str, Image], chip: Chip) -> tuple[Cut, ...]:
     """All ways to cut a stretch that are tried, whatever room there is."""
-    found = []
+    found: list[Cut] = []
     made = {operation.y.name for operation in operations[stretch.first : stretch.end]}
     height = operations[stretch.end - 1].y.height
-    for count in sorted({-(-height // -(-height // n)) for n in (*range(1, 9), 10, 12, 14, 16, 19, 28, 38, 56, 112)}):
-        if count > height:
+    counts = sorted({-(-height // -(-height // n)) for n in (*range(1, 9), 10, 12, 14, 16, 19, 28, 38, 56, 112)})
+    for strips in strip_counts(operations, stretch):
+        if strips > 1 and any(cut.ahead == 2 and 2 * cut.banks <= chip.scratchpad_banks for cut in found):
             break
-        turns = plan_turns(operations, stretch, images, count, chip)
-        tally = _tally(operations, stretch, images, turns, chip)
-        for ahead in (2, 1, 0):
-            rows = ring_rows(operations, stretch, images, turns, ahead, chip)
-            banks = sum(ring_layout(images[name], many, stretch, made, chip).banks for name, many in rows.items())
-            if banks < chip.scratchpad_banks:
-                found.append(replace(tally, ahead=ahead, rows=rows, banks=banks))
+        narrow = narrowed(operations, stretch, images, strips)
+        for count in counts:
+            if count > height:
+                break
+            turns = plan_turns(operations, stretch, narrow, count, chip)
+            tally = _tally(operations, stretch, narrow, strips, turns, chip)
+            for ahead in (2, 1, 0):
+                rows = ring_rows(operations, stretch, narrow, turns, ahead, chip)
+                banks = sum(ring_layout(narrow[name], many, stretch, made, chip).banks for name, many in rows.items())
+                if banks < chip.scratchpad_banks:
+                    found.append(replace(tally, ahead=ahead, rows=rows, banks=banks))
     return tuple(found)
+
+
+STRIPS = (2, 4)
+"""Into how many strips the columns are cut, besides one."""
+
+
+def strip_counts(operations: Sequence[Operation], stretch: Stretch) -> tuple[int, ...]:
+    """How many strips the columns of a stretch can be cut into.
+
+    Inside the stretch each column must be made from the same one alone; what is loaded may overlap.
+    """
+    part = operations[stretch.first : stretch.end]
+    made = {operation.y.name for operation in part}
+    width = part[-1].y.width
+    if len(part) == 1:
+        # Blocks do that better.
+        return (1,)
+    for operation in part:
+        sliding = operation.sliding
+        pointwise = (sliding.kernel[1], sliding.strides[1], sliding.pads[1]) == (1, 1, 0)
+        if operation.unit == "depthwise" or (operation.unit == "stream" and sliding.kernel != (1, 1)):
+            return (1,)
+        if operation.y.width != width or operation.y.spread or (operation.x.name in made and not pointwise):
+            return (1,)
+        if stretch.resident.intersection((*operation.reads, operation.y.name)):
+            return (1,)
+    return 1, *(count for count in STRIPS if width % count == 0)
+
+
+def narrowed(
+    operations: Sequence[Operation], stretch: Stretch, images: Mapping[str, Image], strips: int
+) -> Mapping[str, Image]:
+    """The images that a stretch touches as wide as the widest strip of theirs."""
+    if strips == 1:
+        return images
+    return {
+        name: replace(images[name], width=max(end - first for first, end in spans))
+        for name, spans in strip_columns(operations, stretch, images, strips).items()
+    }
+
+
+def strip_columns(
+    operations: Sequence[Operation], stretch: Stretch, images: Mapping[str, Image], strips: int
+) -> dict[str, list[tuple[int, int]]]:
+    """Of each image that a stretch touches the columns (first, end) that each strip does."""
+    part = operations[stretch.first : stretch.end]
+    if strips == 1:
+        return {name: [(0, images[name].width)] for operation in part for name in (*operation.reads, operation.y.name)}
+    each = part[-1].y.width // strips
+    found: dict[str, list[tuple[int, int]]] = {}
+    for strip in range(strips):
+        spans: dict[str, tuple[int, int]] = {}
+        for operation in part:
+            out = Rectangle(0, strip * each, 1, each)
+            read = operation.input_of(out)
+            touched = [(operation.x.name, read.x, read.x + read.width), (operation.y.name, out.x, out.x + each)]
+            if operation.residual is not None:
+                touched.append((operation.residual.image, out.x, out.x + each))
+            for name, first, end in touched:
+                before = spans.get(name, (first, end))
+                spans[name] = min(first, before[0]), max(end, before[1])
+        for name, span in spans.items():
+            found.setdefault(name, []).append(span)
+    return found
 
 
 def _tally(
     operations: Sequence[Operation],
     stretch: Stretch,
     images: Mapping[str, Image],
+    strips: int,
     turns: tuple[Turn, ...],
     chip: Chip,
 ) -> Cut:
@@ -307,7 +385,7 @@ def _tally(
     often = dict.fromkeys(range(stretch.first, stretch.end), 0)
     for turn in turns:
         operation = operations[turn.operation]
-        area = Rectangle(0, 0, turn.end - turn.first, operation.y.width)
+        area = Rectangle(0, 0, turn.end - turn.first, images[operation.y.name].width)
         compute += groups(operation, chip) * group_cycles(operation, chip, area)
         if len(turns) > 1:
             compute += SERIAL_CYCLES
@@ -326,7 +404,25 @@ def _tally(
         part, count = whole_part(operation, chip), groups(operation, chip)
         words = chunk_words(operation, chip, part, 1, True)
         works.append(Work(many, count, words, weight_words(operation, chip, part, True) * count))
-    return Cut(turns, 0, {}, 0, compute, moved, lead, tail, transfers, tuple(works))
+    works = [replace(work, turns=work.turns * strips) for work in works]
+    numbers = compute * strips, moved * strips, lead, tail, transfers * strips
+    return Cut(strips, turns, 0, {}, 0, *numbers, tuple(works))
+
+
+def staying(banks: Sequence[int], room: int) -> int:
+    """How many chunks of weights that are used again and again stay in a ring of `room` banks.
+
+    banks: of each chunk, in the order of their first use. Where not all fit, as many stay as leave room to load the
+    others again and again.
+    """
+    if sum(banks) <= room:
+        return len(banks)
+    room -= STREAMING * max(banks)
+    for count, size in enumerate(banks):
+        room -= size
+        if room < 0:
+            return count
+    return len(banks)
 
 
 def plan_bands(
@@ -346,7 +442,22 @@ def plan_bands(
 
 
 def _with_weights(operations: Sequence[Operation], stretch: Stretch, cut: Cut, room: int, chip: Chip) -> Bands | None:
-    chunk_groups, needed, waits = [], 0, 0
+    best: Bands | None = None
+    for chunks in CHUNKS:
+        bands = _with_chunks(operations, stretch, cut, room, chunks, chip)
+        if bands is None or bands.weights_stay:
+            return bands
+        if best is None or bands.cycles < best.cycles:
+            best = bands
+    return best
+
+
+def _with_chunks(
+    operations: Sequence[Operation], stretch: Stretch, cut: Cut, room: int, chunks: int, chip: Chip
+) -> Bands | None:
+    """With at least `chunks` chunks of weights in the ring, where groups are small enough."""
+    chunk_groups, waits = [], 0
+    banks: list[int] = []
     for index, work in zip(range(stretch.first, stretch.end), cut.works, strict=True):
         if not work.groups:
             table = table_words(operations[index], chip)
@@ -361,26 +472,30 @@ def _with_weights(operations: Sequence[Operation], stretch: Stretch, cut: Cut, r
         if 2 * size > room:
             # Part of each group's weights can only come when those before are used up.
             waits += count * (2 * size - room) * chip.bank_words * chip.word_bytes
-        chunk = min(count, max(1, room * chip.bank_words // (CHUNKS * each)))
+        chunk = min(count, max(1, room * chip.bank_words // (chunks * each)))
         chunk = -(-count // -(-count // chunk))
         chunk_groups.append(chunk)
-        needed += -(-count // chunk) * chunk_banks(chunk * each, chip.weight_ports, chip)
-    stay = needed <= room
+        banks += [chunk_banks(chunk * each, chip.weight_ports, chip)] * -(-count // chunk)
+    kept = staying(banks, room) if banks else 0
+    stay = kept == len(banks)
     compute, moved, transfers, instructions = cut.compute, cut.moved, cut.transfers, 0
     for work, chunk in zip(cut.works, chunk_groups, strict=True):
         parts = -(-work.groups // chunk) if work.groups else 1
         compute += 4 * parts * work.turns
         instructions += parts * work.turns
-        fetched = 1 if stay else work.turns
-        moved += work.whole_words * chip.word_bytes * fetched
-        transfers += parts * fetched if work.groups else 0
+        if work.groups:
+            held = min(kept, parts)
+            kept -= held
+            loads = held + (parts - held) * work.turns
+            moved += work.whole_words * chip.word_bytes * loads // parts
+            transfers += loads
     transferred = dram_cycles(chip, moved + instructions * COMPUTE_BYTES + transfers * TRANSFER_BYTES)
     banded = len(cut.turns) > 1
     if not stay:
         compute += dram_cycles(chip, waits) * len(cut.turns) // (stretch.end - stretch.first)
     edges = dram_cycles(chip, cut.lead) // 2 + dram_cycles(chip, cut.tail) // 2 + LEAD_CYCLES
-    cycles = max(compute, transferred) + edges
     if cut.ahead < 2 and banded:
-        # What is moved is moved beside half of the computation, or none.
-        cycles = max(compute + dram_cycles(chip, moved) // (2 if cut.ahead else 1), transferred) + edges
-    return Bands(stretch, cut.turns, cut.rows, tuple(chunk_groups), room, stay, {}, cycles)
+        # What is moved is moved beside the greater part of the computation, or beside none of it.
+        compute += dram_cycles(chip, moved) // (8 if cut.ahead else 1)
+    cycles = side_by_side(compute, transferred) + edges
+    return Bands(stretch, cut.strips, cut.turns, cut.rows, tuple(chunk_groups), room, stay, {}, cycles)

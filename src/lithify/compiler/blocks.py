@@ -6,11 +6,15 @@ inputs come again for each; with blocks outside it is the other way round. Reduc
 at once are split further, tile by tile.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lithify.chip import Chip
-from lithify.compiler.cost import compute_cycles, dram_cycles, group_cycles
+from lithify.chip.memories import BURST_BEATS
+from lithify.chip.pipeline import BURSTS_IN_FLIGHT
+from lithify.compiler.bands import COMPUTE_BYTES, TRANSFER_BYTES, staying
+from lithify.compiler.cost import compute_cycles, dram_cycles, group_cycles, side_by_side
 from lithify.compiler.image import Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.weights import (
@@ -29,10 +33,16 @@ COUNTS = (*range(1, 9), 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 
 ENOUGH = 8
 """Feasible shapes after which smaller blocks are no longer tried."""
 
-START_CYCLES = 40
+START_CYCLES = 100
 """From the retirement of the operation before to a steady flow, about: filling and draining the pipelines."""
 LOAD_CYCLES = 120
 """Cycles that a load takes besides its bytes, about: DRAM's latency and the tokens before and after."""
+
+ROW_CYCLES = 4
+"""What DRAM takes for a row, however short, about: so many bursts are under way at once."""
+
+COPIES = ((2, 4), (2, 2), (1, 4), (1, 2), (2, 1), (1, 1))
+"""Staging copies, of inputs and of the others, that are tried; all others only where the first does not fit."""
 
 VISIT_CYCLES = 100
 """What a visit loses to loads that wait for one another, about (measured)."""
@@ -99,17 +109,6 @@ class RingTooSmall(Exception):
         self.needed = needed
 
 
-@dataclass(frozen=True)
-class _Copies:
-    """Staging copies of inputs and residuals, and of outputs, where there is more than one block or slice."""
-
-    input: int
-    output: int
-
-
-_COPIES = (_Copies(2, 2), _Copies(1, 2), _Copies(1, 1))
-
-
 def _is_matrix(operation: Operation, chip: Chip) -> bool:
     """Whether an operation is a product of matrices: one row of at least a tile of positions, each of which reads
     its own pixel."""
@@ -123,18 +122,23 @@ def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free:
     least: int | None = None
     for family in _families(operation, chip, ring_banks, staged):
         best: Blocks | None = None
-        found = 0
+        shapes: set[tuple[int, int]] = set()
         for blocks in family:
-            for copies in _COPIES:
-                if copies.input != copies.output and not blocks.blocks_outside:
-                    continue
+            if len(shapes) >= ENOUGH and (blocks.rows, blocks.columns) not in shapes:
+                # The shapes of matrices are few, and differ much: all are tried.
+                if not _is_matrix(operation, chip):
+                    break
+            for copies in COPIES:
                 sizes = _sizes(operation, blocks, staged, copies, chip)
                 needed = sum(sum(entry) for entry in sizes)
                 least = needed if least is None else min(least, needed)
                 slots = pack([size for entry in sizes for size in entry], free)
                 if slots is None:
                     continue
-                cycles = _estimate(operation, blocks, staged, copies, ring_banks, chip)
+                shapes.add((blocks.rows, blocks.columns))
+                # What is left over is one with the ring, above the copies.
+                ring = ring_banks + (free[0][1] - needed if len(free) == 1 else 0)
+                cycles = _estimate(operation, blocks, staged, copies, ring, chip)
                 if best is None or cycles < best.cycles:
                     first, second = len(sizes[0]), len(sizes[0]) + len(sizes[1])
                     best = replace(
@@ -142,13 +146,12 @@ def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free:
                         inputs=slots[:first],
                         residuals=slots[first:second],
                         outputs=slots[second:],
+                        ring_banks=ring,
                         cycles=cycles,
                         banks=_banks([size for entry in sizes for size in entry], slots),
                     )
-                found += 1
-                break
-            if found >= ENOUGH and not _is_matrix(operation, chip):
-                break
+                if copies == COPIES[0]:
+                    break
         if best is not None:
             return best
     assert least is not None
@@ -156,35 +159,38 @@ def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free:
 
 
 def _families(operation: Operation, chip: Chip, ring_banks: int, staged: Staged) -> Iterator[Iterator[Blocks]]:
-    """Cuts in families of falling preference: whole channels, slices of channels, split inputs. Within a family all
-    are candidates."""
+    """Cuts in families of falling preference: whole channels or slices that suit the weights, any slices of channels,
+    split inputs. Within a family all are candidates."""
     weights = plan_weights(operation, chip, ring_banks)
-    count, matrix = groups(operation, chip), _is_matrix(operation, chip)
+    count = groups(operation, chip)
 
-    def shaped(slices: tuple[int, ...], plan: Weights | None, split: bool = False) -> Iterator[Blocks]:
+    def shaped(ways: Sequence[tuple[Weights | None, int, bool]], split: bool = False) -> Iterator[Blocks]:
         for rows, columns in _shapes(operation, staged, chip, split):
-            for size in slices:
-                yield Blocks(rows, columns, size, False, split, plan, (), (), (), ring_banks, 0)
-                if matrix and size < count and not split:
-                    yield Blocks(rows, columns, size, True, split, plan, (), (), (), ring_banks, 0)
+            for plan, size, outside in ways:
+                yield Blocks(rows, columns, size, outside, split, plan, (), (), (), ring_banks, 0)
 
     # The residual is read with the steps of the results, so it can only be sliced, or narrowed, where they are.
     alike = operation.residual is None or staged.residual == staged.output
-    # Slices of one chunk let every weight be loaded once, at the price of loading staged inputs again for each.
-    chunked = weights is not None and len(weights.parts) == 1 and staged != Staged(False, False, False) and alike
-    slices = (count, weights.chunk_groups) if weights is not None and chunked else (count,)
+    ways: list[tuple[Weights | None, int, bool]] = [(weights, count, False)]
+    if weights is not None and staged != Staged(False, False, False) and alike:
+        plans = [weights]
+        if len(weights.parts) == 1 and 2 * weights.chunk_banks > ring_banks:
+            # One part is loaded while another is used.
+            parts = plan_weights(operation, chip, ring_banks, in_parts=True)
+            plans += [parts] if parts else []
+        for plan in plans:
+            for outside in (False,) if operation.each_word_alone else (False, True):
+                ways += [(plan, size, outside) for size in _slices(plan, count, ring_banks)]
     halves: list[int] = []
     size = count
     while alike and size > 1:
         size = -(-size // 2)
         halves.append(size)
-    if matrix:
-        # Few shapes, which differ much: all are tried.
-        yield shaped(tuple(dict.fromkeys((*slices, *halves))), weights)
-    else:
-        yield shaped(tuple(dict.fromkeys(slices)), weights)
-        for size in halves:
-            yield shaped((size,), weights)
+    if _is_matrix(operation, chip):
+        ways += [(weights, size, outside) for size in halves for outside in (False, True)]
+    yield shaped(tuple(dict.fromkeys(ways)))
+    for size in halves:
+        yield shaped(((weights, size, False),))
     if operation.parameters is not None and staged.input:
         whole = whole_part(operation, chip)
         sliced = 1 if alike else count
@@ -192,8 +198,21 @@ def _families(operation: Operation, chip: Chip, ring_banks: int, staged: Staged)
         while max(most) > 1:
             axis = next(axis for axis in range(3) if most[axis] > 1)
             most[axis] = -(-most[axis] // 2)
-            plan = plan_weights(operation, chip, ring_banks, (most[1], most[2], most[0]))
-            yield shaped((sliced,), plan, split=True)
+            smaller = plan_weights(operation, chip, ring_banks, (most[1], most[2], most[0]))
+            yield shaped(((smaller, sliced, False),), split=True)
+
+
+def _slices(weights: Weights, count: int, ring_banks: int) -> tuple[int, ...]:
+    """Groups of slices that are tried: a chunk, and as many as fit in the ring, or in half of it."""
+    each = weights.chunk_groups
+    banks = weights.chunk_banks * len(weights.parts)
+    sizes = {each}
+    for room in (ring_banks, ring_banks // 2):
+        most = room // banks * each
+        if most:
+            alike = math.ceil(count / math.ceil(count / most))
+            sizes.add(min(count, math.ceil(alike / each) * each))
+    return tuple(sorted(sizes))
 
 
 def _shapes(operation: Operation, staged: Staged, chip: Chip, split: bool) -> list[tuple[int, int]]:
@@ -246,9 +265,9 @@ def _block_count(operation: Operation, blocks: Blocks) -> int:
 
 
 def _sizes(
-    operation: Operation, blocks: Blocks, staged: Staged, copies: _Copies, chip: Chip
+    operation: Operation, blocks: Blocks, staged: Staged, copies: tuple[int, int], chip: Chip
 ) -> tuple[list[int], list[int], list[int]]:
-    """Banks of every staging copy of inputs, residuals and outputs."""
+    """Banks of every staging copy of inputs, residuals and outputs. copies: of inputs, and of the others."""
     slices = -(-groups(operation, chip) // blocks.slice_groups)
     result_words = min(
         operation.results.pixel_words(chip.word_bytes), blocks.slice_groups * group_result_words(operation, chip)
@@ -261,19 +280,18 @@ def _sizes(
         input_words = max(part.chunks[1] - part.chunks[0] for part in blocks.weights.parts)
     inputs = _inputs(operation, blocks)[1] * input_words
     results = blocks.rows * blocks.columns * result_words
-    several = _block_count(operation, blocks) > 1 or slices > 1 or blocks.split_inputs
-    many = copies if several else _Copies(1, 1)
-    if _block_count(operation, blocks) == 1 and not operation.each_word_alone and not blocks.split_inputs:
-        many = replace(many, input=1)  # every slice reads the same
+    pieces = _block_count(operation, blocks)
+    many = copies[0] if pieces > 1 or blocks.split_inputs or (operation.each_word_alone and slices > 1) else 1
+    others = copies[1] if pieces * slices > 1 or blocks.split_inputs else 1
     return (
-        [-(-inputs // chip.bank_words)] * many.input * staged.input,
-        [-(-results // chip.bank_words)] * many.output * staged.residual,
-        [-(-results // chip.bank_words)] * many.output * staged.output,
+        [-(-inputs // chip.bank_words)] * many * staged.input,
+        [-(-results // chip.bank_words)] * others * staged.residual,
+        [-(-results // chip.bank_words)] * others * staged.output,
     )
 
 
 def _estimate(
-    operation: Operation, blocks: Blocks, staged: Staged, copies: _Copies, ring_banks: int, chip: Chip
+    operation: Operation, blocks: Blocks, staged: Staged, copies: tuple[int, int], ring_banks: int, chip: Chip
 ) -> int:
     """Cycles of the operation: computation and transfers side by side, but for the first in and the last out."""
     word = chip.word_bytes
@@ -284,12 +302,12 @@ def _estimate(
     weights = blocks.weights
     pixel = operation.x.pixel_words(word) * word
     inputs = _inputs(operation, blocks)[0] * pixel if staged.input else 0
-    if not operation.each_word_alone and pieces > copies.input and not blocks.blocks_outside:
+    if not operation.each_word_alone and pieces > copies[0] and not blocks.blocks_outside:
         inputs *= slices
-    results = operation.region.positions * operation.results.pixel_words(word) * word
-    staging = inputs + results * (staged.residual + staged.output)
     visits = pieces * slices
     idle = START_CYCLES
+    # How often each chunk is used; the chunks of a slice.
+    uses, chunks = pieces, 0
     if weights is not None and len(weights.parts) > 1:
         small = [
             (shape, many * number)
@@ -301,43 +319,70 @@ def _estimate(
             for tile, many in small
             for part in weights.parts
         )
-        moved = weights.total_bytes * sum(many for _, many in small)
-        idle += 60 * count * sum(many for _, many in small) * len(weights.parts)
+        uses = sum(many for _, many in small)
+        idle += 60 * count * uses * len(weights.parts)
         if blocks.split_inputs:
-            staging += inputs * (count - 1)
+            inputs += inputs * (count - 1)
+        chunks = blocks.slice_groups * len(weights.parts)
     else:
         compute = sum(many * compute_cycles(operation, chip, piece) for piece, many in shapes)
-        moved = 0
         if weights is not None:
-            staying = count if blocks.blocks_outside else blocks.slice_groups
-            held = -(-staying // weights.chunk_groups) * weights.chunk_banks <= ring_banks
-            moved = weights.total_bytes * (1 if held else pieces)
-    between, fetched = dram_cycles(chip, staging), dram_cycles(chip, moved)
-    if weights is not None and weights.chunk_banks * 2 > ring_banks:
-        # The ring has no room for the next chunk while one is used.
-        loads = -(-moved // (weights.chunk_banks * chip.bank_words * word))
-        idle += fetched + loads * LOAD_CYCLES
-    if copies.output == 1 and visits > 1:
-        return max(compute + between + visits * LOAD_CYCLES, between + fetched) + idle
+            chunks = -(-blocks.slice_groups // weights.chunk_groups)
+    moved = loads = waits = 0
+    if weights is not None:
+        each = -(-weights.total_bytes // (slices * chunks))
+        rounds, together = (1, slices * chunks) if blocks.blocks_outside else (slices, chunks)
+        stay = staying([weights.chunk_banks] * together, ring_banks)
+        loads = rounds * (stay + (together - stay) * uses)
+        moved = loads * each
+        bank = chip.bank_words * word
+        if stay < together:
+            # The next chunk has no room as long as one is used.
+            over = 2 * weights.chunk_banks - (ring_banks - stay * weights.chunk_banks)
+            if over > 0:
+                waits += loads * (dram_cycles(chip, min(each, over * bank)) + LOAD_CYCLES)
+        elif rounds > 1 and uses > 1:
+            over = 2 * together * weights.chunk_banks - ring_banks
+            waits += rounds * dram_cycles(chip, min(together * each, over * bank)) if over > 0 else 0
+        elif 2 * weights.chunk_banks > ring_banks:
+            over = 2 * weights.chunk_banks - ring_banks
+            waits += loads * (dram_cycles(chip, min(each, over * bank)) + LOAD_CYCLES)
+    result = operation.region.positions * operation.results.pixel_words(word) * word
+    others = dram_cycles(chip, result)
+    if slices > 1:
+        others = max(others, operation.region.positions * slices * ROW_CYCLES)
+    others *= staged.residual + staged.output
+    taken = dram_cycles(chip, inputs)
+    transfers = visits * ((staged.input and taken > 0) + staged.residual + staged.output) + loads
+    steps = slices * max(1, chunks) * uses
+    between = taken + others
+    fetched = dram_cycles(chip, moved + steps * COMPUTE_BYTES + transfers * TRANSFER_BYTES)
+    serial = 0
+    if copies[1] == 1 and others and (visits > 1 or blocks.split_inputs):
+        # Each visit waits until the results before it are stored, behind what is loaded meanwhile.
+        serial = between + fetched + visits * LOAD_CYCLES
+    elif copies[0] == 1 and taken and (pieces > 1 or blocks.split_inputs):
+        serial = taken + visits * LOAD_CYCLES
     if _is_matrix(operation, chip):
-        first = dram_cycles(chip, inputs // pieces) * (pieces if copies.input == 1 else 1)
-        last = dram_cycles(chip, results // visits) * staged.output
         # The first visit also waits for its weights: a chunk, and what takes longer to come than to be used.
         once = dram_cycles(chip, weights.total_bytes) if weights is not None else 0
         chunk = once * weights.chunk_groups // count if weights is not None else 0
-        begin = max(chunk, once // slices - compute // visits)
-        return _beside(compute, between + fetched) + first + begin + last + idle + visits * VISIT_CYCLES
-    return max(compute, between + fetched) + between // visits + idle + visits * VISIT_CYCLES * bool(between)
+        first = dram_cycles(chip, inputs // pieces) * (pieces if copies[0] == 1 else 1)
+        edges = first + max(chunk, once // slices - compute // visits) + dram_cycles(chip, result // visits)
+        alone = compute + waits + (serial if copies[1] == 1 else 0)
+        return side_by_side(alone, between + fetched) + edges + idle + visits * VISIT_CYCLES
+    busy = side_by_side(compute + waits + serial, between + fetched)
+    if others and not serial:
+        # A store waits behind what of a load is under way; meanwhile the other copies are filled.
+        ahead = min(BURSTS_IN_FLIGHT * BURST_BEATS * chip.bus_bytes, max(moved // max(1, loads), inputs // visits))
+        late = dram_cycles(chip, ahead) * (between + fetched) // busy - (copies[1] - 1) * compute // visits
+        busy += visits * max(0, late)
+    edges = dram_cycles(chip, _inputs(operation, blocks)[1] * pixel * staged.input) + others // visits
+    return busy + edges + idle + visits * VISIT_CYCLES * bool(between)
 
 
 def _banks(sizes: list[int], slots: tuple[int, ...]) -> frozenset[int]:
     return frozenset(bank for size, slot in zip(sizes, slots, strict=True) for bank in range(slot, slot + size))
-
-
-def _beside(compute: int, moved: int) -> int:
-    """Cycles of work that goes on side by side: the longer of the two, and more where they are of one length."""
-    longer, shorter = max(compute, moved), min(compute, moved)
-    return round(longer * (1 + (shorter / longer) ** 8) ** (1 / 8)) if longer else 0
 
 
 def _tile_shape(block: Rectangle, chip: Chip) -> tuple[int, int]:
@@ -351,11 +396,16 @@ def tiles(block: Rectangle, chip: Chip) -> tuple[Rectangle, ...]:
 
 
 def plan_weights(
-    operation: Operation, chip: Chip, ring_banks: int, most: tuple[int, int, int] | None = None
+    operation: Operation,
+    chip: Chip,
+    ring_banks: int,
+    most: tuple[int, int, int] | None = None,
+    in_parts: bool = False,
 ) -> Weights | None:
     """How the weights of an operation, or its program, travel through a ring; None for stream.
 
-    most: passes (vertical, horizontal) and words of input channels that a part may have. Raises RingTooSmall.
+    most: passes (vertical, horizontal) and words of input channels that a part may have. in_parts: even if not even
+    that is needed. Raises RingTooSmall.
     """
     if not operation.weighted:
         # A stream has no weights, but its table may come.
@@ -377,7 +427,7 @@ def plan_weights(
     total = each * count * chip.word_bytes
     # What is one tile in any case may as well take its weights in smaller parts.
     small = operation.region.positions <= chip.accumulators and 3 * (each + table) > room and whole.sets > 1
-    if each + table > room or most is not None or small:
+    if each + table > room or most is not None or small or (in_parts and whole.sets > 1):
         parts = _split(operation, chip, whole, room, most or (whole.y[1], whole.x[1], whole.chunks[1]))
         largest = max(chunk_words(operation, chip, part, 1, True) for part in parts)
         return Weights(parts, 1, chunk_banks(largest, chip.weight_ports, chip), total)

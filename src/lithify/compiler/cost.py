@@ -52,6 +52,14 @@ def dram_cycles(chip: Chip, size: int) -> int:
     return -(-size // chip.bus_bytes) * chip.bus_bytes // chip.dram_bytes_per_cycle
 
 
+def side_by_side(compute: int, transfers: int) -> int:
+    """Cycles of computation and transfers that run beside each other: the longer of both, and a tenth more where they
+    are equally long, since each waits for the other at times (measured).
+    """
+    less, more = sorted((compute, transfers))
+    return more + round(more * (less / max(1, more)) ** 6 / 10)
+
+
 _Key = tuple[str, int, int, int, int, int, int, int, int, int, int, int, int]
 
 

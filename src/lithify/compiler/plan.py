@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from lithify.chip import Chip
-from lithify.compiler.bands import Bands, Cut, Stretch, cuts, fits_bands, plan_bands, ring_layout
+from lithify.compiler.bands import Bands, Cut, Stretch, cuts, fits_bands, narrowed, plan_bands, ring_layout
 from lithify.compiler.beside import banks_for, last_uses
 from lithify.compiler.blocks import Blocks, RingTooSmall, Staged, TooLarge, cut, pack
 from lithify.compiler.image import Image
@@ -402,7 +402,8 @@ class _Planner:
             top = self.chip.scratchpad_banks - bands.ring_banks
             below = [(first, min(count, top - first)) for first, count in runs if first < top]
             names = list(bands.rows)
-            rings = [ring_layout(self.images[name], bands.rows[name], stretch, made, self.chip) for name in names]
+            narrow = narrowed(self.operations, stretch, self.images, bands.strips)
+            rings = [ring_layout(narrow[name], bands.rows[name], stretch, made, self.chip) for name in names]
             slots = pack([ring.banks for ring in rings], below)
             if slots is not None:
                 return replace(bands, slots=dict(zip(names, slots, strict=True)))

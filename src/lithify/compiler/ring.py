@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lithify.chip import Chip
-from lithify.compiler.bands import Bands
+from lithify.compiler.bands import Bands, staying
 from lithify.compiler.cost import dram_cycles
 from lithify.compiler.kept import Kept, kept_chunks
 from lithify.compiler.plan import Plan
@@ -20,8 +20,6 @@ from lithify.compiler.weights import chunk_banks
 
 TOGETHER = 8
 """Chunks at most that are loaded together."""
-STREAMING = 3
-"""Chunks of which room is left where not all weights of a stretch can stay."""
 NEAR = 64
 """Steps at most over which a bank of passing chunks is shared."""
 
@@ -211,16 +209,17 @@ class _Placing:
         banks = self.chip.scratchpad_banks
         begin, end = self.areas[index]
         free = [self.free_after(bank, index, last) if begin <= bank < end else index for bank in range(banks)]
-        best: tuple[int, int, int] | None = None
+        wait = [0 if not 0 <= after < index else max(0, self.ends[after] - self.transferred) for after in free]
+        best: tuple[int, int, int, int] | None = None
         for first in range(begin, end - size + 1):
-            after = max(free[first : first + size])
-            if after >= index:
+            if max(free[first : first + size]) >= index:
                 continue
-            late = 0 if after < 0 else max(0, self.ends[after] - self.transferred)
-            found = late, (first - self.following) % banks if low else -first, first
+            waits = wait[first : first + size]
+            # What lies in banks that are free is loaded while the others are waited for.
+            found = max(waits), sum(waits), (first - self.following) % banks if low else -first, first
             if best is None or found < best:
                 best = found
-        return None if best is None else best[2]
+        return None if best is None else best[3]
 
     def free_after(self, bank: int, index: int, last: int) -> int:
         """The last step at or before `last` that uses a bank; -1 if there is none."""
@@ -298,8 +297,7 @@ def _last_uses(steps: Sequence[Step]) -> list[int]:
 def _blocks(steps: Sequence[Step], plan: Plan, kept: Kept | None, chip: Chip) -> Iterator[_Block]:
     """The chunks that are used again and stay, phase by phase.
 
-    Where the weights of a phase fit in its ring all stay; where they do not, as many as leave room to load the others
-    again and again.
+    Where the weights of a phase fit in its ring all stay, else as many as `bands.staying` says.
     """
     if kept:
         yield _Block(list(kept.steps), kept.banks, dense=True)
@@ -315,13 +313,8 @@ def _blocks(steps: Sequence[Step], plan: Plan, kept: Kept | None, chip: Chip) ->
         for together in _together(used):
             if all(used[key][-1] - used[key][0] < len(used[key]) for key in together):
                 continue
-            left = room
-            if sum(banks[key] for key in together) > left:
-                left -= STREAMING * max(banks[key] for key in together)
             block = _Block([], 0)
-            for key in together:
-                if block.size + banks[key] > left:
-                    break
+            for key in together[: staying([banks[key] for key in together], room)]:
                 block.size += banks[key]
                 block.steps += used[key]
             if block.steps:

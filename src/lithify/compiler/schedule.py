@@ -95,6 +95,8 @@ class _Scheduling:
         self.done = [0] * len(steps)
         self.later: list[tuple[int, int]] = []
         self.ready: list[int] = []
+        # Stores that wait for DRAM: the step, when it ends, the store.
+        self.stores: deque[tuple[int, int, Action]] = deque()
 
     def run(self) -> tuple[Action, ...]:
         ordered: list[Action] = []
@@ -131,12 +133,24 @@ class _Scheduling:
         for bank in banks:
             self.touched[queue][bank] = end
             self.used[bank] = max(used[bank] for used in self.touched.values())
+        self.done[index] = end
         for store in step.stores:
-            self.transferred = max(self.transferred, end) + self.transfer_cycles(store)
-            for bank in _bits(store.banks):
-                self.used[bank] = max(self.used[bank], self.transferred)
-        self.done[index] = max(end, self.transferred) if step.stores else end
+            self.stores.append((index, end, store))
+            self.stored_at(index, store, max(end, self.transferred) + self.transfer_cycles(store))
         self.release(index + 1)
+
+    def stored_at(self, index: int, store: Action, end: int) -> None:
+        """A store of a step is over in the cycle `end`, as far as is known."""
+        self.done[index] = max(self.done[index], end)
+        for bank in _bits(store.banks):
+            self.used[bank] = max(self.used[bank], end)
+
+    def store(self, before: int) -> None:
+        """DRAM takes the stores that come before loads which could begin in the cycle `before`."""
+        while self.stores and self.stores[0][1] <= max(self.transferred, before):
+            index, ended, store = self.stores.popleft()
+            self.transferred = max(self.transferred, ended) + self.transfer_cycles(store)
+            self.stored_at(index, store, self.transferred)
 
     def release(self, index: int) -> None:
         """The step before `index` has been started: loads that had to come after it may start when it ends."""
@@ -160,6 +174,7 @@ class _Scheduling:
         needed: whether a load of that step is missing.
         """
         while True:
+            self.store(self.transferred)
             while self.later and self.later[0][0] <= self.transferred:
                 heappush(self.ready, heappop(self.later)[1])
             if self.ahead >= self.most and not needed:
@@ -167,7 +182,10 @@ class _Scheduling:
             if not self.ready:
                 if not self.later or not (needed or self.later[0][0] <= start):
                     return None
-                self.transferred = max(self.transferred, self.later[0][0])
+                if self.stores and self.stores[0][1] <= self.later[0][0]:
+                    self.store(self.stores[0][1])
+                else:
+                    self.transferred = max(self.transferred, self.later[0][0])
                 continue
             if not needed and self.transferred > start:
                 return None

@@ -3,11 +3,11 @@
 Images have their scratchpad addresses here, chunks of weights get theirs in `ring.py`; nothing is encoded yet.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lithify.chip import Chip
-from lithify.compiler.bands import Bands, ring_layout
+from lithify.compiler.bands import Bands, ring_layout, strip_columns
 from lithify.compiler.blocks import Blocks, tiles
 from lithify.compiler.cost import best_tile
 from lithify.compiler.image import Image, Rectangle
@@ -94,7 +94,7 @@ class Buffer:
     def address_of(self, y: int, x: int) -> int:
         """Address of the pixel (y, x) of the image, which may lie outside."""
         if self.ring is not None:
-            step = y * self.ring.pitch + x * self.pixel_words
+            step = y * self.ring.pitch + (x - self.rectangle.x) * self.pixel_words
             return self.ring.address + (step % self.ring.words if self.ring.wraps else step)
         return self.address + ((y - self.rectangle.y) * self.rectangle.width + x - self.rectangle.x) * self.pixel_words
 
@@ -220,32 +220,34 @@ def table_chunk(index: int, operation: Operation, chip: Chip) -> Chunk | None:
 def _band_steps(
     bands: Bands, operations: tuple[Operation, ...], plan: Plan, images: Mapping[str, Image], chip: Chip
 ) -> Iterator[Step]:
-    """Turn by turn, each an instruction for every chunk of weights."""
+    """Strip by strip and turn by turn, each an instruction for every chunk of weights."""
     made = {operation.y.name for operation in operations[bands.stretch.first : bands.stretch.end]}
+    columns = strip_columns(operations, bands.stretch, images, bands.strips)
 
-    def rows(name: str, first: int, end: int) -> Buffer:
+    def rows(strip: int, name: str, first: int, end: int) -> Buffer:
         image = images[name]
+        left, right = columns[name][strip]
         if name in plan.homes:
             bank, held, where = plan.homes[name], image.height, layout(image, image.height, chip)
         else:
             bank, held = bands.slots[name], bands.rows[name]
-            where = ring_layout(image, held, bands.stretch, made, chip)
+            where = ring_layout(replace(image, width=right - left), held, bands.stretch, made, chip)
         ring = RowRing(bank * chip.bank_words, held, image.height, where.words, where.pitch)
-        return Buffer(
-            name, Rectangle(first, 0, end - first, image.width), 0, image.pixel_words(chip.word_bytes), 0, ring
-        )
+        area = Rectangle(first, left, end - first, right - left)
+        return Buffer(name, area, 0, image.pixel_words(chip.word_bytes), 0, ring)
 
-    for turn in bands.turns:
+    def pieces(strip: int, parts: Sequence[tuple[str, int, int]]) -> tuple[Buffer, ...]:
+        return tuple(piece for name, first, end in parts for piece in rows(strip, name, first, end).pieces(end - first))
+
+    for strip, turn in ((strip, turn) for strip in range(bands.strips) for turn in bands.turns):
         operation = operations[turn.operation]
-        out = Rectangle(turn.first, 0, turn.end - turn.first, operation.y.width)
+        left, right = columns[operation.y.name][strip]
+        out = Rectangle(turn.first, left, turn.end - turn.first, right - left)
         read = operation.input_of(out)
-        source = rows(operation.x.name, read.y, read.y + read.height)
-        residual = rows(operation.residual.image, turn.first, turn.end) if operation.residual else None
-        result = rows(operation.y.name, turn.first, turn.end)
-        loads = tuple(piece for name, first, end in turn.loads for piece in rows(name, first, end).pieces(end - first))
-        stores = tuple(
-            piece for name, first, end in turn.stores for piece in rows(name, first, end).pieces(end - first)
-        )
+        source = rows(strip, operation.x.name, read.y, read.y + read.height)
+        residual = rows(strip, operation.residual.image, turn.first, turn.end) if operation.residual else None
+        result = rows(strip, operation.y.name, turn.first, turn.end)
+        loads, stores = pieces(strip, turn.loads), pieces(strip, turn.stores)
         tile = best_tile(operation, chip, out)
         count, size = groups(operation, chip), bands.chunk_groups[turn.operation - bands.stretch.first]
         part = None if not operation.weighted else whole_part(operation, chip)
