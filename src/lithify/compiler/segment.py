@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +39,13 @@ LIMIT = 1 << 32
 
 @dataclass
 class Memories:
-    """DRAM as it is filled while segments are compiled: bytes used behind each base, and the constants themselves."""
+    """DRAM as it is filled while segments are compiled: bytes used behind each base, the constants, and by its digest
+    where each of these lies.
+    """
 
     used: dict[Base, int] = field(default_factory=lambda: dict.fromkeys(Base, 0))
     constants: list[bytes] = field(default_factory=list)
+    known: dict[bytes, int] = field(default_factory=dict)
 
     def reserve(self, base: Base, size: int, what: str) -> int:
         """Offset of `size` new bytes."""
@@ -55,10 +59,13 @@ class Memories:
         return offset
 
     def add_constant(self, data: NDArray[np.uint8] | NDArray[np.int8], what: str) -> int:
-        """Offset of new constants."""
-        offset = self.reserve(Base.CONSTANTS, data.size, what)
-        self.constants.append(data.tobytes() + bytes(-data.size % ALIGNMENT))
-        return offset
+        """Offset of constants; what is there already is not added again."""
+        content = data.tobytes()
+        key = sha256(content).digest()
+        if key not in self.known:
+            self.known[key] = self.reserve(Base.CONSTANTS, data.size, what)
+            self.constants.append(content + bytes(-data.size % ALIGNMENT))
+        return self.known[key]
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,10 @@ def compile_segment(
     for operation in operations:
         if operation.x.name in views:
             dram[operation.x.name] = view_of(dram[views[operation.x.name]], before[operation.layer])
-    steps = share_chunks(make_steps(operations, plan, images, stored, chip), operations, chip)
+    steps = make_steps(operations, plan, images, stored, chip)
+    if not any(operation.beside for operation in operations):
+        # The halves of a layer read the same, each all of it before the other: nothing would stay.
+        steps = share_chunks(steps, operations, chip)
     if plan.apart:
         steps = take_turns(operations, steps, _cycles(operations, steps, chip))
     cycles = _cycles(operations, steps, chip)
