@@ -47,6 +47,8 @@ PUBLISHED = (
     Published("mac512", "resnet50", "93 frames/s", _NVDLA),
     Published("mac2048", "resnet50", "269 frames/s", _NVDLA),
     Published("mac256", "mobilenet_v2", "none", ""),
+    Published("mac256_vector", "bert_base", "none", ""),
+    Published("mac256_vector", "vit_b16", "none", ""),
     Published("mac1024_640k", "resnet18", "3,250,552 cycles", _SCALE),
     Published("mac1024_2m", "mobilenet_v2", "22,577,042 cycles", _ZIGZAG),
     Published("mac4096", "resnet50", "3 times its own 256 multipliers", "Gemmini's issue list"),
