@@ -12,7 +12,12 @@ import pytest
 from compiler.random_graphs import Drawing
 from lithify.chip import load_chip
 from lithify.compiler import compile_graph
+from lithify.isa.program import HostSegment
 from lithify.isa.sequence import all_instructions
+from lithify.networks.builder import Builder
+from lithify.networks.transformer import bert
+from lithify.optimize import optimize
+from lithify.quantize import inputs_of, quantize, read
 from lithify.quantize.data import Input, seeded
 from lithify.reference.graph import Graph
 from lithify.runtime.chip import RtlDevice
@@ -41,5 +46,22 @@ def test_layers_agree_in_rtl(path: Path) -> None:
     assert {"CONV", "DEPTHWISE"} <= {entry.operation.name for entry in all_instructions(program)}
     inputs = tuple(Input(name, graph.tensors[name].shape, graph.tensors[name].dtype) for name in graph.inputs)
     result = verify(program, graph, seeded(inputs, 1), rtl="layers", device=RtlDevice.of(chip, lambda note: None))
+    assert result.agreed, result
+    assert result.summary.cycles_rtl == result.summary.cycles_timing
+
+
+@pytest.mark.slow
+@pytest.mark.campaign
+@pytest.mark.parametrize("name", [path.stem for path in CHIPS if load_chip(path).vector_lanes])
+def test_a_layer_of_a_transformer_agrees_in_rtl(name: str) -> None:
+    """Every tensor and every retirement of BERT's encoder layer, array and vector unit side by side."""
+    chip = load_chip(next(path for path in CHIPS if path.stem == name))
+    net = Builder("encoder", (1, 128, 192), 0)
+    model = optimize(net.model(bert(net, layers=1, heads=3)))
+    graph = read(quantize(model, seeded(inputs_of(model), 2)))
+    program = compile_graph(graph, chip)
+    assert not [segment for segment in program.segments if isinstance(segment, HostSegment)]
+    device = RtlDevice.of(chip, lambda note: None)
+    result = verify(program, graph, seeded(inputs_of(model), 1), rtl="full", device=device)
     assert result.agreed, result
     assert result.summary.cycles_rtl == result.summary.cycles_timing

@@ -36,7 +36,7 @@ def test_products_larger_than_the_scratchpad(rows: int, depth: int, columns: int
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rows", "depth", "columns", "percent"), [(512, 512, 512, 96), (128, 3072, 768, 91)])
+@pytest.mark.parametrize(("rows", "depth", "columns", "percent"), [(512, 512, 512, 95), (128, 3072, 768, 91)])
 def test_the_array_is_used(rows: int, depth: int, columns: int, percent: int) -> None:
     """Where all inputs, or all weights, would not fit: those that can stay do, the others pass."""
     program = compiled(rows, depth, columns, MAC256).program

@@ -31,7 +31,8 @@ class _Block:
     """Banks for all chunks of a phase that stay there to their last use.
 
     steps: that use them, in order. size: in banks. first: bank, once a place is found; following: the next free one.
-    page: of chunks that stay over several phases the only one, which holds all.
+    placed: chunks that have been given a place. page: of chunks that stay over several phases the only one, which holds
+    all.
     """
 
     steps: list[int]
@@ -39,6 +40,7 @@ class _Block:
     first: int = -1
     following: int = 0
     dense: bool = False
+    placed: set[Key] = field(default_factory=set)
     page: "_Page | None" = None
 
 
@@ -137,7 +139,11 @@ class _Placing:
             # It had to give way, so its chunks pass from now on.
             self.drop(block)
             block = None
-        last = self.uses[chunk.key][-1] if block else self.last_use[index]
+        if block and chunk.key in block.placed:
+            block = None  # its page was given up for another: this time the chunk passes
+        last = self.last_use[index]
+        if block:
+            last = max(use for use in self.uses[chunk.key] if use <= block.steps[-1])
         if block and block.dense:
             page, last = block.page, block.steps[-1]
         # The first page is not shared: nothing can be done before it has come.
@@ -186,6 +192,8 @@ class _Placing:
         # Where two words are read in a cycle each half of a page takes half of every chunk.
         address = page.first * chip.bank_words + page.words // chunk.ports
         page.words += chunk.words
+        if block:
+            block.placed.add(chunk.key)
         made = replace(chunk, address=address, banks=page.end - page.first)
         page.chunks[chunk.key] = made
         self.held[chunk.key] = page

@@ -3,19 +3,21 @@
 from collections import Counter
 
 import pytest
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 
-import lithify
-from compiler.compiled import check
-from compiler.test_rows import WITH_UNIT, device
-from lithify.compiler import compile_graph
-from lithify.optimize import optimize
-from lithify.quantize import inputs_of, quantize, read, seeded
-from lithify.quantize.data import Input
-from lithify.reference.graph import Graph
-from lithify.verify import verify
+torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'lithify[test-frameworks]'")
+
+from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+import lithify  # noqa: E402
+from compiler.compiled import check  # noqa: E402
+from compiler.test_rows import WITH_UNIT, device  # noqa: E402
+from lithify.compiler import compile_graph  # noqa: E402
+from lithify.optimize import optimize  # noqa: E402
+from lithify.quantize import inputs_of, quantize, read, seeded  # noqa: E402
+from lithify.quantize.data import Input  # noqa: E402
+from lithify.reference.graph import Graph  # noqa: E402
+from lithify.verify import verify  # noqa: E402
 
 
 class Attention(nn.Module):
