@@ -29,6 +29,9 @@ STATES = 64
 WORSE = 50
 """By one part in so many an operation may take longer in banks that the one before leaves free."""
 
+SINGLE = (1, 1), (0, 0)
+"""Kernel and padding of what reads the pixels of its results' places."""
+
 PRESSURE = 8
 """A stretch whose images take the whole scratchpad is judged longer by one part in so many (found by trying)."""
 
@@ -276,7 +279,10 @@ class _Planner:
                     (operation.x.spread, operation.y.spread),
                     operation.sliding if operation.second is None else operation.second.inside,
                     operation.cut,
-                    (operation.region.height, operation.region.width),
+                    # What lies under a window depends on the borders too; under single pixels it does not.
+                    (operation.region.height, operation.region.width)
+                    if operation.second is not None or (operation.sliding.kernel, operation.sliding.pads) == SINGLE
+                    else operation.region,
                     operation.landing and operation.landing.channels,
                     tuple(
                         (numbers.setdefault(name, len(numbers)), name in stretch.resident, name in stretch.stored)

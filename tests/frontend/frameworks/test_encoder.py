@@ -55,8 +55,10 @@ def test_nothing_runs_on_the_host(name: str) -> None:
     compilation = check(graph, WITH_UNIT["tiny"], {x: torch.randn(1, 16, 32).numpy()})
     assert not compilation.reasons
     (segment,) = compilation.segments
+    # A vector operation is cut where its input is made in pieces.
+    assert len({operation.layer for operation in segment.operations if operation.operator == "Softmax"}) == 1
     found = Counter(operation.operator for operation in segment.operations)
-    assert found["MatMul"] == 4 and found["Softmax"] == 1
+    assert found["MatMul"] == 4
     assert (found["Transpose"], found["Reshape"], found["Slice"]) == (2, 0, 0)
 
 

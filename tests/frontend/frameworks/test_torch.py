@@ -22,7 +22,7 @@ ON_HOST: dict[str, set[str]] = {
     "segmenter": {"ConvTranspose", "ResizeLinear"},
     "encoder": {"Gather", "LayerNormalization", "MatMul", "Slice", "Softmax", "Transpose"},
     "gpt": {"Gather", "LayerNormalization", "MatMul", "Slice", "Softmax", "Transpose"},
-    "llama": {"Add", "Expand", "GlobalAveragePool", "MatMul", "Mul", "Softmax", "Transpose"},
+    "llama": {"Add", "Expand", "GlobalAveragePool", "MatMul", "Mul", "RMSNormalization", "Softmax", "Transpose"},
     "lstm": {"LSTM", "Reshape", "Slice"},
     "gru": {"GRU", "Reshape", "Slice"},
 }
