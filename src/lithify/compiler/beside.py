@@ -75,6 +75,7 @@ class _Area:
 
 
 _EVERY_WORD = 1 << 16
+_EVERYWHERE = Rectangle(0, 0, 1 << 30, 1 << 30)
 _NEVER = 1 << 62
 
 
@@ -91,9 +92,11 @@ def _read(operation: Operation, word_bytes: int) -> Iterator[tuple[str, _Area]]:
     area = operation.input_of(operation.region)
     words = operation.first_word, operation.first_word + operation.x.pixel_words(word_bytes)
     yield operation.x.name, _Area(replace(area, y=area.y + operation.first_row), *words)
-    if operation.residual is not None:
-        whole = Rectangle(0, 0, 1, 1) if operation.residual.broadcast else operation.region
-        yield operation.residual.image, _Area(whole, 0, _EVERY_WORD)
+    residual = operation.residual
+    if residual is not None:
+        # Which of its pixels are added is sure where results lie at their own positions.
+        plain = operation.landing is None and not residual.broadcast and not residual.column
+        yield residual.image, _Area(operation.region if plain else _EVERYWHERE, 0, _EVERY_WORD)
     if operation.second is not None:
         second = operation.second
         end = second.channel + operation.x.channels
