@@ -157,13 +157,18 @@ def too_small(folder: Path) -> Path:
     return path
 
 
+def heed_ctrl_c() -> None:
+    """A process started in the background of a script inherits that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_stops_cleanly(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "lithify", "build", str(EXAMPLES / "digits_cnn.onnx"), "--rtl", "none"]
     environment = {**os.environ, "PYTHONPATH": str(Path(lithify.__file__).parents[1])}
     process = subprocess.Popen(
         [*words, "--chip", "tiny", "-o", "out/digits"], cwd=tmp_path, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("out/.digits.*")) and time.monotonic() < deadline:

@@ -77,8 +77,9 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "lithify", "bench", "resnet8", "-o", "rows.json"]
     environment = {**os.environ, "PYTHONPATH": str(Path(lithify.__file__).parents[1])}
     process = subprocess.Popen(
-        words, cwd=tmp_path, env=environment, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+        words, cwd=tmp_path, env=environment, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in the background of a script
+    )  # fmt: skip
     assert process.stderr is not None
     # The first stage is over, and says so.
     assert process.stderr.readline().startswith("[1/3] resnet8: build and quantise")

@@ -8,6 +8,7 @@ from lithify.optimize.functions import elementwise, variables
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import constant, integer, shape_of
 from lithify.quantize import moves, rows
+from lithify.quantize.fixed import OPERATORS as FIXED
 from lithify.quantize.fixed import fixed
 from lithify.quantize.window import window
 
@@ -30,7 +31,8 @@ def _asked(node: ir.Node, rules: Mapping[str, Callable[[ir.Node], bool]]) -> boo
 def _is_float(node: ir.Node) -> bool:
     x = node.inputs[0]
     known = all(shape_of(value) is not None for value in node.outputs if value.uses() or value.is_graph_output())
-    return x is not None and x.dtype == ir.DataType.FLOAT and constant(x) is None and known
+    varies = constant(x) is None or node.op_type in FIXED
+    return x is not None and x.dtype == ir.DataType.FLOAT and varies and known
 
 
 def _rank(value: ir.Value | None) -> int:
@@ -64,8 +66,9 @@ def _pair(node: ir.Node) -> bool:
     """Two activations, or one and a constant of several numbers, broadcast where they differ."""
     first, second = node.inputs
     shapes = shape_of(first), shape_of(second)
-    if constant(second) is not None and (fixed(second) is None or shapes[0] != shape_of(node.outputs[0])):
-        return False
+    for value, other in ((first, shapes[1]), (second, shapes[0])):
+        if constant(value) is not None and (fixed(value) is None or other != shape_of(node.outputs[0])):
+            return False
     return None not in shapes and len(shapes[0] or ()) > 0 and len(shapes[1] or ()) > 0
 
 
@@ -80,7 +83,9 @@ def _is_resize(node: ir.Node, operator: str) -> bool:
 
 
 def _concat(node: ir.Node) -> bool:
-    return all(value is not None and constant(value) is None for value in node.inputs)
+    """Activations, among which there may be constants: the token that stands for the class."""
+    parts = [constant(value) is None or fixed(value) is not None for value in node.inputs]
+    return all(parts) and any(constant(value) is None for value in node.inputs)
 
 
 def _rows(node: ir.Node) -> bool:

@@ -1,4 +1,4 @@
-"""Constant operands of Add, Sub and Mul that differ from element to element: embeddings of positions, gains."""
+"""Constant operands of several numbers: embeddings of positions, gains, the token of the class."""
 
 import numpy as np
 import onnx_ir as ir
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from lithify.optimize.values import add_constant, constant
 from lithify.quantize import qdq
 
-OPERATORS = ("Add", "Sub", "Mul")
+OPERATORS = ("Add", "Sub", "Mul", "Concat")
 _LARGEST = 1e4
 """Above this a constant is no value but a mask, which would leave nothing of the other operand's scale."""
 _MOST = 127

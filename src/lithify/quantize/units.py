@@ -271,6 +271,14 @@ def _concat(node: ir.Node, target: Target) -> Unit | None:
     sources, inputs, nodes, tensors = [], [], [], []
     constants: dict[str, NDArray[Any]] = {}
     for index, value in enumerate(node.inputs):
+        if (kept := stored(value)) is not None:
+            data, before = kept
+            part = of_scale(f"{name}.operand_{index}", data.shape, target.parameters)
+            entries = rescaling(of_scale(part.name, data.shape, before), part)
+            constants[part.name] = entries[data.astype(np.int64) + 128]
+            tensors.append(part)
+            inputs.append(part.name)
+            continue
         source = qdq.activation(value)
         own = qdq.parameters_of(source) if source is not None else None
         if source is None or own is None:
