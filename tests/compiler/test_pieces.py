@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
-from tests.compiler.compiled import CHIPS
+from tests.compiler.compiled import CHIPS, check
+from tests.compiler.random_graphs import Drawing
+from tests.reference.random_layers import int8
 
 from lithify.compiler.blocks import tiles
 from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.lower import dense_weights, depthwise_cut, equal_regions, fold
 from lithify.compiler.operation import Operation, Parameters, Sliding
-from lithify.compiler.weights import pack_parameters, pack_sets
+from lithify.compiler.weights import groups, pack_parameters, pack_sets, weight_words, whole_part
+from lithify.reference.graph import Graph
 
 
 def operation(kernel: tuple[int, int], inputs: int, outputs: int, cut: tuple[int, int] | None = None) -> Operation:
@@ -84,6 +87,29 @@ def test_depthwise_cut_reads_the_fewest_words() -> None:
         for kernel in ((1, 1), (7, 7), (2, 9), (9, 2)):
             height, width = depthwise_cut(Sliding(kernel), rows)
             assert height * width <= rows and height <= kernel[0] and width <= kernel[1]
+
+
+def test_depthwise_cut_of_few_positions_reads_the_fewest_weights() -> None:
+    # Where windows slide a row of taps is read anew; at a single position seven rows would be seven sets of weights.
+    assert depthwise_cut(Sliding((7, 7)), 32) == (1, 7)
+    assert depthwise_cut(Sliding((7, 7)), 32, 1, 32) == (4, 7)
+    assert depthwise_cut(Sliding((7, 7)), 32, 100, 32) == (1, 7)
+
+
+@pytest.mark.parametrize("chip", ["tiny", "small", "ports"])
+@pytest.mark.parametrize("channels", [40, 44])
+def test_an_average_loads_one_groups_weights_for_all(chip: str, channels: int) -> None:
+    drawing = Drawing(np.random.default_rng(3))
+    x = drawing.tensor((1, channels, 5, 6))
+    y = drawing.add("GlobalAveragePool", (x.name,))
+    graph = Graph("mean", (x.name,), (y.name,), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+    made = check(graph, CHIPS[chip], {x.name: int8(np.random.default_rng(4), x.shape)})
+    (segment,) = made.segments
+    (operation,) = segment.operations
+    loaded = sum(chunk.words for step in segment.steps for chunk in step.weights)
+    one = weight_words(operation, CHIPS[chip], whole_part(operation, CHIPS[chip]), True)
+    # Channels that are missing in the last group have other words, so such an average loads all groups'.
+    assert loaded == (one if channels == 40 else one * groups(operation, CHIPS[chip]))
 
 
 def test_equal_regions_cover_everything_once() -> None:

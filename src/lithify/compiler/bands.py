@@ -15,7 +15,7 @@ from lithify.compiler.cost import dram_cycles, group_cycles, side_by_side
 from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.spread import Layout, layout, row_words
-from lithify.compiler.weights import chunk_banks, chunk_words, groups, table_words, weight_words, whole_part
+from lithify.compiler.weights import alike, chunk_banks, chunk_words, groups, table_words, weight_words, whole_part
 
 SERIAL_CYCLES = 60
 """An instruction that reads what the one before wrote waits about so long: the pipelines drain and fill."""
@@ -254,13 +254,14 @@ class Work:
     """The weights of an operation of a stretch.
 
     turns: how often they are used; groups: 0 if there are none; words: of one group, with the table;
-    whole_words: of all groups, without.
+    whole_words: of all groups, without. alike: whether one group's serve for all.
     """
 
     turns: int
     groups: int
     words: int
     whole_words: int
+    alike: bool
 
 
 @dataclass(frozen=True)
@@ -399,11 +400,13 @@ def _tally(
     for index, many in often.items():
         operation = operations[index]
         if operation.parameters is None:
-            works.append(Work(many, 0, 0, 0))
+            works.append(Work(many, 0, 0, 0, False))
             continue
         part, count = whole_part(operation, chip), groups(operation, chip)
         words = chunk_words(operation, chip, part, 1, True)
-        works.append(Work(many, count, words, weight_words(operation, chip, part, True) * count))
+        same = alike(operation, chip)
+        each = weight_words(operation, chip, part, True)
+        works.append(Work(many, count, words, each if same else each * count, same))
     works = [replace(work, turns=work.turns * strips) for work in works]
     numbers = compute * strips, moved * strips, lead, tail, transfers * strips
     return Cut(strips, turns, 0, {}, 0, *numbers, tuple(works))
@@ -472,10 +475,11 @@ def _with_chunks(
         if 2 * size > room:
             # Part of each group's weights can only come when those before are used up.
             waits += count * (2 * size - room) * chip.bank_words * chip.word_bytes
-        chunk = min(count, max(1, room * chip.bank_words // (chunks * each)))
+        chunk = 1 if work.alike else min(count, max(1, room * chip.bank_words // (chunks * each)))
         chunk = -(-count // -(-count // chunk))
         chunk_groups.append(chunk)
-        banks += [chunk_banks(chunk * each, chip.weight_ports, chip)] * -(-count // chunk)
+        many = 1 if work.alike else -(-count // chunk)
+        banks += [chunk_banks(chunk * each, chip.weight_ports, chip)] * many
     kept = staying(banks, room) if banks else 0
     stay = kept == len(banks)
     compute, moved, transfers, instructions = cut.compute, cut.moved, cut.transfers, 0
@@ -484,10 +488,11 @@ def _with_chunks(
         compute += 4 * parts * work.turns
         instructions += parts * work.turns
         if work.groups:
-            held = min(kept, parts)
+            pieces = 1 if work.alike else parts
+            held = min(kept, pieces)
             kept -= held
-            loads = held + (parts - held) * work.turns
-            moved += work.whole_words * chip.word_bytes * loads // parts
+            loads = held + (pieces - held) * work.turns
+            moved += work.whole_words * chip.word_bytes * loads // pieces
             transfers += loads
     transferred = dram_cycles(chip, moved + instructions * COMPUTE_BYTES + transfers * TRANSFER_BYTES)
     banded = len(cut.turns) > 1

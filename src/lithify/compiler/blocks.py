@@ -19,6 +19,7 @@ from lithify.compiler.image import Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.weights import (
     Part,
+    alike,
     chunk_banks,
     chunk_words,
     group_result_words,
@@ -431,6 +432,8 @@ def plan_weights(
         parts = _split(operation, chip, whole, room, most or (whole.y[1], whole.x[1], whole.chunks[1]))
         largest = max(chunk_words(operation, chip, part, 1, True) for part in parts)
         return Weights(parts, 1, chunk_banks(largest, chip.weight_ports, chip), total)
+    if alike(operation, chip):
+        return Weights((whole,), 1, chunk_banks(each + table, chip.weight_ports, chip), each * chip.word_bytes)
     # Two chunks fit in the ring where it can be, so that one is loaded while the other is used.
     target = max(each, max(1, ring_banks // 4) * chip.bank_words - table)
     chunk = -(-count // -(-count // max(1, target // each)))

@@ -199,15 +199,17 @@ def product(
 ) -> Operation:
     """weights: as in `Parameters`."""
     depthwise = weights.ndim == 3 and chip.has("depthwise")
+    region = region or target.whole
+    cut = depthwise_cut(sliding, chip.rows, region.positions, chip.rows // chip.weight_ports) if depthwise else (1, 1)
     return Operation(
         node.name,
         node.operator,
         "depthwise" if depthwise else "conv",
         source,
         target,
-        region or target.whole,
+        region,
         sliding,
-        depthwise_cut(sliding, chip.rows) if depthwise else (1, 1),
+        cut,
         x.zero_point,
         y.zero_point,
         *limits,
@@ -218,11 +220,11 @@ def product(
     )
 
 
-def depthwise_cut(sliding: Sliding, rows: int) -> tuple[int, int]:
-    """Taps (height, width) that one pass takes, at most `rows`: the cut that reads the fewest words for a position.
+def depthwise_cut(sliding: Sliding, rows: int, positions: int = COUNT, weights: int = 0) -> tuple[int, int]:
+    """Taps (height, width) that one pass takes, at most `rows`: the cut that takes the fewest cycles.
 
-    Window columns that the left neighbour left in the shift register are not read again; among equals the fewest
-    passes.
+    A pass reads words for each of the `positions`, and meanwhile `weights` words of the next one's weights. Window
+    columns that the left neighbour left in the shift register are not read again; among equals the fewest passes.
     """
     kernel_height, kernel_width = sliding.kernel
     stride, dilation = sliding.strides[1], sliding.dilations[1]
@@ -231,7 +233,7 @@ def depthwise_cut(sliding: Sliding, rows: int) -> tuple[int, int]:
         fresh = stride // dilation if stride and stride % dilation == 0 and stride // dilation < width else width
         for height in range(1, min(kernel_height, rows // width, COUNT) + 1):
             passes = -(-kernel_height // height) * -(-kernel_width // width)
-            cost = (passes * height * fresh, passes, height)
+            cost = (passes * max(positions * height * fresh, weights), passes, height)
             if best is None or cost < best[0]:
                 best = cost, (height, width)
     assert best is not None

@@ -14,7 +14,7 @@ from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Landing, Operation
 from lithify.compiler.plan import Plan, Single
 from lithify.compiler.spread import layout, row_words
-from lithify.compiler.weights import Part, chunk_words, group_result_words, groups, table_words, whole_part
+from lithify.compiler.weights import Part, alike, chunk_words, group_result_words, groups, table_words, whole_part
 
 
 @dataclass(frozen=True)
@@ -217,6 +217,15 @@ def table_chunk(index: int, operation: Operation, chip: Chip) -> Chunk | None:
     return Chunk(index, 0, 0, 0, table_words(operation, chip), chip.weight_ports)
 
 
+def weight_chunk(index: int, operation: Operation, part: Part, chosen: tuple[int, int], chip: Chip) -> Chunk:
+    """The weights of some groups for the whole reduction; where those of all groups are alike the first one's."""
+    first, end = chosen if not alike(operation, chip) else (0, chosen[1] - chosen[0])
+    words = chunk_words(operation, chip, part, end - first, True)
+    # The vector unit reads its program one word after the other.
+    ports = chip.weight_ports if operation.program is None else 1
+    return Chunk(index, first, end, 0, words, ports)
+
+
 def _band_steps(
     bands: Bands, operations: tuple[Operation, ...], plan: Plan, images: Mapping[str, Image], chip: Chip
 ) -> Iterator[Step]:
@@ -255,8 +264,7 @@ def _band_steps(
             end = min(first + size, count)
             chunk = table_chunk(turn.operation, operation, chip)
             if part is not None:
-                words = chunk_words(operation, chip, part, end - first, True)
-                chunk = Chunk(turn.operation, first, end, 0, words, chip.weight_ports)
+                chunk = weight_chunk(turn.operation, operation, part, (first, end), chip)
             yield Step(
                 operation=turn.operation,
                 out=out,
@@ -366,10 +374,8 @@ def _visit(
             chunk = table_chunk(index, operation, chip)
             step = Step(index, piece, chosen, None, tile, False, False, source, residual, result, chunk, (), loads, ())
             if weights:
-                words = chunk_words(operation, chip, weights.parts[0], chosen[1] - first, True)
-                # The vector unit reads its program one word after the other.
-                ports = chip.weight_ports if operation.program is None else 1
-                step = replace(step, part=weights.parts[0], chunk=Chunk(index, *chosen, 0, words, ports))
+                chunk = weight_chunk(index, operation, weights.parts[0], chosen, chip)
+                step = replace(step, part=weights.parts[0], chunk=chunk)
             yield step
             loads = ()
         return

@@ -58,6 +58,17 @@ def groups(operation: Operation, chip: Chip) -> int:
     return -(-operation.results.channels // group_channels(operation, chip))
 
 
+def alike(operation: Operation, chip: Chip) -> bool:
+    """Whether all groups read the same words, as those of an average do: one group's are loaded for all."""
+    parameters = operation.parameters
+    if parameters is None or operation.second is not None or parameters.weights.ndim != 3:
+        return False
+    if operation.results.channels % group_channels(operation, chip):
+        return False  # the last group's missing channels have other words
+    arrays = parameters.bias, parameters.multiplier, parameters.weights
+    return all(bool((array == array[:1]).all()) for array in arrays)
+
+
 def weight_words(operation: Operation, chip: Chip, part: Part, last: bool) -> int:
     """Words of one group's weights for a part of the reduction; only the last part has the parameters."""
     parameters = PARAMETER_WORDS * group_result_words(operation, chip) if last else 0
