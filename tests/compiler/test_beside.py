@@ -136,6 +136,24 @@ def test_what_feeds_the_vector_unit_comes_first_and_the_rest_beside_it() -> None
     assert beside.sum() >= 3, "the dense layers run while the softmax does"
 
 
+def turned_scores(batch: int, heads: int, tokens: int, keys: int, width: int) -> Graph:
+    """Scores of attention, where the keys of a head are turned twice and made one head after the other."""
+    drawing = Drawing(np.random.default_rng(9))
+    k, q = drawing.tensor((batch, heads, keys, width)), drawing.tensor((batch * heads, tokens, width))
+    turned = drawing.add("Transpose", (k.name,), True, perm=(0, 1, 3, 2))
+    flat = drawing.add("Reshape", (turned.name,), True, shape=(batch * heads, width, keys))
+    back = drawing.add("Transpose", (flat.name,), True, perm=(0, 2, 1))
+    y = drawing.add("Softmax", (drawing.add("MatMul", (q.name, back.name)).name,))
+    return Graph("scores", (q.name, k.name), (y.name,), drawing.tensors, drawing.constants, tuple(drawing.nodes))
+
+
+@pytest.mark.parametrize("chip", WITH_UNIT)
+@pytest.mark.parametrize(("batch", "heads"), [(1, 3), (2, 4)])
+def test_a_part_that_is_loaded_before_the_whole_is_made_was_stored(chip: str, batch: int, heads: int) -> None:
+    graph = turned_scores(batch, heads, 8, 6, 16)
+    assert not check(graph, WITH_UNIT[chip], inputs(np.random.default_rng(1), graph)).reasons
+
+
 def test_without_vector_operations_the_order_stays() -> None:
     random = np.random.default_rng(8)
     graph = draw(random, 8)

@@ -100,7 +100,10 @@ def _read(operation: Operation, word_bytes: int) -> Iterator[tuple[str, _Area]]:
     if operation.second is not None:
         second = operation.second
         end = second.channel + operation.x.channels
-        rows = Rectangle(0, second.first, 1, operation.results.channels)
+        last = second.first + second.step * (operation.results.channels - 1)
+        (top, left), (bottom, right) = divmod(second.first, second.image.width), divmod(last, second.image.width)
+        span = (left, right + 1) if top == bottom else (0, second.image.width)
+        rows = Rectangle(top, span[0], bottom + 1 - top, span[1] - span[0])
         yield second.image.name, _Area(rows, second.channel // word_bytes, -(-end // word_bytes))
 
 

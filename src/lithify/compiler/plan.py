@@ -115,6 +115,16 @@ def best_plan(
             planner.banned.add(problem.name)
 
 
+def _read_unfinished(operations: Sequence[Operation], views: Mapping[str, str]) -> set[str]:
+    """Images that are read from DRAM before all their parts are made: resident, they would be stored when whole."""
+    last = {operation.y.name: index for index, operation in enumerate(operations) if operation.landing is not None}
+    found = set()
+    for index, operation in enumerate(operations):
+        from_dram = {views.get(operation.x.name), operation.second and operation.second.image.name}
+        found |= {name for name in from_dram if name is not None and index < last.get(name, -1)}
+    return found
+
+
 @dataclass(frozen=True)
 class _Leg:
     """One step of the walk: a stretch, and whether it goes by blocks."""
@@ -134,7 +144,7 @@ class _Planner:
     ) -> None:
         self.operations, self.images, self.views = operations, images, views
         self.wanted, self.chip = wanted, chip
-        self.banned: set[str] = set()
+        self.banned = _read_unfinished(operations, views)
         self.several_units = any(operation.beside for operation in operations)
         until = last_uses(operations)
         self.costs: dict[Hashable, int | None] = {}
