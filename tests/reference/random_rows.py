@@ -25,6 +25,20 @@ def softmax(random: Generator) -> Graph:
     return Graph("g", ("x",), ("y",), {"x": x, "y": y}, {}, (make_node("softmax", "Softmax", ("x",), ("y",)),))
 
 
+def masked_softmax(random: Generator) -> Graph:
+    """Masks of one row, of some that the rows take in turn, and of all; each keeps its first element at least."""
+    columns, rows = int(random.choice([1, 2, 10, 64, 65, 128, 197])), int(random.integers(1, 6))
+    dims = ((rows, columns), (3, rows, columns))[int(random.integers(0, 2))]
+    period = int(random.choice([1, rows, rows * 3 if len(dims) == 3 else rows]))
+    keep = (random.random((period, columns)) < 0.6).astype(np.int8)
+    keep[:, 0] = 1
+    x = Tensor("x", dims, "int8", np.float32(np.exp(random.uniform(-5, 1))), zero_point(random))
+    y = Tensor("y", dims, "int8", np.float32(1 / 256), -128)
+    mask = Tensor("mask", keep.shape, "int8", np.float32(1), 0)
+    node = make_node("masked", "MaskedSoftmax", ("x", "mask"), ("y",))
+    return Graph("g", ("x",), ("y",), {"x": x, "y": y, "mask": mask}, {"mask": keep}, (node,))
+
+
 def log_softmax(random: Generator) -> Graph:
     """With steps that let most results lie within int8."""
     dims, scale = shape(random), np.float32(np.exp(random.uniform(-5, 1)))
@@ -50,6 +64,7 @@ def norm(random: Generator, operator: str) -> Graph:
 
 ROWS = {
     "softmax": softmax,
+    "masked softmax": masked_softmax,
     "log softmax": log_softmax,
     "layer norm": lambda random: norm(random, "LayerNormalization"),
     "rms norm": lambda random: norm(random, "RMSNormalization"),

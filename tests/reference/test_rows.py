@@ -1,6 +1,7 @@
 """Operators along int8 rows: bounds on what they may differ from exact values, and how often from ONNX Runtime."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def softmax(
     return Graph("g", ("x",), ("y",), {"x": x, "y": y}, {}, (make_node("softmax", "Softmax", ("x",), ("y",)),))
 
 
-def exact_shares(x: NDArray[np.int8], scale: np.float32) -> NDArray[np.float64]:
+def exact_shares(x: NDArray[Any], scale: np.float32) -> NDArray[np.float64]:
     power = np.exp((x.astype(np.float64) - x.max(-1, keepdims=True)) * float(scale))
     shares: NDArray[np.float64] = power / power.sum(-1, keepdims=True)
     return shares
@@ -59,6 +60,46 @@ def test_softmax_is_a_softmax(columns: int, scale: float) -> None:
     got = run(graph, {"x": x})["y"].astype(np.float64) - y.zero_point
     limited = np.clip(exact, None, 255)
     assert (np.abs(got - limited) <= 0.5 + relative * exact + 1e-30).all()
+
+
+@pytest.mark.parametrize("scale", [0.004, 0.25, 0.2511, 5.0])
+@pytest.mark.parametrize("columns", [1, 64, 100, 197])
+def test_what_is_masked_has_no_share(columns: int, scale: float) -> None:
+    """The bound of `test_softmax_is_a_softmax`, of the elements that count; the others get 0, whatever they hold."""
+    random = np.random.default_rng(columns)
+    x = random.integers(-128, 128, (3, 16, columns)).astype(np.int8)
+    keep = (random.random((16, columns)) < 0.5).astype(np.int8)
+    keep[:, 0] = 1
+    x[0] = np.where(keep, x[0] // 8 - 100, 127)  # the largest are masked
+    graph = masked(x.shape, keep, scale)
+    y = graph.tensors["y"]
+    exact = exact_shares(np.where(keep, x, -np.inf), np.float32(scale)) / float(y.scale)  # type: ignore[arg-type]
+    relative = UNIT * (2.5 + min(255 * scale, 87.0) + (-(-columns // 64) + 6) / 2 + 1.5)
+    got = run(graph, {"x": x})["y"].astype(np.float64) - y.zero_point
+    assert (np.abs(got - np.clip(exact, None, 255)) <= 0.5 + relative * exact + 1e-30).all()
+    assert not got[:, keep == 0].any()
+
+
+def test_a_row_that_keeps_nothing_is_not_a_number() -> None:
+    for scale in (0.1, 1.0):
+        got = run(
+            masked((1, 2, 3), np.array([[0, 0, 0], [0, 1, 0]], np.int8), scale), {"x": np.zeros((1, 2, 3), np.int8)}
+        )
+        assert (got["y"].astype(int) + 128).tolist() == [[[0, 0, 0], [0, 255, 0]]]
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (4, 6), (1, 4, 5)])
+def test_a_mask_has_rows_as_long_and_goes_into_those_of_x(shape: tuple[int, ...]) -> None:
+    with pytest.raises(LithifyError, match="whose rows are as long and go into those of x a whole number of times"):
+        check(masked((2, 2, 5), np.ones(shape, np.int8), 0.1))
+
+
+def masked(shape: tuple[int, ...], keep: NDArray[np.int8], scale: float) -> Graph:
+    tensors = softmax(1, 1, scale).tensors
+    tensors = {name: replace(tensor, shape=shape) for name, tensor in tensors.items()}
+    tensors["keep"] = Tensor("keep", keep.shape, "int8", np.float32(1), 0)
+    node = make_node("softmax", "MaskedSoftmax", ("x", "keep"), ("y",))
+    return Graph("g", ("x",), ("y",), tensors, {"keep": keep}, (node,))
 
 
 def test_softmax_looks_for_a_maximum_only_where_it_must() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from lithify.chip import Chip
 from lithify.compiler.image import DramImage
-from lithify.compiler.operation import Landing, Operation
+from lithify.compiler.operation import Landing, Operation, Residual
 from lithify.compiler.steps import Buffer, Step
 from lithify.compiler.weights import data_words, group_channels, group_result_words, program_words, table_words
 from lithify.isa import Instruction, instruction
@@ -107,13 +107,17 @@ def emit_vector(step: Step, operation: Operation, chip: Chip) -> Instruction:
     assert source.ring is None and target.ring is None, "a vector instruction knows no rings"
     assert step.out.height == 1 or step.out.width == source.rectangle.width == target.rectangle.width
     behind = chunk.address + program_words(operation, chip)
+    w = Stream(behind, 0, Format.FLOAT32) if program.data else Stream(format=Format.NONE)
+    if operation.residual is not None:
+        assert step.residual is not None and step.residual.ring is None and not program.data
+        w = _second_rows(step, step.residual, operation.residual)
     return VectorInstruction(
         chunk.address,
         step.out.positions,
         operation.x.channels,
         program.operations,
         x=Stream(source.address_of(step.out.y, step.out.x), source.pixel_words, Format.INT8, program.zero_point),
-        w=Stream(behind, 0, Format.FLOAT32) if program.data else Stream(format=Format.NONE),
+        w=w,
         y=Stream(target.address_of(step.out.y, step.out.x), target.pixel_words, Format.INT8, operation.zero_point),
         minimum=operation.minimum,
         maximum=operation.maximum,
@@ -121,6 +125,15 @@ def emit_vector(step: Step, operation: Operation, chip: Chip) -> Instruction:
         v_format=Format.FLOAT32 if len(program.data) > 1 else Format.NONE,
         table=program.table is not None,
     ).encoded(chip.vector)
+
+
+def _second_rows(step: Step, buffer: Buffer, residual: Residual) -> Stream:
+    """The rows of a second image that a vector program reads beside its first: one for each, or one for all."""
+    if residual.broadcast:
+        return Stream(buffer.address_of(0, 0), 0, Format.INT8, residual.b_zero_point)
+    assert step.out.height == 1 or step.out.width == buffer.rectangle.width
+    first = buffer.address_of(step.out.y, step.out.x + residual.column)
+    return Stream(first, buffer.pixel_words, Format.INT8, residual.b_zero_point)
 
 
 def source_row_words(step: Step) -> int:

@@ -4,6 +4,7 @@ Each is one IEEE operation in ONNX too. Only subnormal numbers differ, which the
 functions they are added to larger ones or rounded to an int8 step, and change nothing.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lithify.reference.float32 import SUM_WAYS
-from lithify.reference.rows import ROW_WORKS, work_of
+from lithify.reference.rows import ROW_WORKS, Beside, work_of
 from lithify.reference.written import Step
 
 if TYPE_CHECKING:
@@ -50,11 +51,27 @@ def row_operator(b: "Builder") -> str:
     name = b.cast(b.op("Sub", name, b.constant(np.array(work.offset, np.int32))), "float32")
     known = {work.function.inputs[0]: b.op("Mul", name, b.constant(np.array(work.scale)))}
     known |= {key: b.constant(np.asarray(value)) for key, value in (*work.numbers.items(), *work.rows.items())}
+    if work.beside is not None:
+        known[work.beside.name] = _beside(b, work.beside)
     columns = x.shape[1] if rank == 4 else x.shape[-1]
     for step in work.function.steps:
         known[step.result] = _made(b, step, known, columns)
     made = b.round(known[work.function.results[0]], -128, 127)
     return b.op("Transpose", made, perm=[0, 3, 1, 2]) if rank == 4 else made
+
+
+def _beside(b: "Builder", beside: Beside) -> str:
+    """The second tensor's rows, as often as those of x take them in turn."""
+    x, other = b.tensor(0), b.tensor(1)
+    name = b.cast(
+        b.op("Sub", b.cast(b.node.inputs[1], "int32"), b.constant(np.array(beside.offset, np.int32))), "float32"
+    )
+    name = b.op("Mul", name, b.constant(np.array(beside.scale)))
+    if other.shape == x.shape:
+        return name
+    turns = math.prod(x.shape[:-1]) // math.prod(other.shape[:-1])
+    repeats = np.array([turns] + [1] * (len(other.shape) - 1), np.int64)
+    return b.op("Reshape", b.op("Tile", name, b.constant(repeats)), b.constant(np.array(x.shape, np.int64)))
 
 
 def _made(b: "Builder", step: Step, known: Mapping[str, str], columns: int) -> str:
@@ -116,12 +133,23 @@ def _less(b: "Builder", x: str, y: str) -> str:
     return b.cast(b.op("Less", x, y), "float32")
 
 
+def _equal(b: "Builder", x: str, y: str) -> str:
+    return b.cast(b.op("Equal", x, y), "float32")
+
+
 def _select(b: "Builder", mask: str, x: str, y: str) -> str:
     return b.op("Where", b.cast(mask, "bool"), x, y)
 
 
 _OTHERS: Mapping[str, Callable[..., str]] = MappingProxyType(
-    {"scale": _scale, "exponent": _exponent, "significand": _significand, "less": _less, "select": _select}
+    {
+        "scale": _scale,
+        "exponent": _exponent,
+        "significand": _significand,
+        "less": _less,
+        "equal": _equal,
+        "select": _select,
+    }
 )
 
 ROW_RULES: Mapping[str, Callable[["Builder"], str]] = MappingProxyType(dict.fromkeys(ROW_WORKS, row_operator))

@@ -82,7 +82,8 @@ class Second:
 
 @dataclass(frozen=True)
 class Residual:
-    """The addition behind an operation: b is the image `image`; a is the operation's own result (see section 4).
+    """The addition behind an operation: b is the image `image`; a is the operation's own result (see section 4). Of a
+    vector operation it is the second tensor, whose rows its program reads, and b_zero_point alone counts.
 
     multiply: a stream's product instead: the zero points and the first multiplier count, and the operation's own zero
     point and limits. broadcast: `image` is one pixel, for all positions. column: of `image` that position 0 is added

@@ -26,7 +26,7 @@ def count_matrices(model: ir.Model) -> ir.Model:
             continue
         if node.op_type == "MatMul":
             _count(model.graph, node)
-        elif node.op_type in (*_ELEMENTWISE, *_ALONG_ROWS):
+        elif node.op_type in (*_ELEMENTWISE, *_ALONG_ROWS, "Where"):
             _move_reshape_behind(model.graph, node)
     return model
 
@@ -72,10 +72,12 @@ def _move_reshape_behind(graph: ir.Graph, node: ir.Node) -> None:
                 continue
             attributes = {"axis": ir.AttrInt64("axis", -1)}
         else:
-            other = _fitted(graph, node, 1 - index, before, after)
-            if other is None:
+            places = (place for place in range(len(operands)) if place != index)
+            others = {place: _fitted(graph, node, place, before, after) for place in places}
+            if None in others.values():
                 continue
-            operands[1 - index] = other
+            for place, other in others.items():
+                operands[place] = other
         made = ir.node(node.op_type, operands, name=node.name)
         made.attributes.update(attributes)
         moved = insert(made, node, node.outputs[0], before)
@@ -96,8 +98,12 @@ def _fitted(
     if math.prod(shape) == 1:
         return value if len(shape) <= len(before) else _reshaped(graph, node, value, (), f"operand_{index}")
     # Only ones lead the longer shape: what is broadcast loses those it has.
-    if after[len(after) - len(before) :] != before:
-        return None
+    leading = shape[: max(0, len(shape) - len(before))]
+    if after[len(after) - len(before) :] != before or math.prod(leading) != 1:
+        data = constant(value)
+        if data is None:
+            return None
+        return add_constant(graph, f"{value.name}_operand_{index}", np.broadcast_to(data, after).reshape(before))
     excess = len(shape) - len(before)
     return value if excess <= 0 else _reshaped(graph, node, value, shape[excess:], f"operand_{index}")
 

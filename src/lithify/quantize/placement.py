@@ -7,14 +7,16 @@ through each other, or where the network does nothing else. Everything else stay
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from lithify.optimize.functions import Function, Sources, between, elementwise
 from lithify.optimize.limits import bounds
+from lithify.optimize.masks import Mask, mask_of
 from lithify.quantize import host
 from lithify.quantize.candidates import arithmetic, movement
+from lithify.quantize.rows import RULES
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,10 @@ class Work:
 
     @property
     def layer(self) -> ir.Node:
-        """The node that gives the work its name."""
+        """The node that gives the work its name; a mask is none."""
+        row = next((node for node in self.nodes if node.op_type in RULES), None)
+        if row is not None:
+            return row
         return self.nodes[0] if not elementwise(self.nodes[0]) else self.nodes[-1]
 
 
@@ -45,11 +50,18 @@ def place(model: ir.Model, keep_float: Collection[str] = ()) -> tuple[Work, ...]
     limits = {function.source: function for function in found if _only_limits(function)}
     inside = {node for function in found for node in function.nodes}
     strong, weak = [], []
+    masks = {node: mask for node in nodes if node not in kept and (mask := _mask(node)) is not None}
+    masking = {node for mask in masks.values() for node in mask.nodes}
+    masks = {node: mask for node, mask in masks.items() if not masking.intersection(kept)}
+    masking = {node for mask in masks.values() for node in mask.nodes}
     for node in nodes:
-        if node in kept or node in inside:
+        if node in kept or node in inside or node in masking:
             continue
         if arithmetic(node):
-            strong.append(_work(node, limits, _selects(node)))
+            work = _work(node, limits, _selects(node))
+            if node in masks:
+                work = replace(work, nodes=(*masks[node].nodes, *work.nodes), inputs=(masks[node].x,))
+            strong.append(work)
         elif movement(node):
             weak.append(_work(node, limits, True))
     taken = {node for work in (*strong, *weak) for node in work.nodes}
@@ -61,6 +73,11 @@ def place(model: ir.Model, keep_float: Collection[str] = ()) -> tuple[Work, ...]
     active = weak if nothing_else else _touching(strong, weak)
     order = {node: index for index, node in enumerate(nodes)}
     return tuple(sorted((*strong, *active), key=lambda work: order[work.nodes[-1]]))
+
+
+def _mask(node: ir.Node) -> Mask | None:
+    """The mask before a Softmax that becomes int8."""
+    return mask_of(node) if node.op_type == "Softmax" and arithmetic(node) else None
 
 
 def _functions(nodes: list[ir.Node], kept: list[ir.Node]) -> list[Function]:

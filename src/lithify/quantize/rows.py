@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from lithify.optimize.masks import FARTHEST, mask_of
 from lithify.optimize.values import constant, integer, shape_of
 from lithify.quantize import qdq
 from lithify.quantize.unit import Target, Unit, of_scale
@@ -24,12 +25,13 @@ NORMS = ("LayerNormalization", "RMSNormalization")
 class Rows:
     """What an operator does along which dimensions. axes: from the first to the last of them, neighbours.
 
-    constants: rows that it reads, by the last part of their names.
+    constants: rows that it reads, by the last part of their names. mask: see `masks.Mask.rows`.
     """
 
     axes: tuple[int, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    mask: NDArray[np.int8] | None = None
 
 
 def rows_of(node: ir.Node) -> Rows | None:
@@ -79,9 +81,12 @@ def row_operator(node: ir.Node, target: Target) -> Unit | None:
 
     What brings another tensor into this form, and back, only moves values.
     """
-    source, rows = qdq.activation(node.inputs[0]), rows_of(node)
+    mask, rows = mask_of(node) if node.op_type == "Softmax" else None, rows_of(node)
+    source = qdq.activation(node.inputs[0] if mask is None else mask.x)
     before = qdq.parameters_of(source) if source is not None else None
     if source is None or before is None or rows is None:
+        return None
+    if mask is not None and mask.below + 255 * float(before.scale) > -FARTHEST:
         return None
     series = _Series(str(node.name), str(source.name), shape_of(source) or (), before)
     shape = series.shape
@@ -96,6 +101,8 @@ def row_operator(node: ir.Node, target: Target) -> Unit | None:
         columns = math.prod(inner[first:])
         leading = inner[:first] if first <= 2 else (math.prod(inner[: first - 1]), inner[first - 1])
         series.move("Reshape", (*leading, columns))
+    if mask is not None:
+        rows = replace(rows, mask=mask.rows())
     series.work(node.op_type, rows, target.parameters)
     if last or turned:
         series.move("Reshape", inner)
@@ -132,6 +139,13 @@ class _Series:
             names.append(f"{self.name}.{part}")
             self.tensors.append(Tensor(names[-1], data.shape, "float32"))
             self.constants[names[-1]] = data
+        if rows.mask is not None:
+            operator = f"Masked{operator}"
+            names.append(f"{self.name}.mask")
+            self.tensors.append(Tensor(names[-1], rows.mask.shape, "int8", np.array(1, np.float32), 0))
+            self.constants[names[-1]] = rows.mask
+            if len(self.shape) == 1:
+                self.move("Reshape", (1, *self.shape))
         self.add(operator, "", self.shape, *names, **rows.attributes)
 
     def add(self, operator: str, what: str, result_shape: Shape, *others: str, **attributes: Any) -> None:

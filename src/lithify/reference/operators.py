@@ -48,7 +48,7 @@ from lithify.reference.pooling import (
 from lithify.reference.products import conv, conv_shapes, gemm, gemm_shapes
 from lithify.reference.reductions import reduce_max, reduce_mean, reduce_min, reduce_shapes, reduce_sum
 from lithify.reference.resize import linear_shapes, nearest_shapes, resize_linear, resize_nearest
-from lithify.reference.rows import along_rows, norm_shapes
+from lithify.reference.rows import along_rows, masked_shapes, norm_shapes
 from lithify.reference.transposed import conv_transpose, conv_transpose_shapes
 
 # Limits of the int8 result, from a fused Relu or Clip; they act after rounding.
@@ -188,6 +188,7 @@ _ROWS = (
         },
     ),
     Operator("Softmax", ("int8",), ("int8",), along_rows, same_shape),
+    Operator("MaskedSoftmax", ("int8", "int8"), ("int8",), along_rows, masked_shapes),
     Operator("LogSoftmax", ("int8",), ("int8",), along_rows, same_shape),
     Operator(
         "LayerNormalization",

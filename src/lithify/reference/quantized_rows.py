@@ -80,6 +80,32 @@ SOFTMAX_OF_MAXIMUM = _define(
 )
 """x: integers, `scale` their step; steps: of the result in 1."""
 
+# keep: 1 where an element counts, 0 where it is masked: it has no share, as e^-infinity has none.
+_KEPT_SHARES = """
+    kept = multiply(power, keep)
+    sum = row_sum(kept)
+    share = divide(steps, sum)
+    y = multiply(kept, share)
+    """
+
+SOFTMAX_OF_KEPT = _define("softmax_of_kept_below_top(x, keep, steps) -> y", "power = exp_within(x)" + _KEPT_SHARES)
+"""x: at most 0 and at least -64; keep: 1 or 0; steps: of the result in 1. A row that keeps nothing is not a number."""
+
+SOFTMAX_OF_KEPT_MAXIMUM = _define(
+    "softmax_of_kept_below_maximum(x, keep, scale, steps) -> y",
+    """
+    counts = equal(keep, 1)
+    own = select(counts, x, -inf)
+    largest = row_maximum(own)
+    below = subtract(own, largest)
+    scaled = multiply(below, scale)
+    above = maximum(scaled, -87)
+    power = exp_within(above)
+    """
+    + _KEPT_SHARES,
+)
+"""x: integers, `scale` their step; keep: 1 or 0; steps: of the result in 1. The maximum is of what is kept."""
+
 _LOGARITHMS = """
     sum = row_sum(power)
     whole = log_within(sum)

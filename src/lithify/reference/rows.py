@@ -6,8 +6,9 @@ is; what remains is a written function of the row (`quantized_rows.py`), whose r
 `arithmetic.round_to_int8` rounds.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +25,8 @@ from lithify.reference.quantized_rows import (
     LOG_SOFTMAX_OF_MAXIMUM,
     RMS_NORM,
     SOFTMAX,
+    SOFTMAX_OF_KEPT,
+    SOFTMAX_OF_KEPT_MAXIMUM,
     SOFTMAX_OF_MAXIMUM,
 )
 from lithify.reference.written import Written, evaluate
@@ -34,11 +37,21 @@ FINEST = np.float32(2.0**-24)
 """The smallest step of a result with which no number of `SOFTMAX` leaves float32."""
 
 
+@dataclass(frozen=True)
+class Beside:
+    """A second tensor whose rows are read beside those of x: the input `name` is f32(f32(value - offset) * scale)."""
+
+    name: str
+    offset: int
+    scale: np.float32
+
+
 @dataclass(frozen=True, eq=False)
 class RowWork:
     """What is computed of a row: `function` of its first input, f32(f32(value - offset) * scale), and of the others.
 
-    numbers: those that are one float32 number. rows: those that have one for every element, float32 [n].
+    numbers: those that are one float32 number. rows: those that have one for every element, float32 [n]. beside: the
+    input that is a second tensor's, if one is.
     """
 
     function: Written
@@ -46,6 +59,7 @@ class RowWork:
     scale: np.float32
     numbers: Mapping[str, np.float32]
     rows: Mapping[str, NDArray[np.float32]] = field(default_factory=lambda: MappingProxyType({}))
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +94,11 @@ def _softmax(of: RowNode, of_top: Written, of_maximum: Written) -> RowWork:
     return RowWork(of_maximum, of.x.zero_point, np.float32(1), {"scale": scale, "steps": steps})
 
 
+def _masked_softmax(of: RowNode) -> RowWork:
+    """As `_softmax`; the mask is 1 where an element counts and 0 where not, as it is stored."""
+    return replace(_softmax(of, SOFTMAX_OF_KEPT, SOFTMAX_OF_KEPT_MAXIMUM), beside=Beside("keep", 0, np.float32(1)))
+
+
 def _norm(of: RowNode, function: Written) -> RowWork:
     """The step of x cancels out, but from epsilon; scale and bias are in steps of y."""
     step = np.float32(scale_of(of.y))
@@ -93,6 +112,7 @@ def _norm(of: RowNode, function: Written) -> RowWork:
 ROW_WORKS: Mapping[str, Callable[[RowNode], RowWork]] = MappingProxyType(
     {
         "Softmax": lambda of: _softmax(of, SOFTMAX, SOFTMAX_OF_MAXIMUM),
+        "MaskedSoftmax": _masked_softmax,
         "LogSoftmax": lambda of: _softmax(of, LOG_SOFTMAX, LOG_SOFTMAX_OF_MAXIMUM),
         "LayerNormalization": lambda of: _norm(of, LAYER_NORM),
         "RMSNormalization": lambda of: _norm(of, RMS_NORM),
@@ -101,12 +121,17 @@ ROW_WORKS: Mapping[str, Callable[[RowNode], RowWork]] = MappingProxyType(
 """Operator -> its work."""
 
 
+BESIDE = ("MaskedSoftmax",)
+"""Those whose second input is a tensor of rows beside those of x."""
+
+
 def work_of(node: Node, graph: Graph) -> RowWork:
     """The work of a node of a graph; raises LithifyError if its scale or bias is no constant."""
-    for name in node.inputs[1:]:
+    for name in node.inputs[1:] if node.operator not in BESIDE else ():
         if name not in graph.constants:
             raise LithifyError(f"Node '{node.name}' ({node.operator}) reads '{name}', which must be a constant.")
-    operands: tuple[NDArray[Any], ...] = tuple(graph.constants[name] for name in node.inputs[1:])
+    names = node.inputs[1:] if node.operator not in BESIDE else ()
+    operands: tuple[NDArray[Any], ...] = tuple(graph.constants[name] for name in names)
     return ROW_WORKS[node.operator](
         RowNode(node, graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]], operands)
     )
@@ -126,10 +151,26 @@ def norm_shapes(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Shape, .
     return (x.shape,)
 
 
+def masked_shapes(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Shape, ...]:
+    """The shape of x, whose rows are its last axis; the mask has some rows, which x's rows take in turn."""
+    x, mask = inputs
+    assert x is not None and mask is not None
+    rows = math.prod(x.shape[:-1])
+    fits = len(mask.shape) == 2 and mask.shape[1] == x.shape[-1] and rows % mask.shape[0] == 0
+    if len(x.shape) not in (2, 3) or not fits:
+        raise LithifyError(
+            f"Node '{node.name}' ({node.operator}) was given {x.shape} and the mask '{mask.name}' of shape "
+            f"{mask.shape}; it takes two or three dimensions, and a mask of two, whose rows are as long and go into "
+            "those of x a whole number of times."
+        )
+    return (x.shape,)
+
+
 def along_rows(node: Node, operands: tuple[Operand | None, ...], outputs: tuple[Tensor, ...]) -> tuple[Array, ...]:
     """y = clip(rint(function of the row) + y_zero_point) for every operator of `ROW_WORKS`."""
     x, *others = operands
     assert x is not None
+    second = others.pop() if node.operator in BESIDE else None
     given = tuple(operand.data for operand in others if operand is not None)
     work = ROW_WORKS[node.operator](RowNode(node, x.tensor, outputs[0], given))
     image = x.data.ndim == 4
@@ -137,6 +178,10 @@ def along_rows(node: Node, operands: tuple[Operand | None, ...], outputs: tuple[
     values = np.multiply(centred(rows, work.offset).astype(np.float32), work.scale)
     first, *names = work.function.inputs
     known = {first: values, **work.numbers, **work.rows}
+    if second is not None and work.beside is not None:
+        beside = centred(second.data, work.beside.offset).astype(np.float32) * work.beside.scale
+        known[first] = values.reshape(-1, *beside.shape)
+        known[work.beside.name] = beside
     result = evaluate(work.function, *(known[name] for name in (first, *names)))
     made = round_to_int8(result, outputs[0].zero_point)
     return (np.ascontiguousarray(np.moveaxis(made, -1, 1) if image else made.reshape(x.data.shape)),)

@@ -1,16 +1,22 @@
 """Operators along rows (`reference/rows.py`): programs of the vector unit."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from lithify.chip import Chip
 from lithify.chip.vector import STRIP, TABLE, VectorShape
+from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.lower import FULL, Unsupported, image_of
-from lithify.compiler.operation import Operation, RowProgram, Sliding
+from lithify.compiler.operation import Operation, Residual, RowProgram, Sliding
 from lithify.compiler.vector import Source, Streamed, tabulated, translate
 from lithify.compiler.weights import chunk_words, whole_part
 from lithify.isa.vector import TABULATED, VectorInstruction
 from lithify.reference.graph import Graph, Node
 from lithify.reference.rows import RowWork, work_of
+
+MOST_TURNS = 512
+"""Operations of a node whose rows take those of a second tensor in turn: one for each head of attention."""
 
 
 def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
@@ -21,6 +27,7 @@ def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     source, target = image_of(x), image_of(y)
     work, rows = work_of(node, graph), target.whole.positions
+    beside = graph.tensors[node.inputs[1]] if work.beside is not None else None
     made = [
         Operation(
             node.name,
@@ -35,7 +42,7 @@ def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
             y.zero_point,
             *FULL,
             None,
-            None,
+            None if beside is None else Residual(beside.name, 0, beside.zero_point, 0, *FULL, 1.0, 1.0),
             0,
             target.name,
             program=row_program(work, source.channels, tables),
@@ -45,13 +52,38 @@ def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     fitting = [operation for operation in made if _banks(operation, chip) <= chip.scratchpad_banks]
     if not fitting:
         raise Unsupported(f"its program and one row do not fit in the {chip.scratchpad_bytes} bytes of scratchpad")
-    return (min(fitting, key=lambda operation: _cycles(operation, rows, shape)),)
+    found = min(fitting, key=lambda operation: _cycles(operation, rows, shape))
+    return (found,) if beside is None else _in_turn(found, image_of(beside))
+
+
+def _in_turn(operation: Operation, beside: Image) -> tuple[Operation, ...]:
+    """The operation over rows that take those of a second tensor, which may have fewer, in turn."""
+    assert operation.residual is not None
+    if beside.width == operation.y.width and beside.height == operation.y.height:
+        return (operation,)
+    if (beside.height, beside.width) == (1, 1):
+        return (replace(operation, residual=replace(operation.residual, broadcast=True)),)
+    turns = operation.y.width // beside.width
+    if turns > MOST_TURNS:
+        raise Unsupported(
+            f"its rows take those of '{beside.name}' in turn {turns} times, and the chip's operations at most "
+            f"{MOST_TURNS} times"
+        )
+    return tuple(
+        replace(
+            operation,
+            region=Rectangle(0, first, 1, beside.width),
+            residual=replace(operation.residual, column=-first),
+        )
+        for first in range(0, operation.y.width, beside.width)
+    )
 
 
 def _banks(operation: Operation, chip: Chip) -> int:
-    """Banks of its program, of one row that it reads and of one that it writes."""
+    """Banks of its program, of one row of each tensor that it reads and of one that it writes."""
     words = chunk_words(operation, chip, whole_part(operation, chip), 1, True)
-    pixels = (image.pixel_words(chip.word_bytes) for image in (operation.x, operation.y))
+    images = (operation.x, operation.y, *((operation.x,) if operation.residual else ()))
+    pixels = (image.pixel_words(chip.word_bytes) for image in images)
     return sum(-(-count // chip.bank_words) for count in (words, *pixels))
 
 
@@ -75,6 +107,9 @@ def row_program(work: RowWork, columns: int, tables: bool = True) -> RowProgram:
     sources |= {name: float(value) for name, value in work.numbers.items()}
     sources |= {name: float(row[0]) for name, row in alike.items()}
     sources |= {name: Streamed(stream) for stream, name in enumerate(rows, 1)}
+    if work.beside is not None:
+        assert not rows, "the rows of a second tensor take the place of rows of constants"
+        sources[work.beside.name] = Streamed(1, float(work.beside.scale))
     if tables:
         numbers = {name: source for name, source in sources.items() if not isinstance(source, Streamed)}
         values = (np.arange(-128, 128) - work.offset).astype(np.float32) * work.scale

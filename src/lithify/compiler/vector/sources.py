@@ -52,18 +52,23 @@ _FIRST = ("less", "signed", "scale", "round", "exponent", "significand", "absolu
 
 
 def directly(function: Written, sources: Mapping[str, Source]) -> set[str]:
-    """The inputs that are read where they are used: always alone, and as the first operand, which alone can be a
+    """The inputs that are read where they are used: never two at once, and as the first operand, which alone can be a
     stream.
     """
-    unscaled = {name for name, source in sources.items() if isinstance(source, Streamed) and source.scale == 1}
-    return {name for name in unscaled if all(_alone(name, step, sources) for step in function.steps)}
+    found: set[str] = set()
+    for name, source in sources.items():
+        if isinstance(source, Streamed) and source.scale == 1:
+            if all(_alone(name, step, found) for step in function.steps):
+                found.add(name)
+    return found
 
 
-def _alone(name: str, step: Step, sources: Mapping[str, Source]) -> bool:
+def _alone(name: str, step: Step, streams: set[str]) -> bool:
     if name not in step.operands:
         return True
     others = list(step.operands)
     others.remove(name)
-    if any(isinstance(op, str) and isinstance(sources.get(op), Streamed) for op in others):
+    if any(op in streams or op == name for op in others):
         return False
-    return step.instruction in _EITHER or (step.instruction in _FIRST and step.operands[0] == name)
+    first = step.operands[1 if step.instruction == "select" else 0] == name
+    return step.instruction in _EITHER or (step.instruction in (*_FIRST, "select") and first)
