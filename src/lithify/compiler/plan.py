@@ -118,10 +118,11 @@ def best_plan(
 def _read_unfinished(operations: Sequence[Operation], views: Mapping[str, str]) -> set[str]:
     """Images that are read from DRAM before all their parts are made: resident, they would be stored when whole."""
     last = {operation.y.name: index for index, operation in enumerate(operations) if operation.landing is not None}
-    found = set()
+    found: set[str] = set()
     for index, operation in enumerate(operations):
-        from_dram = {views.get(operation.x.name), operation.second and operation.second.image.name}
-        found |= {name for name in from_dram if name is not None and index < last.get(name, -1)}
+        from_dram = {operation.second.image.name} if operation.second is not None else set()
+        from_dram |= {views[operation.x.name]} if operation.x.name in views else set()
+        found |= {name for name in from_dram if index < last.get(name, -1)}
     return found
 
 
