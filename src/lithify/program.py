@@ -1,6 +1,7 @@
 """A compiled network as its user holds it: run it, count its cycles, prove it, save it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +29,10 @@ PROGRAM = "program.lith"
 QUANTIZED = "quantized.onnx"
 """Names of the two files in a build folder that `verify` needs."""
 
-Device = Literal["functional", "rtl"]
-"""What executes a program: the functional simulator or the chip's Verilog, simulated."""
+Device = str
+"""What executes a program: "functional", the functional simulator; "rtl", the chip's Verilog, simulated; "fpga:" and a
+serial port, as in "fpga:/dev/ttyUSB0", a board that `lithify fpga` made a bitstream for.
+"""
 
 
 @dataclass(frozen=True)
@@ -141,12 +144,12 @@ class Program(isa_program.Program):
         self, samples: Samples, *, device: Device = "functional", progress: Progress | None = None
     ) -> list[NDArray[Any]]:
         """The outputs for every sample, stacked along the batch axis ([N * batch, ...])."""
-        machine = _device(self.chip, device, progress or Silent())
         outputs = []
-        for index in range(len(samples)):
-            outputs.append(run(self, samples[index], machine).outputs)
-            if progress:
-                progress.update(index + 1, len(samples), "samples")
+        with open_device(self.chip, device, progress) as machine:
+            for index in range(len(samples)):
+                outputs.append(run(self, samples[index], machine).outputs)
+                if progress:
+                    progress.update(index + 1, len(samples), "samples")
         return [stack(arrays) for arrays in zip(*outputs, strict=True)]
 
     def simulate(self) -> "Simulation":
@@ -221,14 +224,28 @@ def stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(arrays) if first.ndim and first.shape[0] == 1 else np.stack(arrays)
 
 
-def _device(chip: Chip, device: Device, progress: Progress) -> RunsSegments:
+@contextmanager
+def open_device(chip: Chip, device: Device, progress: Progress | None = None) -> Iterator[RunsSegments]:
+    """A device by its name, for as long as it is used.
+
+    Raises LithifyError for a name that is none, and where a board does not answer.
+    """
     if device == "functional":
-        return FunctionalDevice(record=False)
-    if device == "rtl":
+        yield FunctionalDevice(record=False)
+    elif device == "rtl":
         from lithify.runtime.chip import RtlDevice
 
-        return RtlDevice.of(chip, progress.note)
-    raise LithifyError(f"Unknown device '{device}'; the devices are 'functional' and 'rtl'.")
+        yield RtlDevice.of(chip, (progress or Silent()).note)
+    elif device.startswith("fpga:"):
+        from lithify.runtime.fpga import FpgaDevice
+
+        with FpgaDevice.open(device) as board:
+            yield board
+    else:
+        raise LithifyError(
+            f"Unknown device '{device}'; the devices are 'functional', 'rtl', and a board as 'fpga:' with its serial "
+            "port, as in 'fpga:/dev/ttyUSB0'."
+        )
 
 
 def _fields(compiled: isa_program.Program) -> Mapping[str, Any]:

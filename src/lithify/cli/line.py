@@ -19,7 +19,6 @@ PROGRAM = click.argument("program", type=options.PATH)
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 Ranges = tuple[tuple[str, tuple[float, float]], ...]
 Rtl = Literal["full", "layers", "none"]
-Device = Literal["functional", "rtl"]
 Method = Literal["minmax", "percentile", "entropy", "mse", "auto"]
 
 
@@ -229,12 +228,12 @@ def compile(model: Path, chip: str | None, output: Path, shape: Shapes, strict: 
 @options.output(what="Write the outputs to an .npz file.")
 @click.option(
     "--device",
-    type=click.Choice(["functional", "rtl"]),
     default="functional",
-    help="What executes the program.  [default: functional]",
+    metavar="NAME",
+    help="What executes the program: functional, rtl, or a board as fpga:PORT.  [default: functional]",
 )
 @options.as_json
-def run(program: Path, inputs: tuple[Path, ...], output: Path | None, device: Device, as_json: bool) -> None:
+def run(program: Path, inputs: tuple[Path, ...], output: Path | None, device: str, as_json: bool) -> None:
     """Run a compiled program on INPUTS: one .npy file for each input of the network, an .npz that names them, or
     pictures and folders of them, where the program carries a preprocessing.
     """

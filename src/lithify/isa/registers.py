@@ -48,4 +48,11 @@ REGISTERS: tuple[Register, ...] = (
     ),
 )
 
+ERRORS = (
+    "two units met in one bank of the scratchpad in the same cycle",
+    "an opcode of the program is unknown",
+    "the memory answered with an error",
+)
+"""What each bit of ERROR means, bit 0 first."""
+
 BY_NAME = MappingProxyType({register.name: register for register in REGISTERS})

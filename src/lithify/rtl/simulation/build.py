@@ -17,7 +17,6 @@ from lithify.rtl.simulation.toolchain import Compiler, CompilerName, call, find_
 
 Progress = Callable[[str], None]
 
-SOURCES = ("harness.cpp", "memory_model.h", "port.h")
 COMPILE_FLAGS = ("-std=c++20", "-fPIC", "-DVL_TIME_CONTEXT", "-w")
 FAST, SLOW = "-O3", "-O1"
 """Verilator names files after what they hold: what is slow runs once, at the start."""
@@ -29,6 +28,16 @@ PORTS = ("clk", "rst", "m_axi_wdata", "s_axi_wdata", "irq", "retire", "result_da
 
 RESULTS = ("result", "vector_result")
 """Ports that show words of results, by the start of their names; a chip without a vector unit has the first alone."""
+
+
+@dataclass(frozen=True)
+class Harness:
+    """The C++ around a design. sources: its files, the first to be compiled; adapter: writes ``dut.h`` for the Verilog
+    of a top module and a simulator.
+    """
+
+    sources: tuple[str, ...]
+    adapter: Callable[[str, Backend], str]
 
 
 @dataclass(frozen=True)
@@ -60,18 +69,21 @@ def build(
     simulator: SimulatorName | None = None,
     target: str | None = None,
     progress: Progress | None = None,
+    harness: Harness | None = None,
 ) -> Build:
     """Build the simulator of module ``top`` of the Verilog in ``files`` (file name to text), or find it in the cache.
 
     ``target``: another machine that zig is to compile for (``toolchain.TARGETS``); its library is for that machine.
+    ``harness``: what drives the design; None: CHIP, for which the top module is a chip.
     Raises LithifyError where a tool is missing or fails, with the tool's own words.
     """
     say = progress or (lambda text: None)
-    cxx, tool = find_compiler(compiler, target), backend(simulator)
+    cxx, tool, around = find_compiler(compiler, target), backend(simulator), harness or CHIP
     source = {
-        name: resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in (*SOURCES, tool.model)
+        name: resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+        for name in (*around.sources, tool.model)
     }
-    source["dut.h"] = adapter(files[f"{top}.v"], tool)
+    source["dut.h"] = around.adapter(files[f"{top}.v"], tool)
     verilog = verilog_sha256(files)
     key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags])
     fresh = False
@@ -86,7 +98,7 @@ def build(
         say(f"translating the chip's Verilog to C++ ({tool.name})")
         for name, text in (*files.items(), *source.items()):
             (folder / name).write_text(text, encoding="utf-8")
-        units = [*tool.translate(folder, sorted(files), top), folder / "harness.cpp"]
+        units = [*tool.translate(folder, sorted(files), top), folder / around.sources[0]]
         say(f"compiling the chip's simulator ({len(units)} files)")
         objects = _compile(cxx, tool, units, folder)
         _link(cxx, [*objects, *sorted(runtime.glob("*.o"))], folder)
@@ -145,10 +157,15 @@ def library(cxx: Compiler) -> str:
     return LIBRARY + cxx.target.suffix
 
 
-def adapter(top: str, tool: Backend) -> str:
-    """The C++ header that names each port of the module in the Verilog text ``top``."""
+def ports_of(top: str) -> dict[str, int]:
+    """Name and bits of each port of the module in the Verilog text ``top``."""
     found = re.findall(r"^  (?:input|output) (?:\[(\d+):0\] )?(\w+);$", top, re.MULTILINE)
-    ports = {name: int(high or 0) + 1 for high, name in found}
+    return {name: int(high or 0) + 1 for high, name in found}
+
+
+def adapter(top: str, tool: Backend) -> str:
+    """The C++ header that names each port of the module in the Verilog text ``top``, a chip."""
+    ports = ports_of(top)
     if missing := [name for name in PORTS if name not in ports]:
         raise LithifyError(f"The Verilog is not that of a chip: its top module has no port '{missing[0]}'.")
     lines = [f'#pragma once\n#include "{tool.model}"\n', "struct Dut {"]
@@ -158,7 +175,17 @@ def adapter(top: str, tool: Backend) -> str:
     lines.append(f"    static constexpr int result_ports = {len(results)};")
     calls = (f"f({n}, {name}_valid(), {name}_address(), {name}_data());" for n, name in enumerate(results))
     lines.append(f"    template <class F> void each_result(F f) {{ {' '.join(calls)} }}")
-    lines.append("    Model model;\n    void fall() { model.fall(); }\n    void rise() { model.rise(); }")
-    for name, bits in ports.items():
-        lines.append(f"    Port<{bits}> {name}() {{ return {{PORT({tool.port(name)})}}; }}")
+    lines += model_lines(ports, tool)
     return "\n".join([*lines, "};", ""])
+
+
+def model_lines(ports: Mapping[str, int], tool: Backend) -> list[str]:
+    """The members of ``dut.h``'s class that every harness needs: the model, its clock, its ports."""
+    return [
+        "    Model model;\n    void fall() { model.fall(); }\n    void rise() { model.rise(); }",
+        *(f"    Port<{bits}> {name}() {{ return {{PORT({tool.port(name)})}}; }}" for name, bits in ports.items()),
+    ]
+
+
+CHIP = Harness(("harness.cpp", "memory_model.h", "port.h"), adapter)
+"""Drives a chip through its buses, and is its memory."""

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lithify.errors import LithifyError
-from lithify.isa.registers import BY_NAME
+from lithify.isa.registers import BY_NAME, ERRORS
 from lithify.rtl.simulation.session import Session
 
 
@@ -76,7 +76,7 @@ def run(
     counters = [read(f"{name}_LOW") | read(f"{name}_HIGH") << 32 for name in _COUNTERS]
     write("CONTROL", 2)
     if error:
-        causes = [text for bit, text in enumerate(_CAUSES) if error >> bit & 1]
+        causes = [text for bit, text in enumerate(ERRORS) if error >> bit & 1]
         raise LithifyError(f"The simulated chip reports an error: {'; '.join(causes)}.")
     cycles, read_beats, write_beats, array_cycles = counters
     retired = cycle[earlier:].astype(np.int64) - (doorbell + 1)
@@ -87,8 +87,3 @@ def run(
 
 
 _COUNTERS = ("CYCLES", "READ_BEATS", "WRITE_BEATS", "ARRAY_CYCLES")
-_CAUSES = (
-    "two units met in one bank of the scratchpad in the same cycle",
-    "an opcode of the program is unknown",
-    "the memory answered with an error",
-)

@@ -1,0 +1,1 @@
+"""What stands around the chip on an FPGA: memory in blocks, and the link to the host."""

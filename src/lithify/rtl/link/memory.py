@@ -1,0 +1,163 @@
+"""The chip's DRAM as block RAM, which keeps the memory model of docs/architecture.md to the cycle."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from lithify.chip.memories import BURSTS_IN_FLIGHT, READS_IN_FLIGHT
+from lithify.chip.pipeline import DRAM_LATENCY
+from lithify.rtl.axi import AXI4
+
+READ_STAGES = 3
+"""From a word's address at the memory to its data: address register, memory, data register."""
+
+AHEAD = 8
+"""Words that are read before the bus asks for them."""
+
+SLAVE_ERROR = 2
+"""xRESP of a burst outside the memory."""
+
+
+class HostPort(wiring.Signature):
+    """Single words for the link, seen from it: taken when ``valid`` and ``ready``; a read answers with ``read_valid``
+    and ``read_data`` some cycles later. It goes behind the chip.
+    """
+
+    def __init__(self, bus_bytes: int, words: int) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "ready": In(1),
+                "write": Out(1),
+                "address": Out(range(words)),
+                "write_data": Out(8 * bus_bytes),
+                "read_valid": In(1),
+                "read_data": In(8 * bus_bytes),
+            }
+        )
+
+
+class BlockMemory(wiring.Component):
+    """``size`` bytes behind ``bus``.
+
+    Beats move in the very cycles of the memory model: bursts in the order of acceptance, reads first, a first beat
+    ``DRAM_LATENCY`` cycles after it, ``bytes_per_cycle`` tokens. So the chip's CYCLES are those of the timing
+    simulator. Words to read are fetched ahead while their burst waits for its latency. A burst outside the memory is
+    answered with SLVERR.
+    """
+
+    def __init__(self, bus_bytes: int, size: int, bytes_per_cycle: int) -> None:
+        assert size % bus_bytes == 0, size
+        self.bus_bytes, self.bytes_per_cycle, self.words = bus_bytes, bytes_per_cycle, size // bus_bytes
+        super().__init__({"bus": In(AXI4(bus_bytes)), "host": In(HostPort(bus_bytes, self.words))})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        bus, host, bus_bits = self.bus, self.host, 8 * self.bus_bytes
+        shift = (self.bus_bytes - 1).bit_length()
+        burst = data.StructLayout(
+            {
+                "write": unsigned(1),
+                "outside": unsigned(1),
+                "more": unsigned(8),
+                "address": unsigned((self.words - 1).bit_length()),
+            }
+        )
+        m.submodules.cells = cells = memory.Memory(shape=bus_bits, depth=self.words, init=[])
+        write, read = cells.write_port(), cells.read_port()
+
+        # Acceptance: a read before a write, into the order of all, and the reads also to the reader.
+        most = BURSTS_IN_FLIGHT + READS_IN_FLIGHT
+        m.submodules.order = order = SyncFIFOBuffered(width=burst.size, depth=1 << (most - 1).bit_length())
+        m.submodules.wanted = wanted = SyncFIFOBuffered(width=burst.size, depth=1 << (READS_IN_FLIGHT - 1).bit_length())
+        new = data.View(burst, order.w_data)
+        accepted = Signal()
+        address = Mux(bus.arvalid, bus.araddr, bus.awaddr)
+        length = Mux(bus.arvalid, bus.arlen, bus.awlen)
+        m.d.comb += [
+            bus.arready.eq(order.w_rdy & wanted.w_rdy),
+            bus.awready.eq(order.w_rdy & ~bus.arvalid),
+            accepted.eq((bus.arvalid & bus.arready) | (bus.awvalid & bus.awready)),
+            new.write.eq(~bus.arvalid),
+            # A burst stays within 4 KB, and so does the memory's end.
+            new.outside.eq(address[shift:] >= self.words),
+            new.more.eq(length),
+            new.address.eq(address[shift:]),
+            order.w_en.eq(accepted),
+            wanted.w_data.eq(order.w_data),
+            wanted.w_en.eq(bus.arvalid & bus.arready),
+        ]
+
+        # A burst is ripe DRAM_LATENCY cycles after its acceptance: one counter will do, for they ripen in order.
+        ripening = Signal(DRAM_LATENCY - 1)
+        ripe = Signal(range(most + 1))
+        ended = Signal()
+        m.d.sync += [ripening.eq(ripening << 1 | accepted), ripe.eq(ripe + ripening[-1] - ended)]
+
+        # Tokens, and which beat moves.
+        capacity = 2 * self.bus_bytes
+        kept = Signal(range(capacity + 1), init=capacity)
+        tokens, refilled = Signal(range(capacity + 1)), kept + self.bytes_per_cycle
+        m.d.comb += tokens.eq(Mux(refilled > capacity, capacity, refilled))
+        head = data.View(burst, order.r_data)
+        done = Signal(8)
+        may, moves, last = Signal(), Signal(), Signal()
+        m.submodules.ahead = ahead = SyncFIFO(width=bus_bits, depth=AHEAD)
+        m.d.comb += [
+            may.eq(order.r_rdy & (ripe != 0) & (tokens >= self.bus_bytes)),
+            last.eq(done == head.more),
+            bus.rvalid.eq(may & ~head.write & ahead.r_rdy),
+            bus.rdata.eq(ahead.r_data),
+            bus.rlast.eq(last),
+            bus.rresp.eq(Mux(head.outside, SLAVE_ERROR, 0)),
+            bus.wready.eq(may & head.write),
+            moves.eq(bus.rvalid | (bus.wready & bus.wvalid)),
+            ahead.r_en.eq(bus.rvalid),
+            ended.eq(moves & last),
+            order.r_en.eq(ended),
+        ]
+        m.d.sync += [kept.eq(tokens - Mux(moves, self.bus_bytes, 0)), bus.bvalid.eq(ended & head.write)]
+        with m.If(moves):
+            m.d.sync += done.eq(Mux(last, 0, done + 1))
+        with m.If(ended):
+            m.d.sync += bus.bresp.eq(Mux(head.outside, SLAVE_ERROR, 0))
+
+        # Writes, the host's behind the chip's.
+        chip_writes = bus.wready & bus.wvalid
+        m.d.sync += [
+            write.en.eq(Mux(chip_writes, ~head.outside, host.valid & host.write)),
+            write.addr.eq(Mux(chip_writes, head.address + done, host.address)),
+            write.data.eq(Mux(chip_writes, bus.wdata, host.write_data)),
+        ]
+
+        # Reads: the reader's as long as there is room ahead, then the host's.
+        want = data.View(burst, wanted.r_data)
+        fetched, room = Signal(8), Signal(range(AHEAD + 1), init=AHEAD)
+        fetches, host_reads = Signal(), Signal()
+        m.d.comb += [
+            fetches.eq(wanted.r_rdy & (room != 0)),
+            host_reads.eq(host.valid & ~host.write & ~fetches),
+            host.ready.eq(Mux(host.write, ~chip_writes, ~fetches)),
+            wanted.r_en.eq(fetches & (fetched == want.more)),
+        ]
+        m.d.sync += room.eq(room + bus.rvalid - fetches)
+        with m.If(fetches):
+            m.d.sync += fetched.eq(Mux(fetched == want.more, 0, fetched + 1))
+        word, at_host, at_bus = Signal(bus_bits, reset_less=True), Signal(READ_STAGES), Signal(READ_STAGES)
+        m.d.comb += read.en.eq(1)
+        m.d.sync += [
+            read.addr.eq(Mux(fetches, want.address + fetched, host.address)),
+            word.eq(read.data),
+            at_bus.eq(at_bus << 1 | fetches),
+            at_host.eq(at_host << 1 | host_reads),
+        ]
+        m.d.comb += [
+            ahead.w_data.eq(word),
+            ahead.w_en.eq(at_bus[-1]),
+            host.read_data.eq(word),
+            host.read_valid.eq(at_host[-1]),
+        ]
+        return m
