@@ -44,7 +44,7 @@ def test_a_written_chip_reads_back_equal(name: str, tmp_path: Path) -> None:
 
 def test_optional_keys_have_their_defaults() -> None:
     chip = parse_chip(changed(queue_depth=None, units=None), "my.toml")
-    assert chip.queue_depth == 8 and chip.units == ("depthwise", "add", "max_pool", "lookup", "multiply")
+    assert chip.queue_depth == 8 and chip.units == ("depthwise", "add", "max_pool", "lookup", "multiply", "gather")
     assert parse_chip(changed(units="[]"), "my.toml").units == ()
 
 
@@ -82,7 +82,8 @@ def test_optional_keys_have_their_defaults() -> None:
         ({"schema": 2}, "is not valid: 'schema' is 2: input should be 1."),
         (
             {"units": '["gpu"]'},
-            "is not valid: 'units.0' is 'gpu': input should be 'depthwise', 'add', 'max_pool', 'lookup' or 'multiply'.",
+            "is not valid: 'units.0' is 'gpu': input should be 'depthwise', 'add', 'max_pool', 'lookup', 'multiply' or "
+            "'gather'.",
         ),
     ],
 )

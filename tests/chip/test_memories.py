@@ -12,6 +12,7 @@ from lithify.chip.gates import MEASURED, MEASURED_UNITS, GateCosts, gate_blocks,
 from lithify.chip.manual import json_schema, manual, schema_text
 from lithify.chip.memories import (
     GRANULE_BYTES,
+    LIST_BITS,
     MICRO_BITS,
     QUEUE_BITS,
     SECOND_PORT_BITS,
@@ -23,6 +24,7 @@ from lithify.chip.memories import (
 from lithify.isa import BY_NAME
 from lithify.isa.operations import GRANULE_BYTES as ISA_GRANULE_BYTES
 from lithify.isa.vector import MICRO_FIELDS
+from lithify.rtl.instruction import UNREAD, layout
 from lithify.rtl.verilog import verilog
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -41,13 +43,19 @@ def test_edge_has_at_most_256_kilobytes_in_all() -> None:
     assert sizes["accumulators"] == 16 * 32 * 4
     assert sizes["parameters"] == 2 * 16 * 8
     assert sizes["compute queue"] == 8 * 754 // 8
+    assert sizes["load queue"] == 8 * 227 // 8
 
 
 def test_widths_are_those_of_the_instructions() -> None:
     operations = {"load": "LOAD", "compute": "CONV", "store": "STORE"}
     widths = {queue: sum(field.bits for field in BY_NAME[op].fields) for queue, op in operations.items()}
-    assert QUEUE_BITS == {**widths, "compute": widths["compute"] - SECOND_PORT_BITS}
+    widths["load"] -= next(field.bits for field in BY_NAME["LOAD"].fields if field.name == UNREAD)
+    least = {"load": widths["load"] - LIST_BITS, "compute": widths["compute"] - SECOND_PORT_BITS}
+    assert QUEUE_BITS == {**widths, **least}
     assert {name: queue_bits(altered("edge", weight_ports=2))[name] for name in widths} == widths
+    for chip in (altered("edge", weight_ports=2), altered("edge", units=[])):
+        built = {queue: layout(BY_NAME[op], chip).size for queue, op in operations.items()}
+        assert built == {name: queue_bits(chip)[name] for name in widths}
     assert sum(field.bits for field in BY_NAME["VECTOR"].fields) == VECTOR_QUEUE_BITS
     assert sum(field.bits for field in MICRO_FIELDS) == MICRO_BITS
     assert GRANULE_BYTES == ISA_GRANULE_BYTES

@@ -56,7 +56,7 @@ def test_what_follows_end_is_not_decoded() -> None:
     [
         (
             lambda: instruction("END", base=1),
-            "END has no field 'base'; its fields are opcode, wait, signal.",
+            "END has no field 'base'; its fields are opcode, when, wait, signal.",
         ),
         (
             lambda: instruction("LOAD", fill=128),

@@ -10,6 +10,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 
 from lithify.chip import Chip
+from lithify.chip.pipeline import LIST_BYTES
 from lithify.isa import Instruction, Queue, encode, instruction
 from lithify.rtl.chip import Top
 from lithify.rtl.netlist import modules
@@ -58,8 +59,12 @@ def transfer(chip: Chip, dram: npt.NDArray[np.uint8], pad: npt.NDArray[np.uint8]
     for plane in range(value("planes")):
         for row in range(value("rows")):
             word = value("address") + plane * value("plane_words") + row * value("row_words")
-            start = BASES[value("base")] + value("offset")
-            start += plane * value("plane_stride") + row * value("row_stride")
+            start = BASES[value("base")] + value("offset") + row * value("row_stride")
+            if entry.operation.name == "LOAD" and value("listed"):
+                place = BASES[value("list_base")] + value("plane_stride") + 4 * plane
+                start += int.from_bytes(dram[place : place + 4].tobytes(), "little")
+            else:
+                start += plane * value("plane_stride")
             count = value("row_bytes")
             words = -(-count // size)
             if entry.operation.name == "LOAD":
@@ -111,3 +116,32 @@ def random_transfers(chip: Chip, rng: random.Random, count: int) -> list[Instruc
         last_use |= {(bank, kind): index for bank in used}
         program.append(fields)
     return [instruction(str(fields.pop("operation")), **fields) for fields in program]  # type: ignore[arg-type]
+
+
+def with_lists(
+    chip: Chip, rng: random.Random, program: list[Instruction], dram: npt.NDArray[np.uint8]
+) -> list[Instruction]:
+    """The program with every other LOAD taking its planes from a list, which is written into ``dram``."""
+    made, place = [], 0x8000
+    for entry in program:
+        if entry.operation.name != "LOAD" or rng.random() < 0.5:
+            made.append(entry)
+            continue
+        # Multiples of 4 KB: they change nothing about how rows are cut.
+        pages = np.array([4096 * rng.randrange(4) for _ in range(entry.integer("planes"))], "<u4")
+        base = rng.choice(list(BASES))
+        dram[BASES[base] + place :][: pages.nbytes] = pages.view(np.uint8)
+        made.append(
+            instruction("LOAD", **{**entry.values, "listed": 1, "list_base": base, "plane_stride": place,
+                                   "table": DATA_BYTES // 128})
+        )  # fmt: skip
+        place += max(LIST_BYTES, chip.bus_bytes)
+    return made
+
+
+def with_conditions(rng: random.Random, program: list[Instruction]) -> list[Instruction]:
+    """The program with every other instruction under one of the conditions 1 to 3, or 15."""
+    return [
+        instruction(entry.operation.name, **{**entry.values, "when": rng.choice([0, 0, 0, 1, 2, 3, 15])})
+        for entry in program
+    ]

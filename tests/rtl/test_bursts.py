@@ -41,7 +41,7 @@ def test_addresses_lengths_and_marks(name: str, seed: int) -> None:
                 {"address": address, "length": beats - 1, "first": number == 0, "row_last": last,
                  "last": last and index == value("rows") * value("planes") - 1,
                  "word": 77 + 300 * plane + 5 * row, "offset": start % size, "end": (end - 1) % size,
-                 "fill": 253, "signal": 9}
+                 "fill": 253, "signal": 9, "of_list": 0}
             )  # fmt: skip
             assert address // 4096 == (address + beats * size - 1) // 4096 and beats <= 64
             address += beats * size

@@ -11,7 +11,7 @@ from lithify.errors import LithifyError
 from lithify.isa import Instruction, Queue, instruction
 from lithify.isa.addresses import activation_reads, reduced_reads, steps_between_reads
 from lithify.sim.functional.banks import activation_words
-from lithify.sim.functional.dram import dram_span, spans_meet
+from lithify.sim.functional.dram import dram_spans, spans_meet
 from lithify.sim.functional.order import check_order
 
 BANK = 256
@@ -319,7 +319,7 @@ def test_spans_meet_exactly_where_a_byte_is_shared() -> None:
         a, b = transfer(), transfer()
         shared = bool(touched(a) & touched(b))
         met += shared
-        assert spans_meet(dram_span(a), dram_span(b)) == shared
+        assert spans_meet(dram_spans(a)[0], dram_spans(b)[0]) == shared
     assert 50 < met < 250
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lithify.chip.vector import STRIP, VectorShape
 from lithify.errors import LithifyError
 
-Unit = Literal["depthwise", "add", "max_pool", "lookup", "multiply"]
+Unit = Literal["depthwise", "add", "max_pool", "lookup", "multiply", "gather"]
 
 STREAM_UNITS: tuple[Unit, ...] = ("add", "max_pool", "lookup", "multiply")
 """With any of these the chip executes STREAM."""
@@ -82,7 +82,7 @@ class Chip(BaseModel):
     units: Annotated[
         tuple[Unit, ...],
         Field(
-            default=("depthwise", "add", "max_pool", "lookup", "multiply"),
+            default=("depthwise", "add", "max_pool", "lookup", "multiply", "gather"),
             strict=False,
             description="Optional units that are built.",
         ),

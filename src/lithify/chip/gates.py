@@ -30,6 +30,7 @@ class GateCosts:
     top; lane_multiply: what products of two tensors do. table_bit, table_lane: of the look-up table, and of a lane's
     way to its entries. drain_bit, drain: post-processing beside its lanes, for each bit of a word, and once;
     drain_multiply: more of it with products. transfer_bit, transfer: load and store unit without queues, likewise.
+    gather: the list of the load unit and its way into the addresses.
     control: sequencers, fetch, dispatch and registers. vector_lane, vector: of the vector unit a lane, and
     what does not grow with them: divider, sequencer, delay line, words; registers, program and table are macros.
     """
@@ -54,6 +55,7 @@ class GateCosts:
     drain_multiply: float = 2_450.0
     transfer_bit: float = 40.0
     transfer: float = 17_600.0
+    gather: float = 4_800.0
     control: float = 57_400.0
     vector_lane: float = 15_920.0
     vector: float = 61_977.0
@@ -94,7 +96,7 @@ def gate_blocks(chip: Chip, costs: GateCosts | None = None) -> tuple[Block, ...]
         "post-processing": chip.lanes * lane + word_bits * cost.drain_bit + drain,
         "scratchpad ports": chip.scratchpad_banks * word_bits * bank_bit,
         "queues": queues * cost.queue_bit,
-        "transfers": word_bits * cost.transfer_bit + cost.transfer,
+        "transfers": word_bits * cost.transfer_bit + cost.transfer + cost.gather * chip.has("gather"),
         "control": cost.control,
     }
     if chip.vector is not None:

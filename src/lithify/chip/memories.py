@@ -17,7 +17,10 @@ PARAMETER_BYTES = 8
 """Of a column: a bias (int32) and a multiplier (float32)."""
 
 QUEUE_BITS = {"load": 223, "compute": 754, "store": 215}
-"""Bits of an instruction in each queue: all its fields, as the instruction table has them."""
+"""Bits of an instruction in each queue: all its fields that the unit reads, as the instruction table has them."""
+
+LIST_BITS = 4
+"""More of a load where the unit "gather" is built: whether there is a list, and its base register."""
 
 SECOND_PORT_BITS = 7
 """More of a compute instruction where two weights are read in a cycle: how far the second lies from the first."""
@@ -63,6 +66,7 @@ class Memory:
 def queue_bits(chip: Chip) -> dict[str, int]:
     """Bits of an instruction in each queue of a chip."""
     bits = QUEUE_BITS | ({"vector": VECTOR_QUEUE_BITS} if chip.vector else {})
+    bits |= {"load": bits["load"] + LIST_BITS * chip.has("gather")}
     return bits | {"compute": bits["compute"] + SECOND_PORT_BITS * (chip.weight_ports > 1)}
 
 
@@ -81,8 +85,9 @@ def memories(chip: Chip) -> tuple[Memory, ...]:
     )  # fmt: skip
     block_beats = min(BURST_BEATS, PAGE_BYTES // chip.bus_bytes)
     # A load's burst: address (40), length (8), place in its row and instruction (3), scratchpad word (16), first and
-    # last byte within their beats, fill (8), signal (4). A store's: what to read, and whom to tell (last, signal).
-    load_bits = 79 + 2 * (chip.bus_bytes - 1).bit_length()
+    # last byte within their beats, fill (8), signal (4), whether it is a list. A store's: what to read, and whom to
+    # tell (last, signal).
+    load_bits = 79 + chip.has("gather") + 2 * (chip.bus_bytes - 1).bit_length()
     read_bits = 17 + (block_beats - 1).bit_length()
     port_bits = 8 * chip.port_bytes
     table = Memory("table", 1, TABLE_BYTES // chip.port_bytes, port_bits, "The look-up table, a read port a lane.")

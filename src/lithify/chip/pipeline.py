@@ -26,6 +26,15 @@ LOAD_RETIRE = 6
 STORE_RETIRE = 2
 """From the last data beat of a STORE on the bus to its retirement; the response comes in between."""
 
+LIST_BYTES = 32
+"""Of a list that the load unit reads at once: DRAM addresses of 4 bytes."""
+
+LIST_READ = 6
+"""From the last data beat of a list on the bus to the first row that it leads to being ready."""
+
+SKIPPED = 1
+"""From the cycle in which an instruction is passed over to its retirement."""
+
 FETCH_GRANULES = 16
 """Granules of the fetch queue."""
 

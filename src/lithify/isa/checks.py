@@ -13,6 +13,7 @@ from lithify.chip.vector import PROGRAM_OPERATIONS
 from lithify.errors import LithifyError
 from lithify.isa.addresses import ring, weight_words
 from lithify.isa.encoding import Instruction
+from lithify.isa.lists import list_bytes, list_entries
 from lithify.isa.operations import Queue
 
 FLOAT32_SMALLEST_NORMAL = 2.0**-126
@@ -60,12 +61,29 @@ def _at_least_one(index: int, instruction: Instruction, *fields: str) -> None:
 
 def _check_transfer(chip: Chip, index: int, instruction: Instruction) -> None:
     _at_least_one(index, instruction, "row_bytes", "rows", "planes")
+    if instruction.integer("listed"):
+        _check_list(chip, index, instruction)
     if instruction.operation.name == "STORE":
         for field in ("offset", "row_bytes", "row_stride", "plane_stride"):
             value = instruction.integer(field)
             if value % chip.word_bytes:
                 allowed = f"it must be a multiple of the {chip.word_bytes} bytes of a scratchpad word"
                 raise refuse(index, instruction, f"has {field} {value}", allowed)
+
+
+def _check_list(chip: Chip, index: int, instruction: Instruction) -> None:
+    value = instruction.integer
+    if not chip.has("gather"):
+        built = ", ".join(chip.units) or "none"
+        allowed = f"chip '{chip.name}' has no such unit; its optional units are: {built}"
+        raise refuse(index, instruction, "needs the unit 'gather'", allowed)
+    _at_least_one(index, instruction, "table")
+    if value("planes") > list_entries(chip):
+        problem = f"takes {value('planes')} planes from a list"
+        raise refuse(index, instruction, problem, f"a list holds {list_entries(chip)}")
+    if value("plane_stride") % list_bytes(chip):
+        problem = f"has a list at byte {value('plane_stride')}"
+        raise refuse(index, instruction, problem, f"it must be at a multiple of {list_bytes(chip)} bytes")
 
 
 def _check_compute(chip: Chip, index: int, instruction: Instruction) -> None:

@@ -9,6 +9,9 @@ from lithify.isa.operations import BY_NAME, BY_OPCODE, GRANULE_BYTES, OPERATIONS
 
 Value = int | float
 
+OPCODES = 1 << BY_NAME["END"].fields[0].bits
+"""How many opcodes there can be."""
+
 
 @dataclass(frozen=True)
 class Instruction:
@@ -93,9 +96,10 @@ def decode(data: bytes) -> Iterator[Instruction]:
     """The instructions of a program up to and including END; LithifyError on bytes that are none."""
     position = 0
     while position < len(data):
-        operation = BY_OPCODE.get(data[position])
+        opcode = data[position] & OPCODES - 1
+        operation = BY_OPCODE.get(opcode)
         if operation is None:
-            raise LithifyError(f"Byte {position} of the program is no instruction: opcode {data[position]} is unknown.")
+            raise LithifyError(f"Byte {position} of the program is no instruction: opcode {opcode} is unknown.")
         size = operation.granules * GRANULE_BYTES
         if position + size > len(data):
             raise LithifyError(f"The program ends inside the {operation.name} instruction at byte {position}.")

@@ -27,6 +27,10 @@ def _residual(entry: Instruction) -> bool:
     return _post(entry) and bool(entry.integer("residual"))
 
 
+def _listed(entry: Instruction) -> bool:
+    return entry.operation.name == "LOAD" and bool(entry.integer("listed"))
+
+
 # When a field has a meaning at all; a field that is not named here always has.
 _MATTERS: dict[str, Callable[[Instruction], bool]] = {
     **dict.fromkeys(("position_y", "position_y_words", "out_row_words"), _loops("out_height")),
@@ -37,7 +41,9 @@ _MATTERS: dict[str, Callable[[Instruction], bool]] = {
     **dict.fromkeys(("pass_x", "pass_x_words"), _loops("passes_x")),
     **dict.fromkeys(("group_in_words", "group_words"), _loops("groups")),
     **dict.fromkeys(("row_stride", "row_words"), _loops("rows")),
-    **dict.fromkeys(("plane_stride", "plane_words"), _loops("planes")),
+    "plane_words": _loops("planes"),
+    "plane_stride": lambda entry: entry.integer("planes") > 1 or _listed(entry),
+    "list_base": lambda entry: _listed(entry),
     **dict.fromkeys(("out_address", "last_group_words", "minimum", "maximum"), _post),
     "slide": lambda entry: entry.operation.name == "DEPTHWISE",
     "weight_address": lambda entry: entry.operation.name != "STREAM",
@@ -128,7 +134,7 @@ def _shown(entry: Instruction) -> Iterator[tuple[str, Field]]:
     for field in entry.operation.fields:
         matters = _MATTERS.get(field.name)
         # A base of 0 is a base all the same, and so is an address.
-        usual = None if field.name in ("base", "address") else _NEUTRAL.get(field.name, 0)
+        usual = None if field.name in ("base", "list_base", "address") else _NEUTRAL.get(field.name, 0)
         if field.name != "opcode" and entry[field.name] != usual and (matters is None or matters(entry)):
             yield field.name, field
 
@@ -136,6 +142,6 @@ def _shown(entry: Instruction) -> Iterator[tuple[str, Field]]:
 def _text(entry: Instruction, field: Field, value: Value) -> str:
     if field.kind == "mask":
         return "+".join(queue.name for queue in Queue if int(value) >> queue & 1)
-    if field.name == "base" and value in set(Base):
+    if field.name in ("base", "list_base") and value in set(Base):
         return Base(int(value)).name
     return f"{value:.9g}" if field.kind == "float32" else str(value)

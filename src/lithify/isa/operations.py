@@ -62,7 +62,10 @@ class Operation:
 
 
 _HEADER = (
-    Field("opcode", 8, "The operation."),
+    Field("opcode", 4, "The operation."),
+    Field(
+        "when", 4, "n > 0: passed over if bit n of the register SKIP is set; tokens are taken and given all the same."
+    ),
     Field("wait", 4, "Queues whose token is awaited, and taken, before the instruction starts.", "mask"),
     Field("signal", 4, "Queues that are given a token when the instruction retires.", "mask"),
 )
@@ -202,7 +205,19 @@ OPERATIONS: tuple[Operation, ...] = (
         1,
         Queue.LOAD,
         1,
-        (*_HEADER, *_DRAM, Field("fill", 8, "Value of the bytes after a row's end in its last word.", "signed")),
+        (
+            *_HEADER,
+            *_DRAM,
+            Field("fill", 8, "Value of the bytes after a row's end in its last word.", "signed"),
+            Field("listed", 1, "Planes begin where a list in DRAM says; its place is in `plane_stride`.", "flag"),
+            Field("list_base", 3, "Base register that is added to the list's place."),
+            Field(
+                "table",
+                25,
+                "Bytes from `offset` on in which all planes lie. The unit does not read it.",
+                unit="128 bytes",
+            ),
+        ),
         "Copy planes of rows from DRAM to the scratchpad.",
     ),
     Operation("STORE", 2, Queue.STORE, 1, (*_HEADER, *_DRAM), "Copy planes of rows from the scratchpad to DRAM."),

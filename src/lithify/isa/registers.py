@@ -37,6 +37,7 @@ REGISTERS: tuple[Register, ...] = (
     Register("INTERRUPT_ENABLE", 0x014, "rw", "Bit 0: raise the interrupt when done."),
     *_pair("PROGRAM", 0x020, "rw", "DRAM address of the first instruction, a multiple of 128."),
     Register("PROGRAM_BYTES", 0x028, "rw", "Length of the program, a multiple of 128."),
+    Register("SKIP", 0x02C, "rw", "Bit n, 1 to 15: instructions whose `when` is n are passed over."),
     *_pair("CYCLES", 0x040, "r", "Cycles from the doorbell to the end."),
     *_pair("READ_BEATS", 0x048, "r", "Data beats read from DRAM."),
     *_pair("WRITE_BEATS", 0x050, "r", "Data beats written to DRAM."),

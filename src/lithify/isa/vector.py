@@ -126,7 +126,7 @@ VECTOR = BY_NAME["VECTOR"]
 """The instruction."""
 
 VECTOR_FIELDS: tuple[Field, ...] = tuple(
-    entry for entry in VECTOR.fields if entry.name not in ("opcode", "wait", "signal", "row_cycles")
+    entry for entry in VECTOR.fields if entry.name not in ("opcode", "when", "wait", "signal", "row_cycles")
 )
 """The fields of the instruction that the unit reads."""
 

@@ -103,6 +103,7 @@ class Top(wiring.Component):
             dispatch.instruction.eq(fetch.instruction),
             fetch.room.eq(dispatch.room),
             dispatch.clear.eq(control.start),
+            dispatch.skip.eq(control.skip),
             load.bases.eq(control.bases),
             store.bases.eq(control.bases),
         ]
@@ -136,9 +137,9 @@ class Top(wiring.Component):
 
         # The traces.
         m.d.comb += [
-            self.retire[Queue.LOAD].eq(load.retirement.retire),
-            self.retire[Queue.COMPUTE].eq(compute.retirement.retire),
-            self.retire[Queue.STORE].eq(store.retirement.retire),
+            self.retire[Queue.LOAD].eq(load.retirement.retire | dispatch.passed[Queue.LOAD]),
+            self.retire[Queue.COMPUTE].eq(compute.retirement.retire | dispatch.passed[Queue.COMPUTE]),
+            self.retire[Queue.STORE].eq(store.retirement.retire | dispatch.passed[Queue.STORE]),
             self.retire[len(Queue)].eq(fetch.ended),
             self.result_valid.eq(compute.results.enable),
             self.result_address.eq(compute.results.address),
@@ -158,7 +159,7 @@ class Top(wiring.Component):
             *(unit.fields[name].eq(port.fields[name]) for name, _ in unit.fields.shape()),
             done.retire.eq(unit.retire),
             done.signal.eq(signal),
-            self.retire[Queue.VECTOR].eq(unit.retire),
+            self.retire[Queue.VECTOR].eq(unit.retire | dispatch.passed[Queue.VECTOR]),
             scratchpad.vector.enable.eq(unit.read_enable),
             scratchpad.vector.address.eq(unit.read_address),
             unit.read_data.eq(scratchpad.vector.data),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,6 +33,7 @@ class Control(wiring.Component):
                 "program": Out(ADDRESS_BITS),
                 "program_bursts": Out(26),
                 "bases": Out(data.ArrayLayout(unsigned(ADDRESS_BITS), BASES)),
+                "skip": Out(16),
                 "ended": In(1),
                 "read_beat": In(1),
                 "write_beat": In(1),
@@ -75,6 +76,7 @@ class Control(wiring.Component):
             self.interrupt.eq(pending & stored["INTERRUPT_ENABLE"][0]),
             self.program.eq(_wide(stored, "PROGRAM")),
             self.program_bursts.eq(stored["PROGRAM_BYTES"][7:]),
+            self.skip.eq(Cat(Const(0, 1), stored["SKIP"][1:16])),
         ]
         m.d.comb += [self.bases[index].eq(_wide(stored, f"BASE{index}")) for index in range(BASES)]
         with m.If(command[1]):

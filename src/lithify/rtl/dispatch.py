@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
@@ -22,6 +22,7 @@ def queues(chip: Chip) -> dict[Queue, str]:
     return QUEUES | ({Queue.VECTOR: "VECTOR"} if chip.vector else {})
 
 
+WHEN_BITS = next(field.bits for field in BY_NAME["END"].fields if field.name == "when")
 TOKEN_BITS = 8
 FLIGHT_BITS = 8
 
@@ -32,7 +33,9 @@ class Dispatch(wiring.Component):
     An instruction pushed in cycle c is at the head from c+1 on. A token given by a retirement in cycle c can be taken
     in c+1. ``idle`` is high when every queue is empty and everything started has retired. ``clear`` drops all tokens.
     Members ``load``, ``compute``, ``store`` (and ``vector``, if built) are the ports of the units, ``load_done`` and so
-    on their retirements.
+    on their retirements. ``skip``: the register of that name; an instruction whose ``when`` is one of its bits is
+    passed over: at the head, with its tokens there and all that its queue started retired, it starts by itself and
+    ``passed`` pulses in the next cycle, in which it has retired.
     """
 
     def __init__(self, chip: Chip) -> None:
@@ -44,6 +47,8 @@ class Dispatch(wiring.Component):
         super().__init__(
             {
                 **ports,
+                "skip": In(1 << WHEN_BITS),
+                "passed": Out(len(Queue)),
                 "push": In(len(Queue)),
                 "room": Out(len(Queue)),
                 "instruction": In(INSTRUCTION_BITS),
@@ -54,36 +59,51 @@ class Dispatch(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        starts, waits, quiet = {}, {}, []
         built = queues(self.chip)
+        # An instruction that is passed over is known when it is pushed; in its queue `when` is 1 then, else 0.
+        header = layout(BY_NAME["END"])
+        over = Signal()
+        m.d.comb += over.eq(self.skip.bit_select(data.View(header, self.instruction[: header.size]).when, 1))
+        starts, gifts, quiet = {}, {}, []
+        waits = {queue: Signal(len(Queue), name=f"{queue.name.lower()}_waits") for queue in built}
+        held = {queue: Signal(len(Queue), name=f"{queue.name.lower()}_held") for queue in built}
         for queue, operation in built.items():
             name = queue.name.lower()
             port, done = getattr(self, name), getattr(self, f"{name}_done")
             shape = layout(BY_NAME[operation], self.chip)
             fifo = SyncFIFO(width=shape.size, depth=self.chip.queue_depth)
             m.submodules[f"{name}_queue"] = fifo
-            head = data.View(shape, fifo.r_data)
+            head, pushed = data.View(shape, fifo.r_data), Signal(shape, name=f"{name}_pushed")
             start, flight = Signal(name=f"{name}_start"), Signal(FLIGHT_BITS, name=f"{name}_flight")
+            able, leave = Signal(name=f"{name}_able"), Signal(name=f"{name}_leave")
+            passed, signal = self.passed[queue], Signal(len(Queue), name=f"{name}_passed_signal")
+            gifts[queue] = Signal(len(Queue), name=f"{name}_gifts")
+            starts[queue] = start | leave
             m.d.comb += [
-                fifo.w_data.eq(self.instruction),
+                pushed.eq(self.instruction),
+                pushed.when.eq(over),
+                fifo.w_data.eq(pushed),
                 fifo.w_en.eq(self.push[queue]),
                 self.room[queue].eq(fifo.w_rdy),
                 port.fields.eq(head),
+                waits[queue].eq(head.wait),
+                able.eq(fifo.r_rdy & ~(waits[queue] & ~held[queue]).any()),
+                port.valid.eq(able & ~head.when[0]),
                 start.eq(port.valid & port.ready),
-                fifo.r_en.eq(start),
+                leave.eq(able & head.when[0] & (flight == 0)),
+                fifo.r_en.eq(start | leave),
+                gifts[queue].eq(Mux(passed, signal, Mux(done.retire, done.signal, 0))),
             ]
-            m.d.sync += flight.eq(flight + start - done.retire)
-            quiet += [~fifo.r_rdy, flight == 0]
-            starts[queue], waits[queue] = start, Signal(len(Queue), name=f"{name}_waits")
-            m.d.comb += waits[queue].eq(head.wait)
-            held = Signal(len(Queue), name=f"{name}_held")
+            m.d.sync += [flight.eq(flight + start - done.retire), passed.eq(leave)]
+            with m.If(leave):
+                m.d.sync += signal.eq(head.signal)
+            quiet += [~fifo.r_rdy, flight == 0, ~passed]
+        for queue in built:
             for source in built:
-                giver = getattr(self, f"{source.name.lower()}_done")
-                count = Signal(TOKEN_BITS, name=f"{source.name.lower()}_to_{name}")
-                m.d.comb += held[source].eq(count != 0)
-                m.d.sync += count.eq(count + (giver.retire & giver.signal[queue]) - (start & waits[queue][source]))
+                count = Signal(TOKEN_BITS, name=f"{source.name.lower()}_to_{queue.name.lower()}")
+                m.d.comb += held[queue][source].eq(count != 0)
+                m.d.sync += count.eq(count + gifts[source][queue] - (starts[queue] & waits[queue][source]))
                 with m.If(self.clear):
                     m.d.sync += count.eq(0)
-            m.d.comb += port.valid.eq(fifo.r_rdy & ~(waits[queue] & ~held).any())
         m.d.comb += self.idle.eq(Cat(*quiet).all())
         return m

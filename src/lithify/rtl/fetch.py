@@ -13,6 +13,7 @@ from lithify.isa import BY_NAME, GRANULE_BYTES, OPERATIONS, Queue
 from lithify.rtl.axi import ADDRESS_BITS
 
 BURST_GRANULES = FETCH_BURST_BYTES // GRANULE_BYTES
+OPCODE_BITS = BY_NAME["END"].fields[0].bits
 INSTRUCTION_BITS = 8 * GRANULE_BYTES * max(operation.granules for operation in OPERATIONS)
 
 
@@ -100,12 +101,12 @@ class Fetch(wiring.Component):
         target = Signal(len(Queue))
         known = Signal()
         built = [entry for entry in OPERATIONS if entry.queue is not Queue.VECTOR or self.chip.vector]
-        with m.Switch(register[:8]):
+        with m.Switch(register[:OPCODE_BITS]):
             for operation in built:
                 if operation.queue is not None:
                     with m.Case(operation.opcode):
                         m.d.comb += [target.eq(1 << operation.queue), known.eq(1)]
-        with m.Switch(granule[:8]):
+        with m.Switch(granule[:OPCODE_BITS]):
             for operation in built:
                 with m.Case(operation.opcode):
                     m.d.comb += length.eq(operation.granules - 1)
@@ -135,7 +136,7 @@ class Fetch(wiring.Component):
                 with m.Else():
                     m.d.comb += stopped.eq(1)
                     with m.If(self.idle & (flying == 0) & ~queue.r_rdy):
-                        m.d.comb += [self.ended.eq(1), self.unknown.eq(register[:8] != end)]
+                        m.d.comb += [self.ended.eq(1), self.unknown.eq(register[:OPCODE_BITS] != end)]
                         m.d.sync += [active.eq(0), claimed.eq(0), choice.eq(0)]
                         m.next = "FIRST"
         with m.If(self.start):

@@ -15,7 +15,7 @@ from lithify.rtl.simulation.backends import SimulatorName
 from lithify.rtl.simulation.toolchain import CompilerName
 from lithify.runtime.chip import verilog_of
 from lithify.sim.timing import simulate
-from rtl.programs import BASES, PROGRAM, hardware, image, random_transfers, transfer
+from rtl.programs import BASES, DATA, PROGRAM, hardware, image, random_transfers, transfer, with_conditions, with_lists
 
 
 def variant(**keys: object) -> Chip:
@@ -39,17 +39,22 @@ SLOW = {
 }
 
 
-def check(chip: Chip, seed: int) -> None:
+def check(chip: Chip, seed: int, skip: int = 0) -> None:
     rng = random.Random(seed)
     program = random_transfers(chip, rng, rng.choice([1, 3, 20, 60]))
+    lists, _ = image(program, seed)
+    if seed % 2:
+        program = with_conditions(rng, with_lists(chip, rng, program, lists))
     dram, size = image(program, seed)
+    dram[DATA:] = lists[DATA:]
     expected, pad = dram.copy(), np.zeros((chip.words, chip.word_bytes), np.uint8)
     for entry in program:
-        transfer(chip, expected, pad, entry)
+        if not skip >> entry.integer("when") & 1:
+            transfer(chip, expected, pad, entry)
     with Session(hardware(chip).library, dram, bytes_per_cycle=chip.dram_bytes_per_cycle) as session:
-        done = run(session, PROGRAM, size, BASES, cycle_limit=1_000_000)
+        done = run(session, PROGRAM, size, BASES, cycle_limit=1_000_000, skip=skip)
     assert np.array_equal(dram, expected)
-    model = simulate(chip, [*program, instruction("END")], size, BASES, None)
+    model = simulate(chip, [*program, instruction("END")], size, BASES, None, skip=skip)
     measured = sorted(zip(done.cycle.tolist(), done.queue.tolist(), strict=True))
     predicted = sorted(zip(model.cycle.tolist(), model.queue.tolist(), strict=True))
     assert measured == predicted
@@ -66,11 +71,18 @@ def test_random_programs(name: str, seed: int) -> None:
     check(FAST[name], seed)
 
 
+@pytest.mark.parametrize("skip", [0b10, 0x8004, 0xFFFE])
+@pytest.mark.parametrize("name", FAST)
+def test_instructions_that_are_passed_over(name: str, skip: int) -> None:
+    for seed in range(1, 40, 2):
+        check(FAST[name], seed, skip)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_random_programs_on_other_chips(name: str) -> None:
     for seed in range(100):
-        check(SLOW[name], seed)
+        check(SLOW[name], seed, 0b1010 if seed % 4 == 1 else 0)
 
 
 def test_a_program_twice_on_one_chip_takes_the_same_time() -> None:
@@ -102,7 +114,7 @@ def test_two_units_in_one_bank_are_reported() -> None:
 def test_an_unknown_opcode_ends_the_program() -> None:
     chip = FAST["tiny"]
     dram, size = image([], 0)
-    dram[PROGRAM] = 99
+    dram[PROGRAM] = 0x69
     with Session(hardware(chip).library, dram, bytes_per_cycle=chip.dram_bytes_per_cycle) as session:
         with pytest.raises(LithifyError) as error:
             run(session, PROGRAM, size, BASES)

@@ -38,10 +38,12 @@ def run(
     cycle_limit: int = 1 << 40,
     progress: Callable[[int], None] | None = None,
     every: int | None = None,
+    skip: int = 0,
 ) -> Run:
     """Run the program that lies at DRAM address ``program`` to its end.
 
-    ``bases`` gives the base registers that are used; ``every`` the cycles between two samples (None: there are none).
+    ``bases`` gives the base registers that are used, ``skip`` the register SKIP; ``every`` the cycles between two
+    samples (None: there are none).
     Addresses and sizes are multiples of 128. Raises LithifyError when the chip reports an error or has not finished
     after ``cycle_limit`` cycles.
     """
@@ -63,6 +65,7 @@ def run(
     write("PROGRAM_BYTES", program_bytes)
     for index, base in bases.items():
         pair(f"BASE{index}", base)
+    write("SKIP", skip)
     write("INTERRUPT_ENABLE", 1)
     earlier = session.trace()[0].size
     doorbell = write("CONTROL", 1)

@@ -23,7 +23,7 @@ def burst_layout(chip: Chip) -> data.StructLayout:
 
     address: of its first beat, in bytes; length: beats - 1; first, row_last: the burst begins, ends its row; last: it
     ends the instruction; word: scratchpad address of the row's first word; offset, end: the row's first and last byte
-    within its first and last beat; fill, signal: from the instruction.
+    within its first and last beat; fill, signal: from the instruction; of_list: it is a list, with the unit "gather".
     """
     byte_bits = (chip.bus_bytes - 1).bit_length()
     return data.StructLayout(
@@ -38,6 +38,7 @@ def burst_layout(chip: Chip) -> data.StructLayout:
             "end": unsigned(byte_bits),
             "fill": unsigned(8),
             "signal": unsigned(4),
+            **({"of_list": unsigned(1)} if chip.has("gather") else {}),
         }
     )
 
@@ -47,18 +48,22 @@ class Bursts(wiring.Component):
 
     An instruction taken in cycle c has its first row ready in c+4 (see ``Rows``) and its first burst in c+5
     (``TRANSFER_START`` in ``chip/pipeline.py``); from then on a burst a cycle while ``ready``. A row goes to the cutter
-    when that is empty or its last burst is taken. ``valid`` does not depend on ``ready``.
+    when that is empty or its last burst is taken. ``valid`` does not depend on ``ready``. ``list_there``, ``entry`` and
+    ``take_entry`` are those of ``Rows``.
     """
 
     def __init__(self, chip: Chip, operation: str) -> None:
         self.chip, self.operation = chip, operation
+        self.gather = operation == "LOAD" and chip.has("gather")
+        of_lists = {"list_there": In(1), "entry": In(32), "take_entry": Out(1)}
         super().__init__(
             {
-                "instruction": In(InstructionPort(operation)),
+                "instruction": In(InstructionPort(operation, chip)),
                 "bases": In(data.ArrayLayout(unsigned(ADDRESS_BITS), BASES)),
                 "valid": Out(1),
                 "ready": In(1),
                 "burst": Out(burst_layout(chip)),
+                **(of_lists if self.gather else {}),
             }
         )
 
@@ -67,7 +72,7 @@ class Bursts(wiring.Component):
         chip = self.chip
         byte_bits = (chip.bus_bytes - 1).bit_length()
         block_bits = (block_beats(chip) - 1).bit_length()
-        m.submodules.rows = rows = Rows(self.operation)
+        m.submodules.rows = rows = Rows(chip, self.operation)
         fields = rows.fields
         wiring.connect(m, rows.instruction, wiring.flipped(self.instruction))
         m.d.comb += rows.bases.eq(self.bases)
@@ -85,6 +90,7 @@ class Bursts(wiring.Component):
         end = Signal(byte_bits)
         fill = Signal(8)
         signal = Signal(4)
+        of_list = Signal()
         fits = Signal()
         issue = Signal()
         hand_over = Signal()
@@ -108,6 +114,8 @@ class Bursts(wiring.Component):
             ]
             if self.operation == "LOAD":
                 m.d.sync += fill.eq(fields.fill)
+            if self.gather:
+                m.d.sync += of_list.eq(rows.of_list)
         with m.Elif(issue):
             with m.If(fits):
                 m.d.sync += valid.eq(0)
@@ -130,4 +138,11 @@ class Bursts(wiring.Component):
             burst.fill.eq(fill),
             burst.signal.eq(signal),
         ]
+        if self.gather:
+            m.d.comb += [
+                burst.of_list.eq(of_list),
+                rows.list_there.eq(self.list_there),
+                rows.entry.eq(self.entry),
+                self.take_entry.eq(rows.take_entry),
+            ]
         return m

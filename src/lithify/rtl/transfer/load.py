@@ -2,17 +2,20 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from lithify.chip import Chip
-from lithify.chip.pipeline import BURSTS_IN_FLIGHT
+from lithify.chip.pipeline import BURSTS_IN_FLIGHT, LIST_BYTES
 from lithify.isa.registers import BASES
 from lithify.rtl.axi import ADDRESS_BITS
 from lithify.rtl.ports import SCRATCHPAD_ADDRESS_BITS, InstructionPort, Retirement, ScratchpadWrite
 from lithify.rtl.transfer.bursts import Bursts, burst_layout
+
+ENTRY_BITS = 32
+"""Of an entry of a list."""
 
 
 class Load(wiring.Component):
@@ -22,14 +25,14 @@ class Load(wiring.Component):
     their data back in order, one register after the bus, and is never refused: the packer takes a beat every cycle.
     With a beat seen here in cycle t+1 (on the bus in t) its last word is at the scratchpad in t+5 or, where a row's
     last beat completed two words, t+6; the instruction retires in t+6 either way (``LOAD_RETIRE`` in
-    ``chip/pipeline.py``).
+    ``chip/pipeline.py``). With the unit "gather" the beats of lists go to a register of their own instead.
     """
 
     def __init__(self, chip: Chip) -> None:
         self.chip = chip
         super().__init__(
             {
-                "instruction": In(InstructionPort("LOAD")),
+                "instruction": In(InstructionPort("LOAD", chip)),
                 "bases": In(data.ArrayLayout(unsigned(ADDRESS_BITS), BASES)),
                 "request": Out(1),
                 "request_ready": In(1),
@@ -90,9 +93,13 @@ class Load(wiring.Component):
         with m.If(self.beat_valid):
             m.d.sync += new_burst.eq(self.beat_last)
         row_ends = self.beat_last & burst.row_last
-        zero.take(valid=self.beat_valid, data=self.beat_data, row_starts=row_starts, low=low,
+        of_list = burst.of_list if chip.has("gather") else Const(0)
+        zero.take(valid=self.beat_valid & ~of_list, data=self.beat_data, row_starts=row_starts, low=low,
                   more=Mux(row_ends, burst.end, bus - 1) - low, word=burst.word, row_ends=row_ends, fill=burst.fill,
                   last=self.beat_last & burst.last, signal=burst.signal)  # fmt: skip
+
+        if chip.has("gather"):
+            self._list(m, bursts, of_list)
 
         # Stage 1: which bytes of the beat go where. `more` counts them after the first, `total` is where they end.
         position = Signal(word_bits)
@@ -170,6 +177,22 @@ class Load(wiring.Component):
             self.retirement.signal.eq(done_signal),
         ]
         return m
+
+    def _list(self, m: Module, bursts: Bursts, of_list: Any) -> None:
+        """Keeps the list that was read last: its first entry in the low bits, shifted out as entries are taken."""
+        bus = self.chip.bus_bytes
+        entries = Signal(8 * LIST_BYTES, reset_less=True)
+        come = self.beat_valid & of_list
+        with m.If(come):
+            beat = self.beat_data[: 8 * LIST_BYTES]
+            m.d.sync += entries.eq(beat if bus >= LIST_BYTES else Cat(entries[8 * bus :], beat))
+        with m.Elif(bursts.take_entry):
+            m.d.sync += entries.eq(entries >> ENTRY_BITS)
+        with m.If(come & self.beat_last):
+            m.d.sync += bursts.list_there.eq(1)
+        with m.Elif(bursts.take_entry):
+            m.d.sync += bursts.list_there.eq(0)
+        m.d.comb += bursts.entry.eq(entries[:ENTRY_BITS])
 
 
 class _Stage:

@@ -30,7 +30,7 @@ class Store(wiring.Component):
         self.chip = chip
         super().__init__(
             {
-                "instruction": In(InstructionPort("STORE")),
+                "instruction": In(InstructionPort("STORE", chip)),
                 "bases": In(data.ArrayLayout(unsigned(ADDRESS_BITS), BASES)),
                 "bus": Out(AXI4Write(chip.bus_bytes)),
                 "scratchpad": Out(ScratchpadRead(chip)),

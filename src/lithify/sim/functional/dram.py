@@ -5,40 +5,55 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lithify.chip.pipeline import LIST_BYTES
 from lithify.isa.encoding import Instruction
+from lithify.isa.lists import TABLE_BYTES
 from lithify.isa.operations import Queue
 from lithify.sim.functional.transfer import dram_end
 
 
 @dataclass(frozen=True)
 class Span:
-    """Bytes from `start` up to `end` behind a base register; between them `instruction` says which."""
+    """Bytes from `start` up to `end` behind a base register; between them `instruction` says which, None: all."""
 
     base: int
     start: int
     end: int
-    instruction: Instruction
+    instruction: Instruction | None
 
 
-def dram_span(instruction: Instruction) -> Span | None:
-    """The span of a LOAD or STORE; None for other instructions."""
+def dram_spans(instruction: Instruction) -> tuple[Span, ...]:
+    """What a LOAD or STORE touches; nothing for other instructions. Of a table that a list leads into it is all."""
     if instruction.operation.queue not in (Queue.LOAD, Queue.STORE):
-        return None
-    return Span(instruction.integer("base"), instruction.integer("offset"), dram_end(instruction), instruction)
+        return ()
+    value = instruction.integer
+    base, start = value("base"), value("offset")
+    if instruction.operation.name == "LOAD" and value("listed"):
+        listed = Span(value("list_base"), value("plane_stride"), value("plane_stride") + LIST_BYTES, None)
+        return listed, Span(base, start, start + value("table") * TABLE_BYTES, None)
+    return (Span(base, start, dram_end(instruction), instruction),)
 
 
 def spans_meet(a: Span, b: Span) -> bool:
     """Whether two transfers touch a common byte. Different bases point to different memory."""
     if a.base != b.base or a.start >= b.end or b.start >= a.end:
         return False
-    starts = _row_starts(a.instruction)
-    ends = starts + a.instruction.integer("row_bytes")
+    starts, length = _rows(a)
+    others, other_length = _rows(b)
+    ends = starts + length
     # Rows of one transfer are equally long, so sorted starts mean sorted ends.
-    for start in _row_starts(b.instruction):
+    for start in others:
         first = int(np.searchsorted(ends, start, side="right"))
-        if first < starts.size and starts[first] < start + b.instruction.integer("row_bytes"):
+        if first < starts.size and starts[first] < start + other_length:
             return True
     return False
+
+
+def _rows(span: Span) -> tuple[NDArray[np.int64], int]:
+    """Where the rows of a span begin, in order, and how long they are."""
+    if span.instruction is None:
+        return np.array([span.start], np.int64), span.end - span.start
+    return _row_starts(span.instruction), span.instruction.integer("row_bytes")
 
 
 def _row_starts(instruction: Instruction) -> NDArray[np.int64]:

@@ -35,16 +35,21 @@ class Trace:
 
 
 def run_segment(
-    chip: Chip, instructions: bytes, dram: Mapping[int, NDArray[np.uint8]], record: bool = True, seed: int = 0
+    chip: Chip,
+    instructions: bytes,
+    dram: Mapping[int, NDArray[np.uint8]],
+    record: bool = True,
+    seed: int = 0,
+    skip: int = 0,
 ) -> Trace:
     """Executes instructions up to END; changes the arrays of `dram`.
 
     instructions: encoded, as in the program file. dram: for each base register the bytes behind it ([n] uint8,
     contiguous, writeable where the program stores). record: whether to keep the written words; without, the trace is
-    empty. seed: of the pattern that fills the scratchpad at the start.
+    empty. seed: of the pattern that fills the scratchpad at the start. skip: the register SKIP.
     Raises LithifyError, naming the instruction by its index in the segment, for what the chip cannot execute.
     """
-    steps = prepared(chip, instructions)
+    steps = prepared(chip, instructions, skip)
     written: list[Written] = []
     state = State(Scratchpad(chip, seed), dram, written=written if record else None)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -24,7 +24,7 @@ from lithify.isa.checks import check_instruction
 from lithify.isa.encoding import Instruction
 from lithify.isa.operations import Queue
 from lithify.sim.functional.banks import Banks, banks_of
-from lithify.sim.functional.dram import Span, dram_span, spans_meet
+from lithify.sim.functional.dram import Span, dram_spans, spans_meet
 
 LARGEST_TOKEN_COUNT = 255
 
@@ -42,7 +42,7 @@ class _Entry:
     instruction: Instruction
     queue: Queue
     banks: Banks
-    span: Span | None
+    spans: tuple[Span, ...]
     retired: dict[Queue, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -73,8 +73,8 @@ def _entries(chip: Chip, instructions: Sequence[Instruction]) -> list[_Entry]:
         if queue is None:
             continue
         check_instruction(chip, index, instruction)
-        banks, span = banks_of(chip, index, instruction), dram_span(instruction)
-        entries.append(_Entry(index, numbers[queue], instruction, queue, banks, span))
+        banks, spans = banks_of(chip, index, instruction), dram_spans(instruction)
+        entries.append(_Entry(index, numbers[queue], instruction, queue, banks, spans))
         numbers[queue] += 1
     return entries
 
@@ -161,15 +161,16 @@ def _check_queues(entries: list[_Entry]) -> None:
                         "but no token makes the later wait until the earlier has retired."
                     )
             users[entry.queue, bank] = entry
-        if entry.span is None:
+        if not entry.spans:
             continue
         opposite = Queue.STORE if entry.queue is Queue.LOAD else Queue.LOAD
         for other in transfers[opposite][entry.retired[opposite] + 1 :]:
-            if other.span is not None and spans_meet(entry.span, other.span):
-                raise LithifyError(
-                    f"{_capital(entry)} and {other} meet in DRAM behind base register {entry.span.base}, "
-                    "but no token makes the later wait until the earlier has retired."
-                )
+            for span in entry.spans:
+                if any(spans_meet(span, before) for before in other.spans):
+                    raise LithifyError(
+                        f"{_capital(entry)} and {other} meet in DRAM behind base register {span.base}, "
+                        "but no token makes the later wait until the earlier has retired."
+                    )
         transfers[entry.queue].append(entry)
 
 

@@ -26,17 +26,22 @@ from lithify.sim.functional.compute import Compute, Target
 from lithify.sim.functional.memory import Places, check_words, places, weights_at
 from lithify.sim.functional.state import Step
 from lithify.sim.functional.sums import Conv, Depthwise, Maxima, Reads
-from lithify.sim.functional.transfer import Load, Store, row_addresses
+from lithify.sim.functional.transfer import Gather, Load, Store, row_addresses
 from lithify.sim.functional.vector import Vector
 
 
 @lru_cache(maxsize=8)
-def prepared(chip: Chip, instructions: bytes) -> tuple[Step, ...]:
-    """The steps of encoded instructions up to END; raises LithifyError for the first that the chip cannot execute."""
+def prepared(chip: Chip, instructions: bytes, skip: int = 0) -> tuple[Step, ...]:
+    """The steps of encoded instructions up to END; raises LithifyError for the first that the chip cannot execute.
+
+    skip: the register SKIP; what it passes over is left out.
+    """
     preparation = _Preparation(chip)
     steps = []
     for index, instruction in enumerate(decode(instructions)):
         check_instruction(chip, index, instruction)
+        if (skip & ~1) >> instruction.integer("when") & 1:
+            continue
         step = preparation.step(index, instruction)
         if step is not None:
             steps.append(step)
@@ -66,7 +71,8 @@ class _Preparation:
             addresses = row_addresses(instruction, self.chip.word_bytes)
             if queue is Queue.STORE:
                 return Store.of(self.chip, index, instruction, addresses)
-            load = Load.of(self.chip, index, instruction, addresses)
+            kind = Gather if instruction.integer("listed") else Load
+            load = kind.of(self.chip, index, instruction, addresses)
             self.last_write[load.target] = index
             return load
         if queue is Queue.VECTOR:

@@ -10,6 +10,7 @@ from lithify.chip import Chip
 from lithify.isa.addresses import Addresses
 from lithify.isa.checks import refuse
 from lithify.isa.encoding import Instruction
+from lithify.isa.lists import ENTRY_BYTES, TABLE_BYTES, bursts_of, list_bytes
 from lithify.sim.functional.memory import Places, as_words, check_words, dram_of, places
 from lithify.sim.functional.state import State
 
@@ -73,6 +74,58 @@ class Load:
         pad = state.scratchpad
         # Where a program lets rows overlap the later one stays, as on the chip.
         pad.words[self.target] = as_words(data, pad.words.itemsize)
+
+
+@dataclass(frozen=True)
+class Gather:
+    """As Load, of planes that a list in DRAM places: `list_base`, `list_place` say where it lies.
+
+    steps: [rows, bytes] from where a plane begins. block: see `isa.lists.bursts_of`.
+    """
+
+    index: int
+    instruction: Instruction
+    chip: Chip
+    steps: NDArray[np.int64]
+    row: int
+    target: Places
+
+    @classmethod
+    def of(cls, chip: Chip, index: int, instruction: Instruction, addresses: Addresses) -> Self:
+        """addresses: `row_addresses`."""
+        value = instruction.integer
+        check_words(chip, index, instruction, addresses, "writes")
+        row = np.arange(value("rows"), dtype=np.int64) * value("row_stride")
+        steps = row[:, None] + np.arange(value("row_bytes"), dtype=np.int64)
+        return cls(index, instruction, chip, steps, addresses.shape[2] * chip.word_bytes, places(addresses))
+
+    def run(self, state: State) -> None:
+        """See `Step`."""
+        entries = self._entries(state)
+        value = self.instruction.integer
+        end = value("table") * TABLE_BYTES
+        for entry in entries:
+            if entry + int(self.steps[-1, -1]) >= end:
+                problem = f"is led {entry} bytes into its table"
+                raise refuse(self.index, self.instruction, problem, f"rows must lie within its {end} bytes")
+        cuts = bursts_of(self.chip, self.instruction, np.append(entries, 0))
+        for entry, cut in zip(entries, cuts[:-1], strict=True):
+            if (cut != cuts[-1]).any():
+                problem = f"is led {entry} bytes into its table"
+                allowed = "rows must be cut into bursts there as they are at its begin"
+                raise refuse(self.index, self.instruction, problem, allowed)
+        memory = dram_of(self.index, self.instruction, state.dram, value("base"), value("offset") + end)
+        data = np.full((len(entries), len(self.steps), self.row), value("fill"), np.int8)
+        first = value("offset") + entries[:, None, None]
+        data[:, :, : self.steps.shape[1]] = memory.view(np.int8)[first + self.steps]
+        pad = state.scratchpad
+        pad.words[self.target] = as_words(data, pad.words.itemsize)
+
+    def _entries(self, state: State) -> NDArray[np.int64]:
+        value = self.instruction.integer
+        place = value("plane_stride")
+        memory = dram_of(self.index, self.instruction, state.dram, value("list_base"), place + list_bytes(self.chip))
+        return memory[place : place + value("planes") * ENTRY_BYTES].view("<u4").astype(np.int64)
 
 
 @dataclass(frozen=True)

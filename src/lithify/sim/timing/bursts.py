@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lithify.chip import Chip
+from lithify.chip.pipeline import LIST_BYTES
 from lithify.isa import Instruction
 
 BURST_BEATS = 64
@@ -13,11 +14,13 @@ def rows(chip: Chip, entry: Instruction, base: int) -> Iterator[list[int]]:
     """For each row, in order, the beats of its bursts.
 
     ``base`` is the value of the instruction's base register. Bursts end at multiples of 64 beats, or of 4 KB where that
-    is less.
+    is less. Planes that a list places have the bursts that they would have at the table's begin: a program keeps to
+    lists of which that is true.
     """
     block = min(BURST_BEATS, PAGE_BYTES // chip.bus_bytes)
     start, row_bytes = base + entry.integer("offset"), entry.integer("row_bytes")
-    row_stride, plane_stride = entry.integer("row_stride"), entry.integer("plane_stride")
+    row_stride = entry.integer("row_stride")
+    plane_stride = 0 if entry.integer("listed") else entry.integer("plane_stride")
     for plane in range(entry.integer("planes")):
         for row in range(entry.integer("rows")):
             address = start + plane * plane_stride + row * row_stride
@@ -29,3 +32,8 @@ def rows(chip: Chip, entry: Instruction, base: int) -> Iterator[list[int]]:
                 bursts.append(stop - beat)
                 beat = stop
             yield bursts
+
+
+def list_beats(chip: Chip) -> int:
+    """The beats of a list, which are one burst."""
+    return max(1, LIST_BYTES // chip.bus_bytes)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lithify.chip import Chip
-from lithify.chip.pipeline import DRAM_LATENCY
+from lithify.chip.pipeline import DRAM_LATENCY, SKIPPED
 from lithify.errors import LithifyError
 from lithify.isa import Instruction, Queue
 from lithify.sim.timing.calendar import Calendar, Phase
@@ -57,23 +57,24 @@ class Timing:
 
 def simulate(
     chip: Chip, program: Sequence[Instruction], size: int, bases: Mapping[int, int], compute: ComputeModel | None,
-    *, latency: int = DRAM_LATENCY,
+    *, latency: int = DRAM_LATENCY, skip: int = 0,
 ) -> Timing:  # fmt: skip
     """Predict the retirement of every instruction of ``program``, which ends with END.
 
-    ``size`` is what PROGRAM_BYTES says, a multiple of 128; ``bases`` the base registers. ``compute`` is a new compute
-    model, or None for a program without compute instructions. Raises LithifyError when the program cannot end because
-    an instruction waits for a token that never comes.
+    ``size`` is what PROGRAM_BYTES says, a multiple of 128; ``bases`` the base registers; ``skip`` the register SKIP.
+    ``compute`` is a new compute model, or None for a program without compute instructions. Raises LithifyError when the
+    program cannot end because an instruction waits for a token that never comes.
     """
-    return _Machine(chip, program, size, bases, compute, latency).result()
+    return _Machine(chip, program, size, bases, compute, latency, skip).result()
 
 
 class _Machine:
     def __init__(
         self, chip: Chip, program: Sequence[Instruction], size: int, bases: Mapping[int, int],
-        compute: ComputeModel | None, latency: int,
+        compute: ComputeModel | None, latency: int, skip: int,
     ) -> None:  # fmt: skip
-        self._chip, self._compute = chip, compute
+        self._chip, self._compute, self._skip = chip, compute, skip & ~1
+        self._quiet = dict.fromkeys(Queue, 0)  # the first cycle in which all that a queue started has retired
         self._calendar = calendar = Calendar()
         self._memory = Memory(chip.bus_bytes, chip.dram_bytes_per_cycle, latency)
         bus = Bus(calendar, self._memory)
@@ -136,9 +137,14 @@ class _Machine:
 
         def attempt() -> None:
             now = self._calendar.now
-            if not self._queues[queue] or not self._ready(queue):
+            if not self._queues[queue]:
                 return
             entry = self._queues[queue][0]
+            over = bool(self._skip >> entry.integer("when") & 1)
+            if over and (self._started[queue] or now < self._quiet[queue]):
+                return
+            if not over and not self._ready(queue):
+                return
             needed = [(giver, queue) for giver in Queue if entry.integer("wait") >> giver & 1]
             if any(self._tokens[pair] == 0 for pair in needed):
                 return
@@ -147,7 +153,12 @@ class _Machine:
             self._queues[queue].popleft()
             self._started[queue].append((entry, now))
             self._calendar.at(now + 1, Phase.VISIBLE, lambda: self._leave(queue))
-            if queue == Queue.COMPUTE:
+            if over:
+                # The next at the head can start, or be passed over, while this one retires.
+                quiet = self._quiet[queue]
+                self._retire(queue, now + SKIPPED)
+                self._quiet[queue] = quiet
+            elif queue == Queue.COMPUTE:
                 assert self._compute is not None, "a compute instruction without a compute model"
                 self._compute_ready, retires = self._compute.start(now, entry)
                 self._calendar.attempt(self._compute_ready, Phase.DECIDE, attempt)
@@ -179,6 +190,9 @@ class _Machine:
     def _retire(self, queue: Queue, cycle: int) -> None:
         """The oldest instruction of a queue retires in ``cycle``; its tokens can be taken in the next."""
         entry, start = self._started[queue].popleft()
+        self._quiet[queue] = cycle + 1
+        if self._skip:
+            self._calendar.attempt(cycle + 1, Phase.DECIDE, self._tries[queue])
         self._retired.append((cycle, queue, start))
         takers = [taker for taker in Queue if entry.integer("signal") >> taker & 1]
         if not takers:

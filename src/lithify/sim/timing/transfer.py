@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 from lithify.chip import Chip
-from lithify.chip.pipeline import BURSTS_IN_FLIGHT, LOAD_RETIRE, PLANE_CYCLES, STORE_RETIRE, TRANSFER_START
+from lithify.chip.pipeline import BURSTS_IN_FLIGHT, LIST_READ, LOAD_RETIRE, PLANE_CYCLES, STORE_RETIRE, TRANSFER_START
 from lithify.isa import Instruction
-from lithify.sim.timing.bursts import rows
+from lithify.sim.timing.bursts import list_beats, rows
 from lithify.sim.timing.calendar import Calendar, Phase
 from lithify.sim.timing.memory import Memory, Train
 
@@ -66,12 +66,14 @@ class Transfer:
         self._freed, self._retire = freed, retire
         self._rows: Iterator[list[int]] | None = None
         self._next: list[int] | None = None  # the row that waits for the cutter
+        self._listed = False  # of the instruction at hand the list has not come yet
         self._row_ready = 0
         self._plane_rows = 0  # rows of a plane
         self._row = 0  # of its plane, the row that waits
         self._plane_ready = 0  # when the first row of its plane was ready
         self._cut: deque[int] = deque()  # bursts of the row in the cutter
         self._cut_last = False  # that row is its instruction's last
+        self._cut_list = False  # that row is a list
         self._issue_from = 0
         self._flight = 0
         self._address_held = False  # a write's address waits at the bus
@@ -80,12 +82,13 @@ class Transfer:
     @property
     def ready(self) -> bool:
         """Whether an instruction could start in this cycle."""
-        return self._next is None and self._calendar.now >= self._row_ready
+        return self._next is None and not self._listed and self._calendar.now >= self._row_ready
 
     def start(self, entry: Instruction) -> None:
         """Take an instruction in this cycle."""
         self._rows = rows(self._chip, entry, self._bases[entry.integer("base")])
-        self._next = next(self._rows)
+        self._listed = bool(entry.integer("listed"))
+        self._next = [list_beats(self._chip)] if self._listed else next(self._rows)
         self._row_ready = self._plane_ready = self._calendar.now + TRANSFER_START - 1
         self._plane_rows, self._row = entry.integer("rows"), 0
         if not self._cut:
@@ -95,10 +98,11 @@ class Transfer:
         """The waiting row goes to the empty cutter at the end of ``cycle``."""
         assert self._next is not None and self._rows is not None
         self._cut.extend(self._next)
-        self._next = next(self._rows, None)
-        self._cut_last = self._next is None
+        self._cut_list = self._listed
+        self._next = None if self._listed else next(self._rows, None)
+        self._cut_last = self._next is None and not self._listed
         self._row_ready = cycle + 1
-        self._row += 1
+        self._row += not self._listed
         if self._row == self._plane_rows and not self._cut_last:
             self._row = 0
             self._row_ready = self._plane_ready = max(cycle + 1, self._plane_ready + PLANE_CYCLES)
@@ -114,7 +118,7 @@ class Transfer:
         if self._load and not self._bus.read_free():
             self._calendar.attempt(now + 1, Phase.DECIDE, self._issue)
             return
-        beats = self._cut.popleft()
+        beats, listed = self._cut.popleft(), self._cut_list
         last = self._cut_last and not self._cut
         self._flight += 1
         self.beats += beats
@@ -126,6 +130,8 @@ class Transfer:
             self._calendar.at(train.last + LANDED, Phase.VISIBLE, self._land)
             if last:
                 self._retire(train.last + (LOAD_RETIRE if self._load else STORE_RETIRE))
+            if listed:
+                self._follow(train.last + LIST_READ)
 
         if self._load:
             self._bus.read(beats, accepted)
@@ -136,6 +142,13 @@ class Transfer:
             self._calendar.attempt(now + 1, Phase.DECIDE, self._issue)
         elif self._next is not None:
             self._hand_over(max(now, self._row_ready))
+
+    def _follow(self, cycle: int) -> None:
+        """The list has been accepted; the first row of what it lists is ready in ``cycle``."""
+        assert self._rows is not None
+        self._listed, self._next = False, next(self._rows)
+        self._row_ready = self._plane_ready = cycle
+        self._hand_over(cycle)
 
     def _land(self) -> None:
         self._flight -= 1
