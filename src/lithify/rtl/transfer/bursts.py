@@ -138,9 +138,10 @@ class Bursts(wiring.Component):
             burst.fill.eq(fill),
             burst.signal.eq(signal),
         ]
+        if self.chip.has("gather"):
+            m.d.comb += burst.of_list.eq(of_list)
         if self.gather:
             m.d.comb += [
-                burst.of_list.eq(of_list),
                 rows.list_there.eq(self.list_there),
                 rows.entry.eq(self.entry),
                 self.take_entry.eq(rows.take_entry),
