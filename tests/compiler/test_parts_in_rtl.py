@@ -1,6 +1,6 @@
 """Parts of which networks are made, whole on the chip and in its Verilog: every tensor, every cycle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx
@@ -106,6 +106,14 @@ def detector() -> ir.Model:
     return ir.serde.deserialize_model(model)
 
 
+def _parsed(text: str, constants: Mapping[str, np.ndarray]) -> ir.Model:
+    model = onnx.parser.parse_model('<ir_version: 9, opset_import: ["" : 20]>' + text)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()
+    )
+    return ir.serde.deserialize_model(model)
+
+
 def class_token() -> ir.Model:
     """Patches of an image as rows of numbers, before them the row that stands for the class, and their places."""
     random = np.random.default_rng(0)
@@ -115,21 +123,81 @@ def class_token() -> ir.Model:
         "places": random.normal(0, 1, (1, 17, 24)),
         "dense": random.normal(0, 0.2, (24, 10)),
     }
-    text = """<ir_version: 9, opset_import: ["" : 20]>
-        class_token (float[1, 3, 16, 16] image) => (float[1, 17, 10] y) {
-            map = Conv <kernel_shape = [4, 4], strides = [4, 4]> (image, patches)
-            shape = Constant <value_ints = [1, 24, 16]> ()
-            rows = Reshape (map, shape)
-            tokens = Transpose <perm = [0, 2, 1]> (rows)
-            all = Concat <axis = 1> (token, tokens)
-            placed = Add (places, all)
-            y = MatMul (placed, dense)
-        }"""
-    model = onnx.parser.parse_model(text)
-    model.graph.initializer.extend(
-        numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()
-    )
-    return ir.serde.deserialize_model(model)
+    text = """class_token (float[1, 3, 16, 16] image) => (float[1, 17, 10] y) {
+        map = Conv <kernel_shape = [4, 4], strides = [4, 4]> (image, patches)
+        shape = Constant <value_ints = [1, 24, 16]> ()
+        rows = Reshape (map, shape)
+        tokens = Transpose <perm = [0, 2, 1]> (rows)
+        all = Concat <axis = 1> (token, tokens)
+        placed = Add (places, all)
+        y = MatMul (placed, dense)
+    }"""
+    return _parsed(text, constants)
+
+
+def rotary_attention() -> ir.Model:
+    """Two heads of attention whose queries and keys are turned by their places (Su et al., "RoFormer", 2021)."""
+    random = np.random.default_rng(0)
+    angles = np.outer(np.arange(6), 0.1 ** (np.arange(4) / 4))
+    angles = np.concatenate([angles, angles], 1)[None, None]
+    constants: dict[str, np.ndarray] = {"cos": np.cos(angles), "sin": np.sin(angles), "scale": np.float32(8**-0.5)}
+    constants |= {f"w{name}": random.normal(0, 0.25, (16, 16)) for name in "qkv"}
+    text = """rotary_attention (float[1, 6, 16] x) => (float[1, 6, 16] y) {
+        heads = Constant <value_ints = [1, 6, 2, 8]> ()
+        joined = Constant <value_ints = [1, 6, 16]> ()
+        halves = Constant <value_ints = [4, 4]> ()
+    """
+    for name in "qkv":
+        text += f"""
+        {name}0 = MatMul (x, w{name})
+        {name}1 = Reshape ({name}0, heads)
+        {name} = Transpose <perm = [0, 2, 1, 3]> ({name}1)
+        """
+    for name in "qk":
+        text += f"""
+        {name}a, {name}b = Split <axis = -1> ({name}, halves)
+        {name}n = Neg ({name}b)
+        {name}t = Concat <axis = -1> ({name}n, {name}a)
+        {name}c = Mul ({name}, cos)
+        {name}s = Mul ({name}t, sin)
+        {name}r = Add ({name}c, {name}s)
+        """
+    text += """
+        turned = Transpose <perm = [0, 1, 3, 2]> (kr)
+        s0 = MatMul (qr, turned)
+        s1 = Mul (s0, scale)
+        p = Softmax <axis = -1> (s1)
+        a0 = MatMul (p, v)
+        a1 = Transpose <perm = [0, 2, 1, 3]> (a0)
+        y = Reshape (a1, joined)
+    }"""
+    return _parsed(text, constants)
+
+
+def decoding() -> ir.Model:
+    """A step of decoding: two heads over the keys and values of five tokens and of the one that is new."""
+    random = np.random.default_rng(0)
+    constants: dict[str, np.ndarray] = {"scale": np.float32(8**-0.5), "w": random.normal(0, 0.25, (16, 48))}
+    text = """decoding (float[1, 1, 16] x, float[1, 2, 5, 8] keys, float[1, 2, 5, 8] values)
+        => (float[1, 1, 16] y, float[1, 2, 6, 8] all_keys, float[1, 2, 6, 8] all_values) {
+        heads = Constant <value_ints = [1, 2, 1, 8]> ()
+        joined = Constant <value_ints = [1, 1, 16]> ()
+        thirds = Constant <value_ints = [16, 16, 16]> ()
+        qkv = MatMul (x, w)
+        q0, k0, v0 = Split <axis = -1> (qkv, thirds)
+        q = Reshape (q0, heads)
+        k = Reshape (k0, heads)
+        v = Reshape (v0, heads)
+        all_keys = Concat <axis = 2> (keys, k)
+        all_values = Concat <axis = 2> (values, v)
+        kt = Transpose <perm = [0, 1, 3, 2]> (all_keys)
+        s0 = MatMul (q, kt)
+        s1 = Mul (s0, scale)
+        p = Softmax <axis = -1> (s1)
+        a = MatMul (p, all_values)
+        y = Reshape (a, joined)
+    }"""
+    return _parsed(text, constants)
 
 
 PARTS: dict[str, Callable[[], ir.Model]] = {
@@ -137,6 +205,8 @@ PARTS: dict[str, Callable[[], ir.Model]] = {
     "gated_sequence": gated_sequence,
     "detector": detector,
     "class_token": class_token,
+    "rotary_attention": rotary_attention,
+    "decoding": decoding,
 }
 
 

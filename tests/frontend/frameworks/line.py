@@ -9,6 +9,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 import lithify
+from lithify.chip import Chip
 
 FLOAT_TOLERANCE = 2e-5
 """Relative to the largest output: the same float32 operators in another order and other libraries."""
@@ -33,7 +34,7 @@ def agree(found: list[NDArray[Any]], expected: list[NDArray[Any]]) -> None:
 
 
 def take_the_line(
-    model: ir.Model, chip: str = "tiny", *, samples: Sequence[NDArray[Any]] | None = None, proof: bool = True
+    model: ir.Model, chip: str | Chip = "tiny", *, samples: Sequence[NDArray[Any]] | None = None, proof: bool = True
 ) -> lithify.Program:
     """Optimised, quantised and compiled; with `proof`, the program computes what the reference says, on all bits."""
     names = [str(value.name) for value in model.graph.inputs]

@@ -95,7 +95,7 @@ def test_networks(name: str) -> None:
 
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file goes through a process of its own where this one has no Keras, as for the command line; the same model."""
-    monkeypatch.delenv("PYTHONPATH", raising=False)  # where `tests` is on it, tests/profile hides Python's module
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     keras.utils.set_random_seed(1)
     network = sequential()
     inputs = _inputs(network)
