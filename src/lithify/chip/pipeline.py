@@ -51,17 +51,19 @@ class ComputePipeline:
 
     take: from an instruction's start to the first cycle in which the feeder may take it.
     window: from the issue of a word to the cycle in which the array multiplies it.
-    accumulate: from the issue of a word to the first cycle in which its sum can be read from the accumulator.
+    accumulate: from the issue of a word to the first cycle in which a beat can ask for its sum.
     stream: from the issue of a STREAM position's last word to the first beat of the position.
+    sums: from a beat's issue to the cycle in which the lanes take its sum, maximum or product. All that follows is
+    counted from there.
     walk: from the issue of a position's word to the cycle in which P works out where its factor lies; with "multiply".
     factor: from there to the address of the factor's word at the residual port.
     product: from the issue of a position's word to the first beat of its products.
-    bias, multiplier: from a beat's issue to the cycle in which it reads these from the parameters.
-    rounded: from a beat's issue to the cycle that scales and rounds to int8 (bias, conversion, product before it).
-    residual: from a beat's issue to the address of its residual word; used only with the unit "add".
-    lane: from a beat's issue to the results at the lanes.
-    result: from a beat's issue to the write of the word that it completes.
-    retire: from an instruction's last beat to its retirement.
+    bias, multiplier: to the cycle in which a beat reads these from the parameters.
+    rounded: to the cycle that scales and rounds to int8 (bias, conversion, product before it).
+    residual: to the address of a beat's residual word; used only with the unit "add".
+    lane: to the results at the lanes.
+    result: to the write of the word that a beat completes.
+    retire: from the issue of an instruction's last beat to its retirement.
     """
 
     take: int
@@ -71,6 +73,7 @@ class ComputePipeline:
     walk: int
     factor: int
     product: int
+    sums: int
     bias: int
     multiplier: int
     rounded: int
@@ -80,8 +83,11 @@ class ComputePipeline:
 
     @property
     def retire(self) -> int:
-        return self.result + 1
+        return self.sums + self.result + 1
 
+
+SUM_STAGES = 2
+"""Cycles from a beat to its sums: its number goes to all columns, and each reads its accumulator."""
 
 SCALE_STAGES = 7
 """Cycles of a lane after the one that reads the sum: bias, normalise, round, multiply (2), round to integer, clamp."""
@@ -104,12 +110,13 @@ def compute_pipeline(chip: Chip) -> ComputePipeline:
     return ComputePipeline(
         take=2,
         window=window,
-        accumulate=window + (3 if chip.rows <= 16 else 4),
-        stream=window + 1,
+        accumulate=window + (2 if chip.rows <= 16 else 3),
+        stream=window + 1 - SUM_STAGES,
         walk=walk,
         factor=factor,
-        product=walk + factor + MEMORY_READ + 1 + PRODUCT_STAGES,
-        bias=1,
+        product=walk + factor + MEMORY_READ + 1 + PRODUCT_STAGES - SUM_STAGES,
+        sums=SUM_STAGES,
+        bias=0,
         multiplier=3,
         rounded=SCALE_STAGES,
         residual=SCALE_STAGES - MEMORY_READ,

@@ -18,9 +18,10 @@ class Array(wiring.Component):
     """Does what ``step`` says with the words that arrive at ``words`` ``MEMORY_READ`` cycles later.
 
     ``weight`` with ``load_set`` goes to the shadow weights of ``column``; where two weights are read in a cycle both
-    come, for the columns 2 ``column`` and the next. ``sums``: accumulator ``read_index`` of every
-    column (32 bits each), combinational. ``maximum``: of the last STREAM position, from ``pipeline.stream`` cycles
-    after the issue of its last word, for the beats of a word. ``active``: a word or a window is being multiplied.
+    come, for the columns 2 ``column`` and the next. ``sums``: what accumulator ``read_index`` of every column held in
+    the cycle before (32 bits each). ``maximum``: of the last STREAM position, from ``pipeline.stream`` and
+    ``pipeline.sums`` cycles after the issue of its last word, for the beats of a word. ``active``: a word or a window
+    is being multiplied.
     """
 
     def __init__(self, chip: Chip) -> None:
@@ -44,7 +45,8 @@ class Array(wiring.Component):
         chip, pipeline = self.chip, compute_pipeline(self.chip)
         step = self.step
         arrive, window_at = MEMORY_READ, pipeline.window
-        accumulate_at = pipeline.accumulate - 1
+        # A beat asks in this cycle and reads in the next, when the sum is in its accumulator.
+        accumulate_at = pipeline.accumulate
         assert accumulate_at == window_at + 1 + tree_stages(chip.rows)
         names = {"valid": arrive, "swap": arrive, "fires": accumulate_at, "ends_stream": window_at, "stream": window_at}
         flags = {name: delayed(m, step[name], cycles, name, reset=True) for name, cycles in names.items()}

@@ -23,7 +23,7 @@ class Column(wiring.Component):
     ``weight`` with ``load`` fills the shadow weights, ``swap`` makes them the weights in use; both may come in one
     cycle. ``multiply`` takes ``word`` (with ``depthwise``: ``taps``, in a ``windowed`` column) in cycle s for a sum
     that ``write`` in cycle s + 1 + tree stages adds to accumulator ``index`` (or stores there, with ``clear``).
-    ``sum`` is accumulator ``read_index``, combinational.
+    ``sum`` is what accumulator ``read_index`` held in the cycle before.
     """
 
     def __init__(self, chip: Chip, *, windowed: bool) -> None:
@@ -43,6 +43,7 @@ class Column(wiring.Component):
                 "sum": Out(signed(32)),
             }
         )
+        self.sum = Signal(signed(32), name="sum", reset_less=True)
 
     @property
     def module_name(self) -> str:
@@ -87,6 +88,6 @@ class Column(wiring.Component):
             write.en.eq(self.write),
             write.data.eq(Mux(self.clear, 0, current.data) + total),
             drained.addr.eq(self.read_index),
-            self.sum.eq(drained.data),
         ]
+        m.d.sync += self.sum.eq(drained.data)
         return m

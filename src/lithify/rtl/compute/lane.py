@@ -15,7 +15,7 @@ FRACTION_BITS = MANTISSA_BITS - 1
 class Lane(wiring.Component):
     """clip(rint(f32(sum + bias) * multiplier) + zero_point, minimum, maximum), then the addition of the residual.
 
-    With ``sum`` in cycle d, ``bias`` is read in d+1, ``multiplier`` in d+3, ``zero_point`` to ``maximum`` in d+7; the
+    With ``sum`` in cycle d, ``bias`` is read in d, ``multiplier`` in d+3, ``zero_point`` to ``maximum`` in d+7; the
     result is there in d+8. With the unit "add": ``b`` and the zero points in d+8, their multipliers in d+9,
     ``sum_zero_point`` to ``sum_maximum`` in d+16, the result in d+17 (``chip/pipeline.py``). Multipliers are float32
     without their sign.
@@ -63,7 +63,7 @@ class Lane(wiring.Component):
     def _scale(self) -> Any:
         """The sum's int8 result."""
         m, register = self._module, self._register
-        total = register((register(self.sum, "sum_read") + self.bias)[:32], "total")
+        total = register((register(self.sum, "sum_read") + register(self.bias, "bias_read"))[:32], "total")
 
         # To float: a negative number is complemented here, and made one larger where it is rounded.
         sign = total[31]

@@ -40,7 +40,7 @@ class PostProcessing(wiring.Component):
     """Rounds the sums (or the maximum) of each ``beat`` and writes the words; retires instructions.
 
     ``step``: a beat of P's loops, which for a product comes before its ``beat``, to fetch the factor.
-    ``sums``: 32 bits for each column, of the accumulator ``beat.index``. ``maximum``: of the STREAM position whose
+    ``beat`` comes ``pipeline.sums`` cycles after its issue, with its ``sums``: 32 bits for each column. ``maximum``: of the STREAM position whose
     beats these are. ``constants_0``, ``constants_1``: of the instructions in flight. ``load``, ``buffer``, ``number``,
     ``word``: a parameter word for a buffer; ``load_table``, ``number``, ``word``: a word of the look-up table.
     """
@@ -72,7 +72,7 @@ class PostProcessing(wiring.Component):
         m.submodules.parameters = parameters = self.parameters
         m.d.comb += [getattr(parameters, name).eq(getattr(self, name)) for name in PARAMETER_PORTS]
 
-        slots = delayed(m, beat.constants, pipeline.retire, "slot")
+        slots = delayed(m, beat.constants, pipeline.result + 1, "slot")
         firsts = delayed(m, beat.first, pipeline.residual + MEMORY_READ, "first", reset=True)
         buffers = delayed(m, beat.buffer, pipeline.multiplier, "buffer_read")
         parts = delayed(m, beat.part, pipeline.multiplier, "part_read")
@@ -87,11 +87,15 @@ class PostProcessing(wiring.Component):
             return chosen[at]
 
         def operand(at: int, name: str) -> Any:
-            """A constant of the addition, neutral where nothing is added."""
-            value = constants(at)[name]
-            if not chip.has("multiply") or name not in PRODUCT:
-                return value
-            return Mux(constants(at).residual, value, NEUTRAL.get(name, FLOAT_ONE))
+            """A constant for all lanes in cycle ``at``, chosen in the cycle before; those of the addition are neutral
+            where nothing is added.
+            """
+            value = constants(at - 1)[name]
+            if chip.has("multiply") and name in PRODUCT:
+                value = Mux(constants(at - 1).residual, value, NEUTRAL.get(name, FLOAT_ONE))
+            chosen = Signal(constants(at - 1)[name].shape(), name=f"{name}_at_{at}", reset_less=True)
+            m.d.sync += chosen.eq(value)
+            return chosen
 
         # What the lanes take, and when.
         lane_bits = 32 * chip.lanes
@@ -123,7 +127,7 @@ class PostProcessing(wiring.Component):
             read, arrive = pipeline.residual, pipeline.residual + MEMORY_READ
             m.d.comb += [
                 self.residual.enable.eq(firsts[read] & constants(read).residual),
-                self.residual.address.eq(delayed(m, second_address, read - 2, "residual_address")[-1]),
+                self.residual.address.eq(delayed(m, second_address, pipeline.sums + read - 2, "residual_address")[-1]),
             ]
             with m.If(firsts[arrive] & constants(arrive).residual):
                 m.d.sync += residual.eq(self.residual.data)
@@ -136,6 +140,14 @@ class PostProcessing(wiring.Component):
             with m.If(constants(pipeline.multiplier).multiply):
                 m.d.comb += multipliers.eq(constants(pipeline.multiplier).a_multiplier[:31].replicate(chip.lanes))
 
+        shared = {name: operand(pipeline.rounded, name) for name in SCALE}
+        if chip.has("add"):
+            for at, names in (
+                (pipeline.rounded + 1, ADD_OPERANDS),
+                (pipeline.rounded + 2, ADD_MULTIPLIERS),
+                (pipeline.lane - 1, ADD_RESULT),
+            ):
+                shared |= {name: operand(at, name) for name in names}
         results = []
         for number in range(chip.lanes):
             lane = Lane(chip)
@@ -144,13 +156,10 @@ class PostProcessing(wiring.Component):
                 lane.sum.eq(sums.word_select(number, 32)),
                 lane.bias.eq(biases.word_select(number, 32)),
                 lane.multiplier.eq(multipliers.word_select(number, 31)),
-                *(getattr(lane, name).eq(constants(pipeline.rounded)[name]) for name in SCALE),
+                *(getattr(lane, name).eq(value) for name, value in shared.items()),
             ]
             if chip.has("add"):
                 m.d.comb += lane.b.eq(added.word_select(number, 8))
-                for at, names in ((1, ADD_OPERANDS), (2, ADD_MULTIPLIERS)):
-                    m.d.comb += [getattr(lane, name).eq(operand(pipeline.rounded + at, name)) for name in names]
-                m.d.comb += [getattr(lane, name).eq(constants(pipeline.lane - 1)[name]) for name in ADD_RESULT]
             results.append(lane.result)
 
         if chip.has("lookup"):
@@ -177,8 +186,8 @@ class PostProcessing(wiring.Component):
             self.results.enable.eq(delayed(m, beat.last, pipeline.result, "last", reset=True)[-1]),
             self.results.address.eq(delayed(m, address, pipeline.result - 2, "result_address")[-1]),
             self.results.data.eq(Cat(before, results)),
-            self.retirement.retire.eq(delayed(m, beat.ends, pipeline.retire, "ends", reset=True)[-1]),
-            self.retirement.signal.eq(constants(pipeline.retire).signal),
+            self.retirement.retire.eq(delayed(m, beat.ends, pipeline.result + 1, "ends", reset=True)[-1]),
+            self.retirement.signal.eq(constants(pipeline.result + 1).signal),
         ]
         return m
 
@@ -211,7 +220,7 @@ class PostProcessing(wiring.Component):
             m.d.sync += residual.eq(self.residual.data)
 
         # The maximum is there a cycle before the factor's register is filled.
-        early = pipeline.stream - pipeline.walk
+        early = pipeline.stream + pipeline.sums - pipeline.walk
         x = delayed(m, _part(self.maximum, 8 * chip.lanes, beats[early]), arrive - early, "factor_x")[-1]
         b = _part(residual, 8 * chip.lanes, beats[arrive + 1])
         products = []

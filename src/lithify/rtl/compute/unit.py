@@ -3,7 +3,7 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 
 from lithify.chip import Chip
 from lithify.chip.pipeline import compute_pipeline
@@ -78,17 +78,20 @@ class ComputeUnit(wiring.Component):
         tile_done = delayed(m, feeder.tile_done, pipeline.accumulate - 1, "tile_done", reset=True)
         stream = delayed(m, feeder.step.ends_stream, pipeline.stream, "stream", reset=True)
         walk = stream[pipeline.walk] if chip.has("multiply") else 0
+        # The sums of a beat come a cycle after its number has gone to the columns; the rest of the beat keeps pace.
+        beats = delayed(m, drain.beat.as_value(), pipeline.sums, "beat", reset=True)
+        asked = data.View(drain.beat.shape(), beats[-2])
         m.d.comb += [
             array.step.eq(feeder.step),
             array.weight.eq(words),
             array.load_set.eq(weights.load_set),
             array.column.eq(weights.column),
-            array.read_index.eq(drain.beat.index),
+            array.read_index.eq(asked.index),
             drain.tile_ready.eq(tile_done[-1]),
             drain.stream.eq(stream[-1]),
             drain.walk.eq(walk),
             drain.retired.eq(post.retirement.retire),
-            post.beat.eq(drain.beat),
+            post.beat.eq(beats[-1]),
             post.constants_0.eq(drain.constants_0),
             post.constants_1.eq(drain.constants_1),
             post.sums.eq(array.sums),
