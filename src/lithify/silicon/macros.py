@@ -1,8 +1,17 @@
 """Scratchpad banks made of a kit's memory macros."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from lithify.errors import LithifyError
 from lithify.silicon.kit import Kit, Macro
+from lithify.silicon.liberty import macro_facts
+
+MARGIN = 1.2
+"""Times before layout are multiplied by it: a fifth for wires."""
+
+BEHIND_MACRO = 0.30e-9
+"""Seconds after a macro's access time: the choice among levels, and the setup of the register behind it."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +28,30 @@ class Tiling:
         return self.across * self.deep
 
 
-def tile(kit: Kit, words: int, bits: int) -> Tiling | None:
-    """The tiling with the fewest wasted bits, then the fewest macros; None where the kit has no macro that fits at all.
+def tile(kit: Kit, words: int, bits: int, clock_hz: float = 0.0) -> Tiling | None:
+    """The tiling of least area whose macros are fast enough for the clock, wire margin included, or the fastest where
+    none is; None where the kit has no macros.
 
-    Macros deeper than the memory waste their upper words; a memory deeper than the deepest macro stacks them.
+    Macros deeper than the memory waste their upper words; a memory deeper than its macros stacks them.
     """
     tilings = [Tiling(macro, -(-bits // macro.bits), -(-words // macro.words)) for macro in kit.macros]
-    return min(tilings, key=lambda t: (t.count * t.macro.words * t.macro.bits, t.count), default=None)
+    if not tilings:
+        return None
+    facts = {macro.name: macro_facts(_library(kit, macro)) for macro in kit.macros}
+
+    def late(tiling: Tiling) -> float:
+        """Seconds by which it misses the clock."""
+        path = (facts[tiling.macro.name].access + BEHIND_MACRO) * MARGIN
+        return max(0.0, path - 1.0 / clock_hz) if clock_hz else 0.0
+
+    return min(tilings, key=lambda t: (late(t), t.count * facts[t.macro.name].area, t.count))
+
+
+def _library(kit: Kit, macro: Macro) -> Path:
+    library = kit.macro_library("typical", macro.name)
+    if library is None:
+        raise LithifyError(f"The kit '{kit.name}' names the macro '{macro.name}' and no liberty file of it.")
+    return library
 
 
 def bank_verilog(kit: Kit, module: str, words: int, bits: int, tiling: Tiling) -> str:
@@ -34,6 +60,7 @@ def bank_verilog(kit: Kit, module: str, words: int, bits: int, tiling: Tiling) -
     Ports: clk, enable, write_enable, address, write_data, read_data (valid in the cycle after the address).
     """
     pins, macro = kit.macro_pins, tiling.macro
+    assert pins is not None, "a kit with macros names their pins"
     address_bits = max(1, (words - 1).bit_length())
     macro_address_bits = (macro.words - 1).bit_length()
     lines = [

