@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.silicon.test_synthesis import KIT, needs_kit
 
+import lithify
 from lithify.chip import Chip, load_chip
 from lithify.rtl.chip import Top
 from lithify.rtl.compute.unit import ComputeUnit
@@ -17,8 +18,8 @@ from lithify.silicon.synthesis import Memory, Synthesis, synthesize
 
 pytestmark = pytest.mark.slow
 
-# Under what was recorded: the test fails on a lost pipeline stage, not on a gate.
-CLOCK_FLOOR_HZ = 140e6
+CLOCK_FLOOR_HZ = 200e6
+"""With the margin for wires."""
 
 
 def _synthesize(chip: Chip, folder: Path, **options: object) -> Synthesis:
@@ -28,22 +29,23 @@ def _synthesize(chip: Chip, folder: Path, **options: object) -> Synthesis:
 
 def test_tiny_has_no_latch(tmp_path: Path) -> None:
     """`synthesize` refuses latches; without a kit the banks stay black boxes."""
-    result = _synthesize(load_chip("tiny"), tmp_path)
-    print(f"\ntiny: {result.cells} generic gates and flip-flops (synthesised, no kit)")
-    assert result.cells > 50_000
+    found = lithify.synthesize("tiny", output=tmp_path / "out")
+    print(f"\ntiny: {found.nand2:,} NAND2, {found.cells:,} generic gates and flip-flops (synthesised, no kit)")
+    assert found.cells > 50_000 and (tmp_path / "out" / "netlist.v").is_file()
 
 
+@pytest.mark.campaign
 @needs_kit
 def test_tiny_on_a_real_kit(tmp_path: Path) -> None:
     chip, kit = load_chip("tiny"), load_kit(KIT)
     result = _synthesize(chip, tmp_path, kit=kit)
     print(f"\ntiny on {kit.name}: {result.area / 1e6:.2f} mm2, {result.macro_area / 1e6:.2f} mm2 of it memory macros")
-    assert sum(result.macros.values()) == chip.scratchpad_banks
+    assert result.macros == {"RM_IHPSG13_1P_512x64_c2_bm_bist": 2 * chip.scratchpad_banks}
     if sta_program() is None:
         pytest.skip("OpenSTA is not installed")
     clock = worst_path(result, "lithify_chip", kit)
-    print(f"worst path before layout: {clock.period * 1e9:.2f} ns, {clock.hz / 1e6:.0f} MHz")
-    assert clock.hz > CLOCK_FLOOR_HZ
+    print(f"worst path before layout: {clock.period * 1e9:.2f} ns, {clock.margin_hz / 1e6:.0f} MHz with the margin")
+    assert clock.margin_hz >= CLOCK_FLOOR_HZ
 
 
 def _vector_unit() -> tuple[dict[str, str], str, list[Memory]]:
@@ -65,6 +67,7 @@ def test_the_vector_unit_leaves_its_memories_alone(tmp_path: Path) -> None:
     assert result.cells > 20_000
 
 
+@pytest.mark.campaign
 @needs_kit
 def test_the_vector_unit_on_a_real_kit(tmp_path: Path) -> None:
     """Its memories are macros, and it is not slower than the rest of the chip."""
@@ -76,5 +79,5 @@ def test_the_vector_unit_on_a_real_kit(tmp_path: Path) -> None:
     if sta_program() is None:
         pytest.skip("OpenSTA is not installed")
     clock = worst_path(result, name, kit)
-    print(f"worst path before layout: {clock.period * 1e9:.2f} ns, {clock.hz / 1e6:.0f} MHz")
-    assert clock.hz > CLOCK_FLOOR_HZ
+    print(f"worst path before layout: {clock.period * 1e9:.2f} ns, {clock.margin_hz / 1e6:.0f} MHz with the margin")
+    assert clock.margin_hz >= CLOCK_FLOOR_HZ
