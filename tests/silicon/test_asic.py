@@ -104,4 +104,6 @@ def test_a_chip_on_a_kit(run: Run, tmp_path: Path) -> None:  # noqa: F811
     assert typical["mhz_with_margin"] > 200
     missed = run(*words, "--clock", "2000", "-o", tmp_path / "out")
     assert missed.status == 1 and missed.out == "" and not (tmp_path / "out").exists()
-    assert re.search(r"Error: The chip 'small' does not meet 2000 MHz: at the typical corner it runs at \d+", missed.err)
+    assert re.search(
+        r"Error: The chip 'small' does not meet 2000 MHz: at the typical corner it runs at \d+", missed.err
+    )

@@ -10,7 +10,7 @@ from lithify.errors import LithifyError
 
 @dataclass(frozen=True)
 class MacroFacts:
-    """area: square micrometres. access: seconds from the clock's edge to the data, for a steep edge and a light load."""
+    """area: square micrometres. access: seconds from the clock's edge to the data, steep edge and light load."""
 
     area: float
     access: float

@@ -41,8 +41,9 @@ class PostProcessing(wiring.Component):
 
     ``step``: a beat of P's loops, which for a product comes before its ``beat``, to fetch the factor.
     ``beat`` comes ``pipeline.sums`` cycles after its issue, with its ``sums``: 32 bits for each column. ``maximum``: of
-    the STREAM position whose beats these are. ``constants_0``, ``constants_1``: of the instructions in flight. ``load``, ``buffer``, ``number``,
-    ``word``: a parameter word for a buffer; ``load_table``, ``number``, ``word``: a word of the look-up table.
+    the STREAM position whose beats these are. ``constants_0``, ``constants_1``: of the instructions in flight.
+    ``load``, ``buffer``, ``number``, ``word``: a parameter word for a buffer; ``load_table``, ``number``, ``word``: a
+    word of the look-up table.
     """
 
     def __init__(self, chip: Chip) -> None:
