@@ -39,6 +39,35 @@ def masked_softmax(random: Generator) -> Graph:
     return Graph("g", ("x",), ("y",), {"x": x, "y": y, "mask": mask}, {"mask": keep}, (node,))
 
 
+BODIES = (
+    ("y = divide(a, b)",),
+    ("y = maximum(a, b)",),
+    ("v0 = less(a, b)", "y = select(v0, a, 0.25)"),
+    ("v0 = less(b, a)", "v1 = equal(a, b)", "v2 = maximum(v0, v1)", "v3 = less(0.5, v2)", "y = select(v3, b, a)"),
+    ("v0 = sigmoid(a)", "y = multiply(v0, b)"),
+    ("v0 = subtract(a, b)", "v1 = absolute(v0)", "y = divide(1, v1)"),
+)
+"""Expressions of two tensors, as `optimize/expressions.py` writes them, and others."""
+
+
+def elementwise(random: Generator) -> Graph:
+    """Of an input and a constant, of rows or of images, whose pixels end within words or with them."""
+    channels = int(random.choice([1, 3, 8, 16, 20, 64, 100]))
+    height, width = (int(size) for size in random.integers(1, 9, 2))
+    dims = ((height, channels), (1, channels, height, width), (2, height, channels))[int(random.integers(0, 3))]
+    names = ("x", "b", "y")
+    tensors = {
+        name: Tensor(name, dims, "int8", np.float32(np.exp(random.uniform(-6, 0))), zero_point(random))
+        for name in names
+    }
+    low, high = sorted(int(entry) for entry in random.integers(-128, 128, 2))
+    limits = (-128, 127) if random.integers(0, 2) else (low, high)
+    body = BODIES[int(random.integers(0, len(BODIES)))]
+    node = make_node("expression", "Elementwise", ("x", "b"), ("y",), body=body, minimum=limits[0], maximum=limits[1])
+    b = random.integers(-128, 128, dims).astype(np.int8)
+    return Graph("g", ("x",), ("y",), tensors, {"b": b}, (node,))
+
+
 def log_softmax(random: Generator) -> Graph:
     """With steps that let most results lie within int8."""
     dims, scale = shape(random), np.float32(np.exp(random.uniform(-5, 1)))
@@ -65,6 +94,7 @@ def norm(random: Generator, operator: str) -> Graph:
 ROWS = {
     "softmax": softmax,
     "masked softmax": masked_softmax,
+    "elementwise": elementwise,
     "log softmax": log_softmax,
     "layer norm": lambda random: norm(random, "LayerNormalization"),
     "rms norm": lambda random: norm(random, "RMSNormalization"),

@@ -86,7 +86,8 @@ NODES = [
         "Conv, ConvTranspose, Gemm, MatMul, Add, Sub, Mul, MaxPool, AveragePool, GlobalAveragePool, ReduceMean, "
         "ReduceSum, ReduceMax, ReduceMin, Reshape, Transpose, Expand, Tile, Slice, Split, Concat, Pad, DepthToSpace, "
         "SpaceToDepth, ResizeNearest, "
-        "ResizeLinear, Softmax, MaskedSoftmax, LogSoftmax, LayerNormalization, RMSNormalization, Clip, Lookup, Host.",
+        "ResizeLinear, Elementwise, "
+        "Softmax, MaskedSoftmax, LogSoftmax, LayerNormalization, RMSNormalization, Clip, Lookup, Host.",
     ),
     (
         {"operator": "Add", "padding": 1},

@@ -8,11 +8,14 @@ from functools import lru_cache
 
 from lithify.chip import Chip
 from lithify.chip.pipeline import compute_pipeline
-from lithify.chip.vector import TABLE
+from lithify.chip.vector import STRIP, TABLE
 from lithify.compiler.image import Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.weights import PARAMETER_WORDS, Part, group_result_words, groups, set_words, whole_part
 from lithify.isa.vector import VectorInstruction
+
+MOST_ELEMENTS = 1 << 14
+"""Elements of a row that is made of several pixels."""
 
 
 def best_tile(operation: Operation, chip: Chip, region: Rectangle, part: Part | None = None) -> int:
@@ -27,7 +30,7 @@ def best_tile(operation: Operation, chip: Chip, region: Rectangle, part: Part | 
 def group_cycles(operation: Operation, chip: Chip, region: Rectangle, part: Part | None = None) -> int:
     """Cycles of one group over `region` in steady state with the best tile."""
     if operation.program is not None:
-        return region.positions * row_cycles(operation, chip) + (TABLE if operation.program.table is not None else 0)
+        return _rows_cycles(operation, chip, region) + (TABLE if operation.program.table is not None else 0)
     return _tile_and_cycles(*_key(operation, chip, region, part))[1]
 
 
@@ -41,10 +44,27 @@ def step_cycles(operation: Operation, chip: Chip, region: Rectangle, count: int,
     return count * group_cycles(operation, chip, region, part) + 20
 
 
-def row_cycles(operation: Operation, chip: Chip) -> int:
-    """Cycles of a vector program for one row."""
-    assert operation.program is not None and chip.vector is not None
-    return VectorInstruction(0, 1, operation.x.channels, operation.program.operations).row_cycles(chip.vector)
+def _rows_cycles(operation: Operation, chip: Chip, region: Rectangle) -> int:
+    """Cycles of a vector program for the rows of a region."""
+    program = operation.program
+    assert program is not None and chip.vector is not None
+    rows, columns = region.positions, operation.x.channels
+    if program.alone:
+        words = operation.x.pixel_words(chip.word_bytes)
+        pixels = pixels_together(rows, words, chip.word_bytes)
+        if pixels > 1:
+            rows, columns = rows // pixels, pixels * words * chip.word_bytes
+    return rows * VectorInstruction(0, 1, columns, program.operations).row_cycles(chip.vector)
+
+
+@lru_cache(maxsize=4096)
+def pixels_together(positions: int, words: int, word_bytes: int) -> int:
+    """How many pixels of so many words make a row of a program that treats every element alike: as many as go into the
+    positions, and fill strips best.
+    """
+    pixel = words * word_bytes
+    counts = [count for count in range(1, min(positions, MOST_ELEMENTS // pixel) + 1) if positions % count == 0]
+    return min(counts or [1], key=lambda count: (positions // count * -(-count * pixel // STRIP), count))
 
 
 def dram_cycles(chip: Chip, size: int) -> int:

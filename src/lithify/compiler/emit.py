@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lithify.chip import Chip
+from lithify.compiler.cost import pixels_together
 from lithify.compiler.image import DramImage
 from lithify.compiler.operation import Landing, Operation, Residual
 from lithify.compiler.steps import Buffer, Step
@@ -111,14 +112,25 @@ def emit_vector(step: Step, operation: Operation, chip: Chip) -> Instruction:
     if operation.residual is not None:
         assert step.residual is not None and step.residual.ring is None and not program.data
         w = _second_rows(step, step.residual, operation.residual)
+    rows, columns, pixels = step.out.positions, operation.x.channels, 1
+    words = {source.pixel_words, target.pixel_words, *({w.row_words} if operation.residual else ())}
+    if program.alone and len(words) == 1:
+        pixels = pixels_together(rows, *words, chip.word_bytes)
+    if pixels > 1:
+        rows, columns = rows // pixels, pixels * source.pixel_words * chip.word_bytes
+        w = replace(w, row_words=pixels * w.row_words)
     return VectorInstruction(
         chunk.address,
-        step.out.positions,
-        operation.x.channels,
+        rows,
+        columns,
         program.operations,
-        x=Stream(source.address_of(step.out.y, step.out.x), source.pixel_words, Format.INT8, program.zero_point),
+        x=Stream(
+            source.address_of(step.out.y, step.out.x), pixels * source.pixel_words, Format.INT8, program.zero_point
+        ),
         w=w,
-        y=Stream(target.address_of(step.out.y, step.out.x), target.pixel_words, Format.INT8, operation.zero_point),
+        y=Stream(
+            target.address_of(step.out.y, step.out.x), pixels * target.pixel_words, Format.INT8, operation.zero_point
+        ),
         minimum=operation.minimum,
         maximum=operation.maximum,
         v_address=behind + data_words(operation, chip) if len(program.data) > 1 else 0,

@@ -44,9 +44,10 @@ LEAST, MOST = -126, 127
 def row_operator(b: "Builder") -> str:
     """The int8 result of an operator along rows."""
     x, rank = b.tensor(0), len(b.tensor(0).shape)
+    turned = rank == 4 and b.node.operator != "Elementwise"
     work = work_of(b.node, b.graph)
     name = b.cast(b.node.inputs[0], "int32")
-    if rank == 4:
+    if turned:
         name = b.op("Transpose", name, perm=[0, 2, 3, 1])
     name = b.cast(b.op("Sub", name, b.constant(np.array(work.offset, np.int32))), "float32")
     known = {work.function.inputs[0]: b.op("Mul", name, b.constant(np.array(work.scale)))}
@@ -56,8 +57,13 @@ def row_operator(b: "Builder") -> str:
     columns = x.shape[1] if rank == 4 else x.shape[-1]
     for step in work.function.steps:
         known[step.result] = _made(b, step, known, columns)
-    made = b.round(known[work.function.results[0]], -128, 127)
-    return b.op("Transpose", made, perm=[0, 3, 1, 2]) if rank == 4 else made
+    limits = b.node.attributes.get("minimum", -128), b.node.attributes.get("maximum", 127)
+    result = known[work.function.results[0]]
+    if work.beside is not None:
+        lowest = b.constant(np.array(-np.inf, np.float32))
+        result = b.op("Where", b.op("IsNaN", result), lowest, result)
+    made = b.round(result, *limits)
+    return b.op("Transpose", made, perm=[0, 3, 1, 2]) if turned else made
 
 
 def _beside(b: "Builder", beside: Beside) -> str:
@@ -148,6 +154,8 @@ _OTHERS: Mapping[str, Callable[..., str]] = MappingProxyType(
         "significand": _significand,
         "less": _less,
         "equal": _equal,
+        "absolute": lambda b, x: b.op("Abs", x),
+        "negate": lambda b, x: b.op("Neg", x),
         "select": _select,
     }
 )

@@ -118,7 +118,8 @@ class Result:
     instruction: index in the whole program's instruction list, which counts every instruction, each END included
     (`isa/sequence.py`). layer: whose result it is. Of a compute instruction height, width and channels follow from the
     instruction; step_y, step_x: from one of its rows and columns to the next in the tensor. The rows of a vector
-    instruction are the channels of one pixel after the other, along the tensor's rows.
+    instruction are the channels of one pixel after the other, along the tensor's rows; one that is longer than the
+    channels is several whole pixels.
     """
 
     instruction: int

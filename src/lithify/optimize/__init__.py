@@ -14,6 +14,7 @@ from lithify.optimize.gemm import make_gemm
 from lithify.optimize.identity import remove_identity
 from lithify.optimize.layer_norm import join_norms
 from lithify.optimize.limits import merge_limits
+from lithify.optimize.many import pair_many
 from lithify.optimize.masks import simplify_masks
 from lithify.optimize.matrices import count_matrices, scale_factors
 from lithify.optimize.mean import pool_means
@@ -30,6 +31,7 @@ Pass = Callable[[ir.Model], ir.Model]
 PASSES: tuple[Pass, ...] = (
     fold_constants,
     remove_identity,
+    pair_many,
     simplify_masks,
     join_norms,
     expand_einsum,

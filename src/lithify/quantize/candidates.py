@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
+from lithify.optimize.expressions import ROOTS, expression_of
 from lithify.optimize.functions import elementwise, variables
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import constant, integer, shape_of
@@ -29,7 +30,7 @@ def _asked(node: ir.Node, rules: Mapping[str, Callable[[ir.Node], bool]]) -> boo
 
 
 def _is_float(node: ir.Node) -> bool:
-    x = node.inputs[0]
+    x = node.outputs[0] if node.op_type in ("Where", "Cast") else node.inputs[0]
     known = all(shape_of(value) is not None for value in node.outputs if value.uses() or value.is_graph_output())
     varies = constant(x) is None or node.op_type in FIXED
     return x is not None and x.dtype == ir.DataType.FLOAT and varies and known
@@ -122,6 +123,7 @@ _ARITHMETIC: Mapping[str, Callable[[ir.Node], bool]] = {
     **dict.fromkeys(moves.REDUCTIONS, lambda node: bool(moves.axes_of(node))),
     "Resize": lambda node: _is_resize(node, "ResizeLinear"),
     **dict.fromkeys(rows.RULES, _rows),
+    **dict.fromkeys(ROOTS, lambda node: expression_of(node) is not None),
 }
 
 _MOVEMENT: Mapping[str, Callable[[ir.Node], bool]] = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
+from lithify.optimize.expressions import expression_of
 from lithify.optimize.functions import Function, Sources, between, elementwise
 from lithify.optimize.limits import bounds
 from lithify.optimize.masks import Mask, mask_of
@@ -61,6 +62,10 @@ def place(model: ir.Model, keep_float: Collection[str] = ()) -> tuple[Work, ...]
             work = _work(node, limits, _selects(node))
             if node in masks:
                 work = replace(work, nodes=(*masks[node].nodes, *work.nodes), inputs=(masks[node].x,))
+            written = expression_of(node)
+            if written is not None:
+                after = tuple(other for other in work.nodes if other is not node)
+                work = replace(work, nodes=(*written.nodes, *after), inputs=written.operands)
             strong.append(work)
         elif movement(node):
             weak.append(_work(node, limits, True))

@@ -13,12 +13,13 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lithify.errors import LithifyError
+from lithify.optimize.expressions import ROOTS
 from lithify.optimize.functions import elementwise, evaluate, variables
 from lithify.optimize.limits import bounds
 from lithify.optimize.padding import padding_value
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import integer, shape_of
-from lithify.quantize import moves, products, qdq, rows
+from lithify.quantize import expressions, moves, products, qdq, rows
 from lithify.quantize.fixed import stored
 from lithify.quantize.unit import Step, Target, Unit, moving, of_scale, rescaling, series, tensor_of
 from lithify.quantize.window import window
@@ -322,5 +323,6 @@ _RULES: Mapping[str, Callable[[ir.Node, Target], Unit | None]] = {
     "Concat": _concat,
     "Split": lambda node, target: _piece(node, 0, target),
     **rows.RULES,
+    **dict.fromkeys(ROOTS, expressions.unit),
 }
 """ONNX operator -> the rule that reads it."""

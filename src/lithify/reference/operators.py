@@ -19,6 +19,7 @@ from lithify.reference.elementwise import (
     signed,
     unsigned,
 )
+from lithify.reference.expressions import elementwise, expression_shapes
 from lithify.reference.graph import Node
 from lithify.reference.host import host
 from lithify.reference.matmul import matmul, matmul_shapes
@@ -186,6 +187,15 @@ _ROWS = (
             "column_weights": _INDICES,
             "column_steps": Attribute("int", least=1),
         },
+    ),
+    Operator(
+        "Elementwise",
+        ("int8",),
+        ("int8",),
+        elementwise,
+        expression_shapes,
+        {"body": Attribute("strings"), **_LIMITS},
+        more_inputs=True,
     ),
     Operator("Softmax", ("int8",), ("int8",), along_rows, same_shape),
     Operator("MaskedSoftmax", ("int8", "int8"), ("int8",), along_rows, masked_shapes),

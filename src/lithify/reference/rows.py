@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lithify.errors import LithifyError
 from lithify.reference.arithmetic import INT8_MAXIMUM, centred, round_to_int8, scale_of
 from lithify.reference.definition import Array, Operand, Shape
+from lithify.reference.expressions import NAMES, expression, steps_in_one
 from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.quantized_rows import (
     LAYER_NORM,
@@ -64,12 +65,15 @@ class RowWork:
 
 @dataclass(frozen=True, eq=False)
 class RowNode:
-    """A node along rows with the tensors that it reads and makes. operands: the data of its inputs behind the first."""
+    """A node along rows with the tensors that it reads and makes. operands: the data of its inputs behind the first.
+    beside: its second input, if that is a tensor of rows beside those of x.
+    """
 
     node: Node
     x: Tensor
     y: Tensor
     operands: tuple[Array, ...]
+    beside: Tensor | None = None
 
     @property
     def columns(self) -> int:
@@ -99,6 +103,14 @@ def _masked_softmax(of: RowNode) -> RowWork:
     return replace(_softmax(of, SOFTMAX_OF_KEPT, SOFTMAX_OF_KEPT_MAXIMUM), beside=Beside("keep", 0, np.float32(1)))
 
 
+def _elementwise(of: RowNode) -> RowWork:
+    """No row, but the unit works on rows."""
+    function, numbers = expression(of.node), {"steps": steps_in_one(of.y)}
+    beside = of.beside
+    second = None if beside is None else Beside(NAMES[1], beside.zero_point, np.float32(scale_of(beside)))
+    return RowWork(function, of.x.zero_point, np.float32(scale_of(of.x)), numbers, beside=second)
+
+
 def _norm(of: RowNode, function: Written) -> RowWork:
     """The step of x cancels out, but from epsilon; scale and bias are in steps of y."""
     step = np.float32(scale_of(of.y))
@@ -112,6 +124,7 @@ def _norm(of: RowNode, function: Written) -> RowWork:
 ROW_WORKS: Mapping[str, Callable[[RowNode], RowWork]] = MappingProxyType(
     {
         "Softmax": lambda of: _softmax(of, SOFTMAX, SOFTMAX_OF_MAXIMUM),
+        "Elementwise": _elementwise,
         "MaskedSoftmax": _masked_softmax,
         "LogSoftmax": lambda of: _softmax(of, LOG_SOFTMAX, LOG_SOFTMAX_OF_MAXIMUM),
         "LayerNormalization": lambda of: _norm(of, LAYER_NORM),
@@ -121,7 +134,7 @@ ROW_WORKS: Mapping[str, Callable[[RowNode], RowWork]] = MappingProxyType(
 """Operator -> its work."""
 
 
-BESIDE = ("MaskedSoftmax",)
+BESIDE = ("MaskedSoftmax", "Elementwise")
 """Those whose second input is a tensor of rows beside those of x."""
 
 
@@ -132,8 +145,9 @@ def work_of(node: Node, graph: Graph) -> RowWork:
             raise LithifyError(f"Node '{node.name}' ({node.operator}) reads '{name}', which must be a constant.")
     names = node.inputs[1:] if node.operator not in BESIDE else ()
     operands: tuple[NDArray[Any], ...] = tuple(graph.constants[name] for name in names)
+    beside = graph.tensors[node.inputs[1]] if node.operator in BESIDE and len(node.inputs) > 1 else None
     return ROW_WORKS[node.operator](
-        RowNode(node, graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]], operands)
+        RowNode(node, graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]], operands, beside)
     )
 
 

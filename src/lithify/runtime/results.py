@@ -74,6 +74,8 @@ def scatter(program: Program, segment: ChipSegment, stream: ResultStream) -> dic
             rows, columns = (writer.instruction.integer(field) for field in ("rows", "columns"))
             _, width, channels = data.shape
             first = result.y * width + result.x
+            together = _pixels_together(columns, channels, words.shape[1])
+            rows, columns = rows * together, columns // together
             pixels = slice(first, first + rows), slice(result.channel, result.channel + columns)
             part = data.reshape(-1, channels)[pixels]
             part[:] = words.reshape(rows, -1)[: part.shape[0], : part.shape[1]]
@@ -112,10 +114,11 @@ def _element(program: Program, writer: _Writer, word: int, byte: int) -> Element
     shape = program.tensors[writer.result.tensor].shape
     height, width, channels = image_shape(shape)
     if writer.instruction.operation.queue is Queue.VECTOR:
-        row, word = divmod(word, writer.count // value("rows"))
+        together = _pixels_together(value("columns"), channels, word_bytes)
+        row, word = divmod(word, writer.count // (value("rows") * together))
         y, x = divmod(writer.result.y * width + writer.result.x + row, width)
         channel = word * word_bytes + byte
-        exists = channel < value("columns")
+        exists = channel < min(channels, value("columns"))
         return _at(writer, (y, x, writer.result.channel + channel) if exists else None, shape)
     places, words = positions(writer.instruction), value("group_words")
     group = min(word // (places * words), value("groups") - 1)
@@ -126,6 +129,11 @@ def _element(program: Program, writer: _Writer, word: int, byte: int) -> Element
     y, x = y * writer.result.step_y + writer.result.y, x * writer.result.step_x + writer.result.x
     exists = y < height and x < width and channel < channels
     return _at(writer, (y, x, channel) if exists else None, shape)
+
+
+def _pixels_together(columns: int, channels: int, word_bytes: int) -> int:
+    """Pixels that make a row of a vector instruction: several where it treats all of their elements alike."""
+    return max(1, columns // (-(-channels // word_bytes) * word_bytes)) if columns > channels else 1
 
 
 def _at(writer: _Writer, place: tuple[int, int, int] | None, shape: tuple[int, ...]) -> Element:

@@ -12,6 +12,7 @@ from lithify.compiler.operation import Operation, Residual, RowProgram, Sliding
 from lithify.compiler.vector import Source, Streamed, tabulated, translate
 from lithify.compiler.weights import chunk_words, whole_part
 from lithify.isa.vector import TABULATED, VectorInstruction
+from lithify.reference.float32 import REDUCTIONS
 from lithify.reference.graph import Graph, Node
 from lithify.reference.rows import RowWork, work_of
 
@@ -40,7 +41,8 @@ def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
             (1, 1),
             0,
             y.zero_point,
-            *FULL,
+            node.attributes.get("minimum", FULL[0]),
+            node.attributes.get("maximum", FULL[1]),
             None,
             None if beside is None else Residual(beside.name, 0, beside.zero_point, 0, *FULL, 1.0, 1.0),
             0,
@@ -59,6 +61,8 @@ def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
 def _in_turn(operation: Operation, beside: Image) -> tuple[Operation, ...]:
     """The operation over rows that take those of a second tensor, which may have fewer, in turn."""
     assert operation.residual is not None
+    if beside.name == operation.x.name:
+        raise Unsupported(f"it reads '{beside.name}' twice")
     if beside.width == operation.y.width and beside.height == operation.y.height:
         return (operation,)
     if (beside.height, beside.width) == (1, 1):
@@ -119,4 +123,5 @@ def row_program(work: RowWork, columns: int, tables: bool = True) -> RowProgram:
             sources[found.value] = Streamed(TABULATED)
     operations = translate(function, sources, whole_strips=columns % STRIP == 0, strips=-(-columns // STRIP))
     data = tuple(np.ascontiguousarray(row, np.float32) for row in rows.values())
-    return RowProgram(operations, work.offset, data, table)
+    alone = not data and not work.function.count(*REDUCTIONS)
+    return RowProgram(operations, work.offset, data, table, alone)
