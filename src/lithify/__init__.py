@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lithify.build import build
     from lithify.conformance import conformance
     from lithify.errors import LithifyError
+    from lithify.explore.compare import compare
     from lithify.flow import (
         chips,
         compile,
@@ -49,6 +50,7 @@ __all__ = [
     "bench",
     "build",
     "chips",
+    "compare",
     "compile",
     "conformance",
     "disassemble",
@@ -72,6 +74,7 @@ _ELSEWHERE = {
     "Program": "lithify.program",
     "bench": "lithify.bench",
     "build": "lithify.build",
+    "compare": "lithify.explore.compare",
     "conformance": "lithify.conformance",
     "fuzz": "lithify.fuzz",
 }

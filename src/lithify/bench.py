@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from lithify import flow
 from lithify.chip import Chip, load_chip
 from lithify.chip.memories import onchip_bytes
-from lithify.profile.energy import energy, scratchpad_bytes
+from lithify.profile.energy import inference_energy
 from lithify.profile.roofline import roofline
 from lithify.progress import Progress, Silent, Stages
 from lithify.report.terminal import new_table, percent
-from lithify.sim.cost import ARRAY
-from lithify.sim.inference import SegmentRun, costs, run_segments, spent_cycles
+from lithify.sim.inference import SegmentRun, costs, run_segments
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -154,13 +153,6 @@ def _measured(
 ) -> Measured:
     chip = program.chip
     timing = costs(program, runs)
-    sram = 0
-    for run in runs:
-        fed = spent_cycles(run)
-        for place, entry in enumerate(run.instructions):
-            parts = fed.get(run.first + place)
-            sram += scratchpad_bytes(chip, entry, parts[ARRAY] if parts else 0)
-    array = sum(run.timing.array_cycles for run in runs)
     return Measured(
         network=name,
         chip=chip.name,
@@ -172,7 +164,7 @@ def _measured(
         utilisation=timing.mac_utilisation,
         roofline_cycles=roofline(program, timing).cycles,
         dram_bytes=timing.dram_bytes,
-        energy_uj=energy(chip, array, sram, timing.dram_bytes).total,
+        energy_uj=inference_energy(chip, runs, timing.dram_bytes).total,
         compile_cpu_s=compile_seconds,
         timing_cpu_s=timing_seconds,
         host_nodes=program.host_nodes,

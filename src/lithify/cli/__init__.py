@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 import lithify
-from lithify.cli import commands, line, measure, silicon
+from lithify.cli import choose, commands, line, measure, silicon
 from lithify.errors import LithifyError
 
 FAULT = 70
@@ -30,7 +30,7 @@ def group() -> None:
     """
 
 
-for command in (*line.COMMANDS, *measure.COMMANDS, *silicon.COMMANDS, *commands.COMMANDS):
+for command in (*line.COMMANDS, *measure.COMMANDS, *choose.COMMANDS, *silicon.COMMANDS, *commands.COMMANDS):
     group.add_command(command)
 
 

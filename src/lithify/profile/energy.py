@@ -5,11 +5,14 @@ Source of every constant: M. Horowitz, "Computing's Energy Problem (and what we 
 tree, registers, control and leakage are not counted.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from lithify.chip import Chip
 from lithify.isa import Instruction, Queue
 from lithify.isa.addresses import parameter_words, passes, positions, result_count, set_words, table_words
+from lithify.sim.cost import ARRAY
+from lithify.sim.inference import SegmentRun, spent_cycles
 
 PICOJOULES_PER_MAC = 0.2 + 0.1
 """An 8-bit multiplication and a 32-bit addition."""
@@ -43,6 +46,17 @@ class Energy:
     def to_json(self) -> dict[str, float]:
         """Parts and total, in microjoules."""
         return {**asdict(self), "total": self.total}
+
+
+def inference_energy(chip: Chip, runs: Sequence[SegmentRun], dram_bytes: int) -> Energy:
+    """The energy of one inference. runs: of all its segments; dram_bytes: of all bus beats."""
+    sram = 0
+    for run in runs:
+        fed = spent_cycles(run)
+        for place, entry in enumerate(run.instructions):
+            parts = fed.get(run.first + place)
+            sram += scratchpad_bytes(chip, entry, parts[ARRAY] if parts else 0)
+    return energy(chip, sum(run.timing.array_cycles for run in runs), sram, dram_bytes)
 
 
 def energy(chip: Chip, array_cycles: int, sram_bytes: int, dram_bytes: int) -> Energy:

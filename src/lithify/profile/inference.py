@@ -12,7 +12,7 @@ from lithify.isa import Queue
 from lithify.isa.addresses import result_count
 from lithify.isa.program import Base, ChipSegment
 from lithify.isa.sequence import instruction_layers
-from lithify.profile.energy import SOURCE, Energy, energy, scratchpad_bytes
+from lithify.profile.energy import SOURCE, Energy, inference_energy
 from lithify.profile.explain import why
 from lithify.profile.roofline import Roofline, roofline
 from lithify.profile.scratchpad import KINDS, Use, scratchpad_use
@@ -21,7 +21,7 @@ from lithify.profile.traffic import Moved, Traffic, by_kind, by_tensor, moves
 from lithify.profile.what_if import Change, Helped, changes, helped
 from lithify.program import Program
 from lithify.progress import Progress, Silent, Stages
-from lithify.sim.cost import ARRAY, SPENT, TRANSFERS, LayerCost
+from lithify.sim.cost import SPENT, TRANSFERS, LayerCost
 from lithify.sim.inference import SegmentRun, Simulation, costs, moved_by, run_segments, spent_cycles
 
 STRETCHES = 240
@@ -175,18 +175,12 @@ def profile_program(
     rows = tuple(helped(found, tried, other))
     fetched = found.dram_bytes - sum(move.bytes for move in moved)
     traffic = by_tensor(moved, fetched)
-    fed = {index: parts[ARRAY] for run in runs for index, parts in spent_cycles(run).items()}
     array_cycles = sum(run.timing.array_cycles for run in runs)
-    sram = sum(
-        scratchpad_bytes(chip, entry, fed.get(run.first + place, 0))
-        for run in runs
-        for place, entry in enumerate(run.instructions)
-    )
     return Profile(
         simulation=found,
         array_cycles=array_cycles,
         roofline=roofline(program, found),
-        energy=energy(chip, array_cycles, sram, found.dram_bytes),
+        energy=inference_energy(chip, runs, found.dram_bytes),
         layers=tuple(_layers(program, runs, found, moved, rows, other)),
         traffic=traffic,
         curves=_curves(chip, runs, uses),

@@ -53,11 +53,13 @@ def _session(model: ir.Model, names: Sequence[str]) -> Any:
     return opened(shown, options)
 
 
-def opened(model: ir.Model, options: Any) -> Any:
-    """A session of ONNX Runtime on the processor; a model beyond what a message holds goes through a file."""
+def opened(model: ir.Model, options: Any, runs_on: str = "CPUExecutionProvider") -> Any:
+    """A session of ONNX Runtime on the processor, or on a provider by name; a model beyond what a message holds goes
+    through a file.
+    """
     import onnxruntime
 
-    provider = ["CPUExecutionProvider"]
+    provider = [runs_on]
     if too_large(model):
         with tempfile.TemporaryDirectory(prefix="lithify-") as folder:
             path = Path(folder) / "model.onnx"

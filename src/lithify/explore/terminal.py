@@ -1,0 +1,60 @@
+"""The comparison as a table in a terminal."""
+
+from math import isinf
+from typing import TYPE_CHECKING
+
+from lithify.explore.compare import COLUMNS, Comparison, Contender
+from lithify.explore.figure import COUNTED, GIVEN, HOW, MEASURED, MODELLED, PUBLISHED, SIMULATED, SYNTHESISED
+from lithify.report.terminal import new_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MARKS = {MEASURED: "m", SIMULATED: "s", SYNTHESISED: "y", MODELLED: "d", PUBLISHED: "p", COUNTED: "c", GIVEN: "g"}
+"""How a figure was obtained, in a letter behind it."""
+
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+_RATIOS = ("utilisation", "accuracy")
+
+
+def comparison_table(found: Comparison) -> "Table":
+    """A row for each contender, with the figures that any of them has."""
+    shown = [name for name in COLUMNS if any(name in row.figures for row in found.rows)]
+    titles = [COLUMNS[name][0] for name in shown]
+    title = f"{found.network}: {si(found.operations, '')} operations, {found.parameters:,} parameters"
+    out = new_table(title, "on", *titles, "remark", right=titles)
+    for row in found.rows:
+        out.add_row(row.name, *(cell(row, name) for name in shown), row.note)
+    used = {figure.how for row in found.rows for figure in row.figures.values()}
+    out.caption = "; ".join(f"{mark} {how}: {HOW[how]}" for how, mark in MARKS.items() if how in used) + (
+        f". beta = T_original / T, gamma: operations per cycle likewise; the original is {found.original.name}."
+    )
+    out.caption_justify = "left"
+    return out
+
+
+def cell(row: Contender, name: str) -> str:
+    """A figure with its unit and the letter that says how it was obtained; nothing where it is not known."""
+    figure = row.figures.get(name)
+    if figure is None:
+        return ""
+    unit = COLUMNS[name][1]
+    if name in _RATIOS:
+        text = f"{100 * figure.value:.1f} %"
+    elif isinf(figure.value):
+        text = "none"
+    elif unit in ("s", "J", "B"):
+        text = si(figure.value, unit)
+    elif unit:
+        text = si(figure.value, "")
+    else:
+        text = f"{figure.value:,.0f}" if figure.value >= 1000 else f"{figure.value:.3g}"
+    return f"{text} {MARKS[figure.how]}"
+
+
+def si(value: float, unit: str) -> str:
+    """Three digits, with the prefix that fits: 1.23 ms, 45.6 G."""
+    size, prefix = next(((size, prefix) for size, prefix in _PREFIXES if abs(value) >= size), _PREFIXES[-1])
+    number = value / size
+    digits = max(0, 2 - (number >= 10) - (number >= 100)) if size > 1e-9 or number >= 1 else 3
+    return f"{number:.{digits}f} {prefix}{unit}".rstrip()
