@@ -47,7 +47,7 @@ class Faulty:
     name: str = "faulty"
 
     def run_segment(
-        self, program: Compiled, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]]
+        self, program: Compiled, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]], skip: int = 0
     ) -> DeviceResult:
         result = FunctionalDevice().run_segment(program, segment, dram)
         assert result.results is not None
@@ -179,7 +179,7 @@ class Long:
     verilog_sha256: str = ""
 
     def run_segment(
-        self, program: Compiled, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]]
+        self, program: Compiled, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]], skip: int = 0
     ) -> DeviceResult:
         assert self.watch is not None
         self.watch(1000)

@@ -97,7 +97,15 @@ class Program(isa_program.Program):
     @property
     def model_inputs(self) -> tuple[Input, ...]:
         """What the network takes, in its order."""
-        return tuple(_input(self.tensors[name]) for name in self.inputs)
+        chosen = {
+            name: [entry.entries for part in self.segments if isinstance(part, isa_program.ChipSegment)
+                   for entry in part.lists if entry.tensor == name]
+            for name in self.inputs
+        }  # fmt: skip
+        return tuple(
+            Input(name, self.tensors[name].shape, self.tensors[name].dtype, min(chosen[name], default=1))
+            for name in self.inputs
+        )
 
     @property
     def host_nodes(self) -> tuple[str, ...]:
@@ -120,13 +128,17 @@ class Program(isa_program.Program):
         inputs: one for each input of the network, in its order: an array that is one sample, or several stacked along
         a new first axis (or along the batch axis where that is 1); then the outputs are stacked along the batch axis
         too. Where the program carries a preprocessing, also the file of a picture, a folder of pictures, or pictures as
-        uint8 [H, W, C] or [N, H, W, C]. An array of the input's own shape is taken as it is.
+        uint8 [H, W, C] or [N, H, W, C]. An array of the input's own shape is taken as it is. A program with a batch
+        (`batch` above 1) takes any number of samples along it; of fewer than the batch it works on these alone.
         Raises LithifyError for what does not fit.
         """
         if len(inputs) != len(self.inputs):
             raise LithifyError(
                 f"The network takes {len(self.inputs)} inputs ({', '.join(self.inputs)}), but {len(inputs)} were given."
             )
+        count = self._samples_given(inputs)
+        if count:
+            return self._run_batches([np.asarray(given) for given in inputs], count, device)
         found = {
             item.name: read(
                 given if isinstance(given, str | Path) else np.asarray(given), [item], preprocessing=self.pictures
@@ -140,6 +152,30 @@ class Program(isa_program.Program):
             )
         return self.run_samples(Samples(found), device=device)
 
+    def _samples_given(self, inputs: Sequence[Any]) -> int:
+        """How many samples of its batch the inputs hold; 0 where they are given in another form."""
+        shapes = [self.tensors[name].shape for name in self.inputs]
+        if self.batch == 1 or any(isinstance(given, str | Path) for given in inputs):
+            return 0
+        fit = all(np.shape(given)[1:] == shape[1:] for given, shape in zip(inputs, shapes, strict=True))
+        counts = {np.shape(given)[0] if np.ndim(given) else 0 for given in inputs}
+        return counts.pop() if fit and len(counts) == 1 else 0
+
+    def _run_batches(self, inputs: Sequence[NDArray[Any]], count: int, device: Device) -> list[NDArray[Any]]:
+        """The outputs of `count` samples: as many whole batches as there are, and what remains."""
+        made = []
+        for name, given in zip(self.inputs, inputs, strict=True):
+            if given.dtype.kind == "f" and not np.isfinite(given).all():
+                raise LithifyError(f"The input '{name}' holds NaN or infinite values; give finite numbers.")
+        with open_device(self.chip, device, None) as machine:
+            for first in range(0, count, self.batch):
+                part = [
+                    given[first : first + self.batch].astype(self.tensors[name].dtype, copy=False)
+                    for name, given in zip(self.inputs, inputs, strict=True)
+                ]
+                made.append(run(self, part, machine).outputs)
+        return [np.concatenate(arrays) for arrays in zip(*made, strict=True)]
+
     def run_samples(
         self, samples: Samples, *, device: Device = "functional", progress: Progress | None = None
     ) -> list[NDArray[Any]]:
@@ -152,13 +188,23 @@ class Program(isa_program.Program):
                     progress.update(index + 1, len(samples), "samples")
         return [stack(arrays) for arrays in zip(*outputs, strict=True)]
 
-    def simulate(self) -> "Simulation":
+    def simulate(self, samples: int | None = None) -> "Simulation":
         """The cycles of one inference, from the timing simulator, which is exactly the RTL's count, and what each layer
         costs.
+
+        samples: as many as a run of a program with a batch is given, 1 to `batch`; None: all.
+        Raises LithifyError for another number.
         """
         from lithify.sim.inference import simulate
 
-        return simulate(self)
+        if samples is not None and not 1 <= samples <= self.batch:
+            raise LithifyError(self._few(samples))
+        return simulate(self, samples)
+
+    def _few(self, samples: int) -> str:
+        why = f", because the network {self.mixed}" if self.mixed else ""
+        allowed = f"1 to {self.batch} samples" if self.batch > 1 else f"nothing but whole inputs{why}"
+        return f"A run of {samples} samples was asked for, but the program '{self.name}' takes {allowed}."
 
     def verify(
         self,
@@ -250,10 +296,6 @@ def open_device(chip: Chip, device: Device, progress: Progress | None = None) ->
 
 def _fields(compiled: isa_program.Program) -> Mapping[str, Any]:
     return {field.name: getattr(compiled, field.name) for field in fields(isa_program.Program)}
-
-
-def _input(tensor: isa_program.TensorInfo) -> Input:
-    return Input(tensor.name, tensor.shape, tensor.dtype)
 
 
 def _inputs_text(tensors: Sequence[isa_program.TensorInfo | Tensor]) -> str:

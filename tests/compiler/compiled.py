@@ -26,7 +26,7 @@ def make_chip(
     banks: int,
     bus_bytes: int,
     queue_depth: int = 4,
-    units: tuple[str, ...] = ("depthwise", "add", "max_pool", "lookup", "multiply"),
+    units: tuple[str, ...] = ("depthwise", "add", "max_pool", "lookup", "multiply", "gather"),
 ) -> Chip:
     """A chip of the given sizes."""
     text = f"""schema = 1

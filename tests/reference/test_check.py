@@ -84,8 +84,8 @@ NODES = [
         {"operator": "Convolve"},
         "Node 'n' has the operator 'Convolve', which is unknown; known are: Quantize, Dequantize, Signed, Unsigned, "
         "Conv, ConvTranspose, Gemm, MatMul, Add, Sub, Mul, MaxPool, AveragePool, GlobalAveragePool, ReduceMean, "
-        "ReduceSum, ReduceMax, ReduceMin, Reshape, Transpose, Expand, Tile, Slice, Split, Concat, Pad, DepthToSpace, "
-        "SpaceToDepth, ResizeNearest, "
+        "ReduceSum, ReduceMax, ReduceMin, Reshape, Transpose, Expand, Tile, Slice, Gather, Split, Concat, Pad, "
+        "DepthToSpace, SpaceToDepth, ResizeNearest, "
         "ResizeLinear, Elementwise, "
         "Softmax, MaskedSoftmax, LogSoftmax, LayerNormalization, RMSNormalization, Clip, Lookup, Host.",
     ),

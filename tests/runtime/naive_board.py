@@ -83,7 +83,7 @@ class NaiveBoard:
         start, size = self._get("PROGRAM_LOW"), self._get("PROGRAM_BYTES")
         instructions = self.memory[start : start + size].tobytes()
         bases = {index: self.memory[self._get(f"BASE{index}_LOW") :] for index in range(BASES)}
-        run_segment(chip, instructions, bases, False, 0)
+        run_segment(chip, instructions, bases, False, 0, self._get("SKIP"))
         self._set("STATUS", 2)
         self._set("ERROR", self.error)
         self._set("CYCLES_LOW", 123)

@@ -86,6 +86,7 @@ def assign(graph: Graph, chip: Chip) -> Assignment:
         if operations:
             made = {operation.y.name for operation in operations}
             names = [name for operation in operations for name in operation.sources if name not in made]
+            names += [operation.gather.indices for operation in operations if operation.gather]
         else:
             names = [aliases.get(name, name) for name in node.inputs if name]
         reads = tuple(dict.fromkeys(name for name in names if operations or name not in graph.constants))
@@ -149,6 +150,9 @@ def _read_originals(graph: Graph, lowered: dict[str, tuple[Operation, ...]], ali
                     operation.x.channels,
                 )
                 operation = replace(operation, x=image) if same else flattened_gemm(operation, original)
+            gather = operation.gather
+            if gather is not None and gather.table in aliases:
+                operation = replace(operation, gather=replace(gather, table=aliases[gather.table]))
             second = operation.second
             if second is not None and second.image.name in aliases:
                 image = replace(second.image, name=aliases[second.image.name])

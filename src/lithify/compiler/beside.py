@@ -91,6 +91,8 @@ def _written(operation: Operation, word_bytes: int) -> _Area:
 def _read(operation: Operation, word_bytes: int) -> Iterator[tuple[str, _Area]]:
     area = operation.input_of(operation.region)
     words = operation.first_word, operation.first_word + operation.x.pixel_words(word_bytes)
+    if operation.gather is not None:
+        yield operation.gather.table, _Area(_EVERYWHERE, 0, _EVERY_WORD)
     yield operation.x.name, _Area(replace(area, y=area.y + operation.first_row), *words)
     residual = operation.residual
     if residual is not None:

@@ -10,7 +10,10 @@ from lithify.chip import Chip
 from lithify.compiler.assign import CONVERSIONS, Assignment, Work, assign
 from lithify.compiler.fold import fold_constants
 from lithify.compiler.host import constant_model, host_model
-from lithify.compiler.segment import ALIGNMENT, END, Compiled, Memories, compile_segment, result_of
+from lithify.compiler.image import image_shape
+from lithify.compiler.memories import ALIGNMENT, Memories
+from lithify.compiler.samples import Batch, batch_of, samples_of
+from lithify.compiler.segment import END, Compiled, compile_segment, result_of
 from lithify.errors import LithifyError
 from lithify.isa import Queue, encode
 from lithify.isa.program import ChipSegment, Conversion, HostSegment, Layer, Program, Result, Segment, TensorInfo
@@ -48,7 +51,7 @@ def compile_with_reasons(graph: Graph, chip: Chip) -> Compilation:
     assignment = assign(graph, chip)
     tensors = {name: Tensor(name, data.shape, "int8") for name, data in assignment.constants.items()}
     graph = replace(graph, tensors={**graph.tensors, **tensors}, constants={**graph.constants, **assignment.constants})
-    memories = Memories()
+    memories, batch = Memories(), batch_of(graph)
     segments: list[Segment] = []
     compiled: list[Compiled] = []
     instructions: list[bytes] = []
@@ -59,12 +62,12 @@ def compile_with_reasons(graph: Graph, chip: Chip) -> Compilation:
         if not stretch[0].operations:
             segments += [_on_host(graph, work) for work in stretch]
             continue
-        part = _on_chip(graph, stretch, assignment, index, memories, chip)
+        part = _on_chip(graph, stretch, assignment, index, memories, batch, chip)
         compiled.append(part)
         code = encode((*(action.instruction for action in part.actions), END))
         code += bytes(-len(code) % ALIGNMENT)
         name = f"chip {len(compiled)}"
-        segments.append(ChipSegment(name, size, len(code), part.inputs, part.outputs))
+        segments.append(ChipSegment(name, size, len(code), part.inputs, part.outputs, part.lists))
         instructions.append(code)
         results += _results(part, count, chip)
         layers += _layers(part, count)
@@ -86,12 +89,20 @@ def compile_with_reasons(graph: Graph, chip: Chip) -> Compilation:
         tuple(layers),
         assignment.aliases,
         assignment.fused,
+        batch=batch.size,
+        mixed=batch.mixed,
     )
     return Compilation(program, assignment.reasons, tuple(compiled), time.perf_counter() - start)
 
 
 def _on_chip(
-    graph: Graph, stretch: tuple[Work, ...], assignment: Assignment, index: int, memories: Memories, chip: Chip
+    graph: Graph,
+    stretch: tuple[Work, ...],
+    assignment: Assignment,
+    index: int,
+    memories: Memories,
+    batch: Batch,
+    chip: Chip,
 ) -> Compiled:
     operations = tuple(operation for work in stretch for operation in work.operations)
     made = {name for work in stretch for name in work.writes}
@@ -100,7 +111,14 @@ def _on_chip(
     wanted = frozenset(name for name in (*later, *outputs) if name in made)
     reads = {name for work in stretch for name in work.reads} - made
     constants = {name: np.asarray(graph.constants[name]) for name in reads if name in graph.constants}
-    return compile_segment(operations, {name: graph.tensors[name] for name in reads}, wanted, constants, memories, chip)
+    samples = {
+        name: samples_of(graph.tensors[name].shape, batch.size)
+        if name in batch.batched
+        else np.zeros(image_shape(graph.tensors[name].shape)[:2], np.int32)
+        for name in wanted
+    }
+    outside = {name: graph.tensors[name] for name in reads}
+    return compile_segment(operations, outside, wanted, constants, memories, chip, samples, batch.size)
 
 
 def _on_host(graph: Graph, work: Work) -> Segment:

@@ -39,6 +39,10 @@ def _slice(b: "Builder") -> str:
     return name
 
 
+def _gather(b: "Builder") -> str:
+    return b.op("Gather", *b.node.inputs, axis=b.node.attributes["axis"])
+
+
 def _split(b: "Builder") -> tuple[str, ...]:
     axis, starts = b.node.attributes["axis"], np.cumsum((0, *b.node.attributes["split"]))
     limits = [[b.constant(np.array([end], np.int64)) for end in pair] for pair in pairwise(starts)]
@@ -179,6 +183,7 @@ RULES: Mapping[str, Callable[["Builder"], str | tuple[str, ...]]] = {
     "Expand": _expand,
     "Tile": _tile,
     "Slice": _slice,
+    "Gather": _gather,
     "Split": _split,
     "Concat": _concat,
     "Pad": _pad,

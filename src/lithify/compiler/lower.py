@@ -289,7 +289,7 @@ def equal_regions(counted: NDArray[np.int64]) -> tuple[Rectangle, ...]:
     )
 
 
-def _copy(node: Node, chip: Chip, source: Image, target: Image, zero_point: int, limits: tuple[int, int]) -> Operation:
+def copied(node: Node, chip: Chip, source: Image, target: Image, zero_point: int, limits: tuple[int, int]) -> Operation:
     """The values of `source` clamped to `limits`: a stream, or where no such unit is built a product with 1."""
     if chip.streams:
         return stream(node, source, target, Sliding(), limits)
@@ -333,7 +333,7 @@ def _max_pool(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
 def _clip(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     x, y = _inputs(graph, node)
     limits = node.attributes["minimum"], node.attributes["maximum"]
-    return (_copy(node, chip, image_of(x), image_of(y), x.zero_point, limits),)
+    return (copied(node, chip, image_of(x), image_of(y), x.zero_point, limits),)
 
 
 def residual_of(graph: Graph, node: Node, chip: Chip, first: int) -> Residual:
@@ -359,13 +359,13 @@ def residual_of(graph: Graph, node: Node, chip: Chip, first: int) -> Residual:
 def _add(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     x, y = _inputs(graph, node)
     residual = residual_of(graph, node, chip, 0)
-    main = _copy(node, chip, image_of(x), image_of(y), x.zero_point, FULL)
+    main = copied(node, chip, image_of(x), image_of(y), x.zero_point, FULL)
     if node.inputs[0] != node.inputs[1]:
         return (replace(main, residual=residual),)
     # The array and the residual port may not read the same bank: one of them reads a copy. It holds the tensor's own
     # values, and its results are traced as the tensor's.
     copy = replace(image_of(x), name=f"{x.name} (copy for {node.name})")
     return (
-        replace(_copy(node, chip, image_of(x), copy, x.zero_point, FULL), operator="Copy", tensor=x.name),
+        replace(copied(node, chip, image_of(x), copy, x.zero_point, FULL), operator="Copy", tensor=x.name),
         replace(main, x=copy, residual=residual),
     )

@@ -81,6 +81,18 @@ class Second:
 
 
 @dataclass(frozen=True)
+class Gather:
+    """Where the rows of x come from: entries of the image `table`, `rows` of its pixels each, which the tensor
+    `indices` chooses among `entries`.
+    """
+
+    table: str
+    indices: str
+    rows: int
+    entries: int
+
+
+@dataclass(frozen=True)
 class Residual:
     """The addition behind an operation: b is the image `image`; a is the operation's own result (see section 4). Of a
     vector operation it is the second tensor, whose rows its program reads, and b_zero_point alone counts.
@@ -144,6 +156,7 @@ class Operation:
 
     second: what is multiplied with if not stored weights; the parameters' weights are then zeros of no meaning, and
     the kernel's rows are passes over the same words (`second.py`).
+    gather: where x comes from if it is no image in memory, but what indices choose of one.
     excerpt: which rows of the image x is, if not all. landing: where results lie in y; then `region` counts positions,
     not pixels. unit: which instruction does it; cut: taps (height, width) that a depthwise pass takes at once, the
     whole kernel for stream, (1, 1) for conv. parameters: None for stream and vector; program: of vector alone. layer,
@@ -173,6 +186,7 @@ class Operation:
     excerpt: Excerpt | None = None
     program: RowProgram | None = None
     second: Second | None = None
+    gather: Gather | None = None
     beside: tuple[int, int] | None = None
 
     @property
@@ -228,8 +242,12 @@ class Operation:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Images that it is made from, each once: `reads`, and what is loaded in place of weights."""
-        return self.reads if self.second is None else tuple(dict.fromkeys((*self.reads, self.second.image.name)))
+        """Images that it is made from, each once: `reads`, with the table that is gathered from in the place of x, and
+        what is loaded in place of weights.
+        """
+        second = () if self.second is None else (self.second.image.name,)
+        gathered = {} if self.gather is None else {self.x.name: self.gather.table}
+        return tuple(dict.fromkeys((*(gathered.get(name, name) for name in self.reads), *second)))
 
     def input_of(
         self, out: Rectangle, passes_y: tuple[int, int] | None = None, passes_x: tuple[int, int] | None = None

@@ -39,6 +39,13 @@ class Action:
     places: tuple[tuple[int, int], ...] = ()
     exact: bool = False
 
+    def under(self, condition: int) -> "Action":
+        """The same under a condition (the field `when`); 0: always."""
+        if not condition:
+            return self
+        values = {**self.instruction.values, "when": condition}
+        return replace(self, instruction=Instruction(self.instruction.operation, values))
+
     def with_masks(self, wait: int, signal: int) -> "Action":
         """The same with its token masks."""
         values = {**self.instruction.values, "wait": wait, "signal": signal}

@@ -1,17 +1,20 @@
 """Segment: one stretch of chip work becomes placements, constants and instructions in program order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.beside import banks_for, side_by_side
+from lithify.compiler.conditions import Conditions
 from lithify.compiler.cost import step_cycles
 from lithify.compiler.emit import emit_compute, emit_transfer, emit_vector, emit_weights, result_channel
+from lithify.compiler.gathered import Lists, emit_gather, gathered_pieces, steps_in_dram
 from lithify.compiler.image import DramImage, Image, image_shape
+from lithify.compiler.memories import Memories
 from lithify.compiler.operation import Operation
 from lithify.compiler.plan import Plan, best_plan
 from lithify.compiler.ring import place_weights
@@ -26,51 +29,17 @@ from lithify.compiler.tokens import SerialStep, add_tokens, serial_flags
 from lithify.compiler.turns import take_turns
 from lithify.compiler.views import branches_first, strided_views, view_of
 from lithify.compiler.weights import group_result_words, pack_parameters, pack_program, pack_sets
-from lithify.errors import LithifyError
 from lithify.isa import Instruction, Queue, instruction
-from lithify.isa.program import Base, Placement
+from lithify.isa.lists import TABLE_BYTES, list_bytes
+from lithify.isa.program import Base, IndexList, Placement
 from lithify.reference.graph import Tensor
-
-ALIGNMENT = 128
-"""Offsets of everything in DRAM are multiples of this."""
-LIMIT = 1 << 32
-"""Offsets have 32 bits."""
-
-
-@dataclass
-class Memories:
-    """DRAM as it is filled while segments are compiled: bytes used behind each base, the constants, and by its digest
-    where each of these lies.
-    """
-
-    used: dict[Base, int] = field(default_factory=lambda: dict.fromkeys(Base, 0))
-    constants: list[bytes] = field(default_factory=list)
-    known: dict[bytes, int] = field(default_factory=dict)
-
-    def reserve(self, base: Base, size: int, what: str) -> int:
-        """Offset of `size` new bytes."""
-        offset = self.used[base]
-        self.used[base] = offset + -(-size // ALIGNMENT) * ALIGNMENT
-        if self.used[base] > LIMIT:
-            raise LithifyError(
-                f"With {what} the network needs {self.used[base]} bytes of DRAM for {base.name.lower()}; "
-                f"a program addresses at most {LIMIT}; use a smaller network or input."
-            )
-        return offset
-
-    def add_constant(self, data: NDArray[np.uint8] | NDArray[np.int8], what: str) -> int:
-        """Offset of constants; what is there already is not added again."""
-        content = data.tobytes()
-        key = sha256(content).digest()
-        if key not in self.known:
-            self.known[key] = self.reserve(Base.CONSTANTS, data.size, what)
-            self.constants.append(content + bytes(-data.size % ALIGNMENT))
-        return self.known[key]
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A chip segment. actions: in program order, END excepted. plan: how its memory is used."""
+    """A chip segment. actions: in program order, END excepted. plan: how its memory is used. lists: of its loads that
+    gather.
+    """
 
     inputs: tuple[Placement, ...]
     outputs: tuple[Placement, ...]
@@ -78,6 +47,7 @@ class Compiled:
     steps: tuple[Step, ...]
     actions: tuple[Action, ...]
     plan: Plan
+    lists: tuple[IndexList, ...] = ()
 
 
 def compile_segment(
@@ -87,15 +57,22 @@ def compile_segment(
     constants: Mapping[str, NDArray[np.int8]],
     memories: Memories,
     chip: Chip,
+    samples: Mapping[str, NDArray[np.int32]] = MappingProxyType({}),
+    batch: int = 1,
 ) -> Compiled:
     """outside: tensors that exist before the segment; wanted: those of its own that are used after it.
 
-    constants: int8 tensors among `outside` that the program carries.
+    constants: int8 tensors among `outside` that the program carries. samples: of each pixel of those wanted its sample
+    (`samples.samples_of`), of which there are `batch`.
     """
     operations, placements, dram = _inputs(operations, outside, constants, memories, chip)
     before = {operation.layer: operation.sliding.strides for operation in operations}
     operations, views = strided_views(side_by_side(branches_first(operations), chip), chip)
     seconds = frozenset(operation.second.image.name for operation in operations if operation.second)
+    gathers = {operation.x.name: operation.gather for operation in operations if operation.gather}
+    tables = {gather.table for gather in gathers.values()}
+    # What is gathered shows rows of its table, which must lie in DRAM by then.
+    views |= {name: gather.table for name, gather in gathers.items()}
     made = {operation.y.name for operation in operations}
     stored = wanted | frozenset(views.values()) | (seconds & made)
     operations = spread_images(operations, stored, chip)
@@ -115,16 +92,20 @@ def compile_segment(
         image = images[name]
         if name in wanted:
             pixel = image.pixel_words(chip.word_bytes) * chip.word_bytes
-            placement = Placement(name, Base.OUTPUTS, 0, image.height, image.width, image.channels, pixel)
-            placement = replace(placement, offset=memories.reserve(Base.OUTPUTS, placement.bytes, f"'{name}'"))
-            outputs.append(placement)
-            dram[name] = DramImage(Base.OUTPUTS, placement.offset, image.width * pixel, pixel, pixel)
+            step, alignment = steps_in_dram(pixel, name in tables, chip)
+            placement = Placement(name, Base.OUTPUTS, 0, image.height, image.width, image.channels, step)
+            offset = memories.reserve(Base.OUTPUTS, placement.bytes, f"'{name}'", alignment)
+            outputs.append(replace(placement, offset=offset))
+            dram[name] = DramImage(Base.OUTPUTS, offset, image.width * step, step, pixel)
         elif name not in plan.homes or name in stored:
             pixel = image.pixel_words(chip.word_bytes) * chip.word_bytes
-            offset = memories.reserve(Base.WORKSPACE, image.height * image.width * pixel, f"'{name}'")
-            dram[name] = DramImage(Base.WORKSPACE, offset, image.width * pixel, pixel, pixel)
+            step, alignment = steps_in_dram(pixel, name in tables, chip)
+            offset = memories.reserve(Base.WORKSPACE, image.height * image.width * step, f"'{name}'", alignment)
+            dram[name] = DramImage(Base.WORKSPACE, offset, image.width * step, step, pixel)
     for operation in operations:
-        if operation.x.name in views:
+        if operation.gather is not None:
+            dram[operation.x.name] = dram[operation.gather.table]
+        elif operation.x.name in views:
             dram[operation.x.name] = view_of(dram[views[operation.x.name]], before[operation.layer])
     steps = make_steps(operations, plan, images, stored, chip)
     if not any(operation.beside for operation in operations):
@@ -141,8 +122,16 @@ def compile_segment(
         for step, count in zip(steps, cycles, strict=True)
     ]
     steps = place_weights(steps, plan, areas, spent, chip, _earliest(operations, steps))
-    actions = order(_actions(operations, steps, images, dram, memories, chip), cycles, chip)
-    return Compiled(tuple(placements), tuple(outputs), operations, steps, add_tokens(actions, chip), plan)
+    lists = Lists(gathers, constants, memories, chip)
+    shown: dict[str, tuple[str, tuple[int, int] | None]] = {}
+    for operation in operations:
+        if operation.x.name in views:
+            strides = None if operation.gather is not None else before[operation.layer]
+            shown[operation.x.name] = views[operation.x.name], strides
+    conditions = Conditions(operations, steps, _lookups(operations, steps), images, samples, shown, batch)
+    actions = order(_actions(operations, steps, images, dram, memories, lists, conditions, chip), cycles, chip)
+    made_tokens = add_tokens(actions, chip)
+    return Compiled(tuple(placements), tuple(outputs), operations, steps, made_tokens, plan, tuple(lists.made))
 
 
 def _cycles(operations: tuple[Operation, ...], steps: tuple[Step, ...], chip: Chip) -> list[int]:
@@ -172,24 +161,26 @@ def _inputs(
                 placements.append(replace(placement, offset=offset))
                 dram[operation.x.name] = replace(lies, offset=offset)
         changed.append(operation)
+    tables = {operation.gather.table for operation in changed if operation.gather}
     for name in dict.fromkeys(name for operation in changed for name in operation.sources):
         if name not in outside:
             continue
         shape = image_shape(outside[name].shape)
         image = Image(name, *shape)
         pixel = image.pixel_words(chip.word_bytes) * chip.word_bytes
+        step, alignment = steps_in_dram(pixel, name in tables, chip)
         if name in constants:
             data = constants[name]
             pixels = (data.transpose(0, 2, 3, 1) if data.ndim == 4 else data).reshape(shape)
-            padded = np.zeros((*shape[:2], pixel), np.int8)
+            padded = np.zeros((*shape[:2], step), np.int8)
             padded[:, :, : image.channels] = pixels
-            base, offset = Base.CONSTANTS, memories.add_constant(padded, f"'{name}'")
+            base, offset = Base.CONSTANTS, memories.add_constant(padded, f"'{name}'", alignment)
         else:
             fill = outside[name].zero_point
-            placement = Placement(name, Base.INPUTS, 0, *shape, pixel, fill=fill)
-            base, offset = Base.INPUTS, memories.reserve(Base.INPUTS, placement.bytes, f"'{name}'")
+            placement = Placement(name, Base.INPUTS, 0, *shape, step, fill=fill)
+            base, offset = Base.INPUTS, memories.reserve(Base.INPUTS, placement.bytes, f"'{name}'", alignment)
             placements.append(replace(placement, offset=offset))
-        dram[name] = DramImage(base, offset, image.width * pixel, pixel, pixel)
+        dram[name] = DramImage(base, offset, image.width * step, step, pixel)
     return tuple(changed), placements, dram
 
 
@@ -199,6 +190,8 @@ def _actions(
     images: Mapping[str, Image],
     dram: Mapping[str, DramImage],
     memories: Memories,
+    lists: Lists,
+    conditions: Conditions,
     chip: Chip,
 ) -> tuple[StepActions, ...]:
     offsets = _constants(operations, steps, memories, chip)
@@ -217,12 +210,22 @@ def _actions(
         # What lies where another step's words are the longest comes last, and by itself.
         for address, words, offset in sorted(parts, key=lambda part: touched[part[0] // chip.bank_words]):
             entry = emit_weights(address, words, offset, chip)
-            loads.append(Action(Queue.LOAD, entry, banks_of(address, words, chip), (), (), index))
+            action = Action(Queue.LOAD, entry, banks_of(address, words, chip), (), (), index)
+            loads.append(action.under(conditions.weights(stored)))
         for chunk in step.weights:
             if chunk.key not in offsets:
-                loads += _second_actions(chunk, users[chunk.key], operations, dram, seconds, index, chip)
-        loads += [_transfer("LOAD", buffer, images, dram, index, chip) for buffer in step.loads]
-        stores = tuple(_transfer("STORE", buffer, images, dram, index, chip) for buffer in step.stores)
+                made_loads = _second_actions(chunk, users[chunk.key], operations, dram, seconds, index, chip)
+                loads += [action.under(conditions.weights([chunk])) for action in made_loads]
+        for buffer in step.loads:
+            if buffer.image in lists.gathers:
+                own = _gathered(buffer, dram, lists, index, chip)
+            else:
+                own = [_transfer("LOAD", buffer, images, dram, index, chip)]
+            loads += [action.under(conditions.buffer(buffer)) for action in own]
+        stores = tuple(
+            _transfer("STORE", buffer, images, dram, index, chip).under(conditions.buffer(buffer))
+            for buffer in step.stores
+        )
         vector = operation.program is not None
         compute = Action(
             Queue.VECTOR if vector else Queue.COMPUTE,
@@ -232,7 +235,7 @@ def _actions(
             (),
             index,
             _all_places(step, chip),
-        )
+        ).under(conditions.step(index))
         made.append(StepActions(tuple(loads), compute, stores))
         used = compute.banks
         for store in stores:
@@ -473,6 +476,28 @@ def _transfer(
     if name == "LOAD":
         return Action(Queue.LOAD, entry, banks, (span,), (), step, buffer.places, True)
     return Action(Queue.STORE, entry, banks, (), (span,), step, buffer.places)
+
+
+def _gathered(
+    buffer: Buffer,
+    dram: Mapping[str, DramImage],
+    lists: Lists,
+    step: int,
+    chip: Chip,
+) -> list[Action]:
+    """The loads of rows that indices choose."""
+    lies, gather = dram[buffer.image], lists.gathers[buffer.image]
+    made = []
+    for piece, first, skipped in gathered_pieces(buffer, gather, chip):
+        count = -(-piece.rectangle.width // gather.rows)
+        base, place = lists.place(buffer.image, first, count, gather.rows * lies.pixel_stride)
+        entry = emit_gather(piece, lies, gather, skipped, base, place, chip)
+        value = entry.integer
+        table = value("base"), value("offset"), value("offset") + value("table") * TABLE_BYTES
+        spans = (table, (value("list_base"), place, place + list_bytes(chip)))
+        banks = _buffer_banks(piece, chip)
+        made.append(Action(Queue.LOAD, entry, banks, spans, (), step, piece.places, True))
+    return made
 
 
 def _span(entry: Instruction) -> Span:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from lithify.isa.program import ChipSegment, HostSegment, Program
+from lithify.isa.program import Base, ChipSegment, HostSegment, IndexList, Program
 
 DTYPES = ("int8", "uint8", "int32", "int64", "float32")
 LARGEST_MEMORY = 2**40
@@ -50,6 +50,7 @@ def _names(program: Program) -> Iterator[str]:
     for segment in program.segments:
         if isinstance(segment, ChipSegment):
             yield from (place.tensor for place in (*segment.inputs, *segment.outputs))
+            yield from (entry.tensor for entry in segment.lists)
         elif isinstance(segment, HostSegment):
             yield from (*segment.inputs, *segment.outputs)
         else:
@@ -80,6 +81,7 @@ def _shapes(program: Program) -> Iterator[str]:
                     yield f"the rows of '{place.tensor}' cannot lie together in groups of {place.rows_together}"
                 if tensors[place.tensor].dtype != "int8" or not -128 <= place.fill <= 127:
                     yield f"the chip cannot hold '{place.tensor}'"
+            yield from (problem for entry in segment.lists for problem in _list(entry, program))
         elif not isinstance(segment, HostSegment):
             x, y = tensors[segment.input], tensors[segment.output]
             types = _TYPES.get(segment.operator, (x.dtype, x.dtype))
@@ -87,6 +89,17 @@ def _shapes(program: Program) -> Iterator[str]:
             scaled = segment.operator not in _TYPES or small.scale is not None
             if (x.dtype, y.dtype) != types or math.prod(x.shape) != math.prod(y.shape) or not scaled:
                 yield f"its conversion '{segment.name}' cannot make '{y.name}' of '{x.name}'"
+
+
+def _list(entry: IndexList, program: Program) -> Iterator[str]:
+    tensor = program.tensors[entry.tensor]
+    end = entry.offset + 4 * len(entry.places)
+    if tensor.dtype not in ("int32", "int64") or min(entry.entries, entry.pitch) < 1:
+        yield f"'{entry.tensor}' cannot be the indices of a list"
+    elif not all(0 <= place < math.prod(tensor.shape) for place in entry.places):
+        yield f"a list holds more than '{entry.tensor}' does"
+    elif entry.offset < 0 or end > program.base_bytes.get(Base.INPUTS, 0):
+        yield f"a list of '{entry.tensor}' lies beyond its memory"
 
 
 def _made(program: Program) -> Iterator[str]:
@@ -101,6 +114,7 @@ def _made(program: Program) -> Iterator[str]:
     for segment in program.segments:
         if isinstance(segment, ChipSegment):
             reads, writes = ([place.tensor for place in places] for places in (segment.inputs, segment.outputs))
+            reads += [entry.tensor for entry in segment.lists]
         elif isinstance(segment, HostSegment):
             reads, writes = list(segment.inputs), list(segment.outputs)
         else:

@@ -111,6 +111,8 @@ class _Map:
     layers: tuple[Layer, ...]
     aliases: dict[str, str]
     fused: tuple[str, ...]
+    batch: int = 1
+    mixed: str = ""
 
 
 _HEADER_JSON = TypeAdapter(Header)
@@ -173,6 +175,8 @@ def to_bytes(program: Program) -> bytes:
         layers=program.layers,
         aliases=dict(program.aliases),
         fused=program.fused,
+        batch=program.batch,
+        mixed=program.mixed,
     )
     contents: dict[str, Block] = {
         "chip": write_chip(program.chip).encode(),
@@ -232,6 +236,8 @@ def from_bytes(data: Block, where: str) -> Program:
             aliases=mapping.aliases,
             fused=mapping.fused,
             preprocessing=_chain(contents["preprocessing"], mapping.inputs, where),
+            batch=mapping.batch,
+            mixed=mapping.mixed,
         )
     except (KeyError, ValidationError, UnicodeDecodeError) as error:
         raise _damaged(where, "its contents do not fit together") from error

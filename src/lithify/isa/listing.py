@@ -112,6 +112,11 @@ def _chip_segment(program: Program, segment: ChipSegment) -> Iterator[str]:
     for direction, placements in (("in", segment.inputs), ("out", segment.outputs)):
         for placement in placements:
             yield f"  {direction} {_placement(placement)}"
+    for listed in segment.lists:
+        yield (
+            f"  list {listed.tensor}: INPUTS+{listed.offset}, {len(listed.places)} of {listed.entries} entries "
+            f"{listed.pitch} bytes apart"
+        )
     headings: dict[int, list[str]] = {}
     for layer in program.layers:
         headings.setdefault(layer.first, []).append(f"  {layer.name} ({layer.operator}, {layer.macs} MACs)")

@@ -72,14 +72,34 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class IndexList:
+    """A list that leads loads to entries of a table: int32 or int64 indices as the chip takes them.
+
+    tensor: the indices. offset: of the list behind Base.INPUTS. places: which elements of the tensor it holds, in
+    order, counted through the tensor in its row-major order. pitch: bytes from entry to entry of the table, which has
+    `entries`: the list holds pitch x index, those from the end counted, 4 bytes each, little-endian.
+    """
+
+    tensor: str
+    offset: int
+    places: tuple[int, ...]
+    pitch: int
+    entries: int
+
+
+@dataclass(frozen=True)
 class ChipSegment:
-    """A stretch that runs on the chip. start, size: bytes into the instructions, multiples of 128, END included."""
+    """A stretch that runs on the chip. start, size: bytes into the instructions, multiples of 128, END included.
+
+    lists: which the host writes beside the inputs.
+    """
 
     name: str
     start: int
     size: int
     inputs: tuple[Placement, ...]
     outputs: tuple[Placement, ...]
+    lists: tuple[IndexList, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,6 +176,8 @@ class Program:
     aliases: tensors that are another tensor's bytes in another shape (Reshape), alias -> original.
     fused: tensors that exist only inside a fused instruction, and never in a memory.
     preprocessing: how a picture becomes the input, which the host applies; None where the user stated nothing.
+    batch: samples of dimension 0 of all inputs and outputs, of which a run may have fewer; 1: of its own there is one.
+    mixed: why there is one, where dimension 0 is larger, in words that follow "the network".
     """
 
     name: str
@@ -172,3 +194,5 @@ class Program:
     aliases: Mapping[str, str]
     fused: tuple[str, ...]
     preprocessing: Chain | None = None
+    batch: int = 1
+    mixed: str = ""

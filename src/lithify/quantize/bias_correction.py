@@ -14,7 +14,7 @@ from lithify.optimize.values import add_constant, constant, integer, set_input
 from lithify.quantize.data import Samples
 from lithify.quantize.placement import Work
 from lithify.quantize.running import watch
-from lithify.quantize.scales import Scale
+from lithify.quantize.step import Scale
 from lithify.quantize.weights import bias_of, output_axis, rounded, steps_of
 
 CORRECTED = ("Conv", "Gemm")

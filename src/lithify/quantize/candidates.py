@@ -11,6 +11,7 @@ from lithify.optimize.values import constant, integer, shape_of
 from lithify.quantize import moves, rows
 from lithify.quantize.fixed import OPERATORS as FIXED
 from lithify.quantize.fixed import fixed
+from lithify.quantize.gathers import chosen_late, gathered_table
 from lithify.quantize.window import window
 
 
@@ -108,6 +109,11 @@ def _ends(value: ir.Value) -> bool:
     return True
 
 
+def _gather(node: ir.Node) -> bool:
+    """A Slice, or rows of what the network computed."""
+    return constant(node.inputs[0]) is None and (moves.moved(node) is not None or chosen_late(node))
+
+
 _ARITHMETIC: Mapping[str, Callable[[ir.Node], bool]] = {
     "Conv": _conv,
     "ConvTranspose": _conv,
@@ -122,12 +128,14 @@ _ARITHMETIC: Mapping[str, Callable[[ir.Node], bool]] = {
     "GlobalMaxPool": lambda node: _rank(node.inputs[0]) >= 3,
     **dict.fromkeys(moves.REDUCTIONS, lambda node: bool(moves.axes_of(node))),
     "Resize": lambda node: _is_resize(node, "ResizeLinear"),
+    "Gather": lambda node: gathered_table(node) is not None,
     **dict.fromkeys(rows.RULES, _rows),
     **dict.fromkeys(ROOTS, lambda node: expression_of(node) is not None),
 }
 
 _MOVEMENT: Mapping[str, Callable[[ir.Node], bool]] = {
     **{name: lambda node: moves.moved(node) is not None for name in moves.MOVES},
+    "Gather": _gather,
     "Transpose": lambda node: new_shape(node) is not None or moves.moved(node) is not None,
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), lambda node: new_shape(node) is not None),
     "Concat": _concat,

@@ -37,11 +37,14 @@ Purpose = Literal["calibration", "evaluation"]
 
 @dataclass(frozen=True)
 class Input:
-    """What a network takes. shape: fixed, batch included. dtype: as numpy names it."""
+    """What a network takes. shape: fixed, batch included. dtype: as numpy names it. entries: of the smallest table that
+    it chooses from, if it holds indices.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str = "float32"
+    entries: int = 1
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,21 @@ Source = Samples | str | Path | NDArray[Any] | Sequence[NDArray[Any]] | Sequence
 def inputs_of(model: "ir.Model") -> tuple[Input, ...]:
     """What the model takes, in its order. The model's shapes are fixed (as `frontend.load` leaves them)."""
     return tuple(
-        Input(str(value.name), tuple(value.shape.numpy()), value.dtype.numpy().name)
+        Input(str(value.name), tuple(value.shape.numpy()), value.dtype.numpy().name, _entries(value))
         for value in model.graph.inputs
         if value.shape is not None and value.dtype is not None
     )
+
+
+def _entries(value: "ir.Value") -> int:
+    """How many entries a tensor of indices chooses from."""
+    found = []
+    for node, index in value.uses():
+        table = node.inputs[0] if node.op_type == "Gather" and index == 1 else None
+        if table is not None and table.shape is not None and table.shape.is_static():
+            axis = node.attributes.get_int("axis", 0)
+            found.append(int(table.shape.numpy()[axis]))
+    return min(found, default=1)
 
 
 def read(
@@ -144,8 +158,8 @@ def _of_picture(made: NDArray[np.float32], item: Input, what: str) -> NDArray[An
 def seeded(inputs: Sequence[Input], count: int, seed: int = 0) -> Samples:
     """`count` samples of random input for a network without data.
 
-    Float inputs are drawn uniformly from [-1, 1), 8-bit integers from their whole range, others are 0 (an index that
-    every table has). The same seed gives the same samples.
+    Float inputs are drawn uniformly from [-1, 1), 8-bit integers from their whole range, indices from those of their
+    table, others are 0 (an index that every table has). The same seed gives the same samples.
     """
     generator = np.random.default_rng(seed)
     arrays: dict[str, NDArray[Any]] = {}
@@ -157,7 +171,7 @@ def seeded(inputs: Sequence[Input], count: int, seed: int = 0) -> Samples:
             limits = np.iinfo(dtype)
             arrays[item.name] = generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
         else:
-            arrays[item.name] = np.zeros(shape, dtype)
+            arrays[item.name] = generator.integers(0, item.entries, shape).astype(dtype)
     return Samples(arrays)
 
 

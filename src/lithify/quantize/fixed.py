@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 
 from lithify.optimize.values import add_constant, constant
 from lithify.quantize import qdq
+from lithify.quantize.step import Scale
 
-OPERATORS = ("Add", "Sub", "Mul", "Concat")
+OPERATORS = ("Add", "Sub", "Mul", "Concat", "Gather")
 _LARGEST = 1e4
 """Above this a constant is no value but a mask, which would leave nothing of the other operand's scale."""
 _MOST = 127
@@ -21,19 +22,25 @@ def fixed(value: ir.Value | None) -> NDArray[np.float32] | None:
     return data if np.isfinite(data).all() and np.abs(data).max() <= _LARGEST else None
 
 
-def quantize_fixed(graph: ir.Graph, node: ir.Node) -> None:
-    """Puts int8 and a DequantizeLinear in the place of the node's constant operand: symmetric, one scale for all."""
+def quantize_fixed(graph: ir.Graph, node: ir.Node, scale: Scale | None = None) -> None:
+    """Puts int8 and a DequantizeLinear in the place of the node's constant operand.
+
+    scale: what its integers mean; None: symmetric, one scale for all.
+    """
     for index, value in enumerate(node.inputs):
         data = fixed(value)
         if data is None:
             continue
         largest = np.float32(np.abs(data).max() / _MOST)
         step = largest if largest >= np.finfo(np.float32).tiny else np.float32(1)
-        stored = np.clip(np.rint(data / step), -_MOST, _MOST).astype(np.int8)
+        zero, least = 0, -_MOST
+        if scale is not None:
+            step, zero, least = scale.step, scale.zero_point, -_MOST - 1
+        stored = np.clip(np.rint(data / step) + zero, least, _MOST).astype(np.int8)
         name = f"{node.name}.operand_{index}"
         parts = [
             add_constant(graph, f"{name}_{part}", np.array(each))
-            for part, each in (("quantized", stored), ("scale", step), ("zero_point", np.int8(0)))
+            for part, each in (("quantized", stored), ("scale", step), ("zero_point", np.int8(zero)))
         ]
         up = ir.node("DequantizeLinear", parts, name=f"{name}_dequantize")
         up.outputs[0].name = f"{name}_dequantized"

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from lithify.optimize.padding import padding_value
 from lithify.optimize.reshape import new_shape
 from lithify.quantize import moves, qdq
+from lithify.quantize.gathers import chosen_late
 
 _SELECTS = ("MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "Split")
 
@@ -43,6 +44,7 @@ def _sources(node: ir.Node) -> list[ir.Value]:
         or new_shape(node) is not None
         or (moves.moved(node) is not None and not (node.op_type == "Pad" and _fills(node)))
         or _is_nearest(node)
+        or chosen_late(node)
     )
     indices = len(node.outputs) > 1 and node.op_type == "MaxPool" and bool(node.outputs[1].uses())
     source = qdq.activation(node.inputs[0]) if moving and not indices and node.inputs else None

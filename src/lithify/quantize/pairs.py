@@ -8,8 +8,9 @@ import onnx_ir as ir
 from lithify.optimize.functions import elementwise
 from lithify.optimize.values import add_constant
 from lithify.quantize.fixed import OPERATORS, quantize_fixed
+from lithify.quantize.gathers import chosen_late
 from lithify.quantize.placement import Work
-from lithify.quantize.scales import Scale
+from lithify.quantize.step import Scale
 from lithify.quantize.weights import LAYERS, Stored, multiplies_activations, quantize_layer
 
 
@@ -23,7 +24,7 @@ def write(graph: ir.Graph, works: Sequence[Work], scales: Mapping[ir.Value, Scal
         if work.layer.op_type in LAYERS and not multiplies_activations(work.layer):
             quantize_layer(work.layer, scales[work.inputs[0]].step, shared)
         elif work.layer.op_type in OPERATORS and not elementwise(work.layer):
-            quantize_fixed(graph, work.layer)
+            quantize_fixed(graph, work.layer, scales[work.outputs[0]] if chosen_late(work.layer) else None)
     made = {value for work in works for value in work.outputs}
     # Nodes inside a function read floats between them; only its source is int8.
     inside = {node: set(work.inputs) for work in works for node in work.nodes if elementwise(node) or work.nodes[1:]}

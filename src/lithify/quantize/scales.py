@@ -1,15 +1,16 @@
 """From ranges to the scale and zero point of every int8 tensor; tensors among which values only move share them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from lithify.optimize.recurrent import role_of
 from lithify.optimize.values import constant
+from lithify.quantize.gathers import gathered_table
 from lithify.quantize.placement import Work
 from lithify.quantize.ranges import Range
+from lithify.quantize.step import Scale
 from lithify.quantize.weights import multiplies_activations
 
 _STEPS = 255
@@ -25,17 +26,14 @@ SHARED_WITHIN = 4.0
 read it lose two bits at most. Where the Concat is its only reader nothing is lost, for it is rounded once only."""
 
 
-@dataclass(frozen=True)
-class Scale:
-    """What the integers of an int8 tensor mean: real = (integer - zero_point) * step."""
-
-    step: np.float32
-    zero_point: int
-
-
 def scales(works: Sequence[Work], ranges: Mapping[str, Range]) -> dict[ir.Value, Scale]:
     """The scale of every tensor that the work reads or makes, by its range."""
     groups = _Groups(works, ranges)
+    for work in works:
+        table = gathered_table(work.layer)
+        if table is not None:
+            # Whatever rows the samples chose: all of the table is stored at the scale of what is gathered.
+            groups.cover(work.outputs[0], Range(min(float(table.min()), 0.0), max(float(table.max()), 0.0)))
     alike: dict[str, ir.Value] = {}
     for value in groups.values:
         if (role := role_of(value)) is not None:
@@ -116,6 +114,9 @@ class _Groups:
         if a is not b:
             self._leader[b] = a
             self._ranges[a] = self._ranges[a] | self._ranges[b]
+
+    def cover(self, value: ir.Value, covered: Range) -> None:
+        self._ranges[self.first(value)] = covered
 
     def members(self, value: ir.Value) -> list[ir.Value]:
         """All tensors that share a scale with this one."""

@@ -21,6 +21,7 @@ from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import integer, shape_of
 from lithify.quantize import expressions, moves, products, qdq, rows
 from lithify.quantize.fixed import stored
+from lithify.quantize.gathers import gather
 from lithify.quantize.unit import Step, Target, Unit, moving, of_scale, rescaling, series, tensor_of
 from lithify.quantize.window import window
 from lithify.reference.graph import Tensor
@@ -319,6 +320,7 @@ _RULES: Mapping[str, Callable[[ir.Node, Target], Unit | None]] = {
     **dict.fromkeys(moves.REDUCTIONS, _reduce),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _shape_only),
     **dict.fromkeys(moves.MOVES, _moved),
+    "Gather": lambda node, target: gather(node, target) or _moved(node, target),
     "Resize": _resize,
     "Concat": _concat,
     "Split": lambda node, target: _piece(node, 0, target),

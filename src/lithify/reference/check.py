@@ -152,6 +152,10 @@ _DTYPE_OF_KIND: Mapping[str, str] = {"weights": "int8", "table": "int8", "bias":
 def _check_kind(where: str, kind: str, tensor: Tensor) -> None:
     if kind == "any":
         return
+    if kind == "index":
+        if tensor.dtype not in ("int32", "int64"):
+            raise LithifyError(f"{where} was given '{tensor.name}' of dtype {tensor.dtype}; it must be int32 or int64.")
+        return
     dtype = _DTYPE_OF_KIND.get(kind, kind)
     if tensor.dtype != dtype:
         raise LithifyError(f"{where} was given '{tensor.name}' of dtype {tensor.dtype}; it must be {dtype}.")

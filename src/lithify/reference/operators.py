@@ -20,6 +20,7 @@ from lithify.reference.elementwise import (
     unsigned,
 )
 from lithify.reference.expressions import elementwise, expression_shapes
+from lithify.reference.gather import gather, gather_shapes
 from lithify.reference.graph import Node
 from lithify.reference.host import host
 from lithify.reference.matmul import matmul, matmul_shapes
@@ -130,6 +131,15 @@ _ROWS = (
         ends=Attribute("ints"),
         axes=Attribute("ints", least=0),
         steps=Attribute("ints"),
+    ),
+    Operator(
+        "Gather",
+        ("any", "index"),
+        ("same",),
+        gather,
+        gather_shapes,
+        {"axis": Attribute("int", 0, least=0)},
+        same_quantization=True,
     ),
     Operator(
         "Split",

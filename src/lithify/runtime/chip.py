@@ -48,7 +48,7 @@ class RtlDevice:
         return cls(chip, made.library, made.verilog_sha256, made.build_seconds, made.runtime_seconds)
 
     def run_segment(
-        self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]]
+        self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]], skip: int = 0
     ) -> DeviceResult:
         """Runs the segment from doorbell to interrupt; `dram` holds afterwards what the chip stored."""
         if program.chip != self.chip:
@@ -66,7 +66,15 @@ class RtlDevice:
         registers = {int(base): address for base, address in layout.bases.items()}
         with Session(self.library, image, bytes_per_cycle=self.chip.dram_bytes_per_cycle) as session:
             session.record()
-            done = run(session, layout.program, segment.size, registers, progress=self.watch, every=self.sample_every)
+            done = run(
+                session,
+                layout.program,
+                segment.size,
+                registers,
+                progress=self.watch,
+                every=self.sample_every,
+                skip=skip,
+            )
             addresses, words = session.results()
         for base, memory in dram.items():
             left = image[layout.bases[base] : layout.bases[base] + memory.size]

@@ -42,9 +42,12 @@ class Device(Protocol):
         """How reports call the device."""
 
     def run_segment(
-        self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]]
+        self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]], skip: int = 0
     ) -> DeviceResult:
-        """Runs one segment from doorbell to end on the bytes of `dram`, which it changes as the chip would."""
+        """Runs one segment from doorbell to end on the bytes of `dram`, which it changes as the chip would.
+
+        skip: the register SKIP.
+        """
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ class FunctionalDevice:
     name: str = "functional"
 
     def run_segment(
-        self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]]
+        self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]], skip: int = 0
     ) -> DeviceResult:
         """Runs the segment bit by bit; knows no time."""
         instructions = program.instructions[segment.start : segment.start + segment.size]
         bases = {int(base): memory for base, memory in dram.items()}
-        trace = run_segment(program.chip, instructions, bases, self.record, self.seed)
+        trace = run_segment(program.chip, instructions, bases, self.record, self.seed, skip)
         return DeviceResult(trace.stream(program.chip) if self.record else None)

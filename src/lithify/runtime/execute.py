@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.errors import LithifyError
+from lithify.isa.conditions import skip_of
 from lithify.isa.file import load_program
 from lithify.isa.program import Base, ChipSegment, Conversion, HostSegment, Program, TensorInfo
 from lithify.reference.definition import Operand
 from lithify.reference.elementwise import dequantize, quantize, reshape, signed, unsigned
 from lithify.reference.graph import Node, Tensor
 from lithify.runtime.device import Device, DeviceResult, FunctionalDevice
-from lithify.runtime.memory import check_placement, dram_of_program, pack, unpack
+from lithify.runtime.memory import check_placement, dram_of_program, pack, pack_list, unpack
 
 Array = NDArray[Any]
 
@@ -64,27 +65,52 @@ def run(
 ) -> Outcome:
     """Runs a program once.
 
-    inputs: one array per input of the model, by name or in the model's order, of exactly its shape and dtype.
+    inputs: one array per input of the model, by name or in the model's order, of exactly its shape and dtype. Where
+        the program has a batch all of them may hold fewer samples; the outputs then hold as many.
     device: what runs the chip segments; the functional simulator by default.
     seed: of the bytes in DRAM that nothing has written.
     Raises LithifyError for inputs that do not fit, and for what the device or the host cannot run.
     """
     device = FunctionalDevice() if device is None else device
-    environment: dict[str, Array] = dict(check_inputs(program, inputs))
+    given, samples = whole_batch(program, inputs)
+    environment: dict[str, Array] = dict(check_inputs(program, given))
+    skip = skip_of(samples, program.batch)
     dram = dram_of_program(program, seed)
     outcomes = []
     for segment in program.segments:
         if isinstance(segment, ChipSegment):
-            outcomes.append(SegmentOutcome(segment, _run_chip(program, segment, environment, dram, device)))
+            outcomes.append(SegmentOutcome(segment, _run_chip(program, segment, environment, dram, device, skip)))
         else:
             environment.update(run_on_host(program, segment, environment))
     outputs = tuple(value_of(program, environment, name) for name in program.outputs)
+    if samples < program.batch:
+        outputs = tuple(value[:samples] for value in outputs)
     return Outcome(outputs, environment, tuple(outcomes))
 
 
 def run_program_file(path: str | Path, *inputs: Array, device: Device | None = None) -> Outcome:
     """Runs a saved program on arrays in the model's order; raises LithifyError as `load_program` and `run` do."""
     return run(load_program(path), inputs, device)
+
+
+def whole_batch(
+    program: Program, inputs: Mapping[str, Array] | Sequence[Array]
+) -> tuple[Mapping[str, Array] | Sequence[Array], int]:
+    """The inputs with zeros behind the samples that are given, where these are fewer than the program's batch; and how
+    many are given.
+    """
+    arrays = list(inputs.values() if isinstance(inputs, Mapping) else inputs)
+    counts = {np.shape(array)[0] if np.ndim(array) else 0 for array in arrays}
+    if program.batch == 1 or len(counts) != 1 or not 0 < min(counts) < program.batch:
+        return inputs, program.batch
+
+    def filled(array: Array) -> Array:
+        empty = np.zeros((program.batch - len(array), *np.shape(array)[1:]), np.asarray(array).dtype)
+        return np.concatenate([array, empty])
+
+    if isinstance(inputs, Mapping):
+        return {name: filled(array) for name, array in inputs.items()}, min(counts)
+    return [filled(array) for array in inputs], min(counts)
 
 
 def check_inputs(program: Program, inputs: Mapping[str, Array] | Sequence[Array]) -> dict[str, Array]:
@@ -146,12 +172,15 @@ def _run_chip(
     environment: dict[str, Array],
     dram: Mapping[Base, NDArray[np.uint8]],
     device: Device,
+    skip: int,
 ) -> DeviceResult:
     for placement in (*segment.inputs, *segment.outputs):
         check_placement(program, placement, dram)
     for placement in segment.inputs:
         pack(value_of(program, environment, placement.tensor), placement, dram[placement.base])
-    result = device.run_segment(program, segment, dram)
+    for entry in segment.lists:
+        pack_list(value_of(program, environment, entry.tensor), entry, dram[Base.INPUTS])
+    result = device.run_segment(program, segment, dram, skip)
     for placement in segment.outputs:
         shape = program.tensors[placement.tensor].shape
         environment[placement.tensor] = unpack(placement, shape, dram[placement.base])

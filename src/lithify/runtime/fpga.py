@@ -62,7 +62,7 @@ class FpgaDevice:
         self._link.close()
 
     def run_segment(
-        self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]]
+        self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]], skip: int = 0
     ) -> DeviceResult:
         """Runs the segment from doorbell to end; the segment's outputs in `dram` are then what the chip stored."""
         self._check_chip(program)
@@ -73,7 +73,10 @@ class FpgaDevice:
             if placement.base is not Base.CONSTANTS:
                 block = dram[placement.base][placement.offset : placement.offset + placement.bytes]
                 self._put(places[placement.base] + placement.offset, block.tobytes())
-        counters = self._run(instructions + segment.start, segment.size, places)
+        for entry in segment.lists:
+            listed = dram[Base.INPUTS][entry.offset : entry.offset + 4 * len(entry.places)]
+            self._put(places[Base.INPUTS] + entry.offset, listed.tobytes())
+        counters = self._run(instructions + segment.start, segment.size, places, skip)
         for placement in segment.outputs:
             stored = np.frombuffer(
                 self._link.read(places[placement.base] + placement.offset, placement.bytes), np.uint8
@@ -127,12 +130,13 @@ class FpgaDevice:
         if data:
             self._link.write(address - before, data)
 
-    def _run(self, start: int, size: int, places: Mapping[Base, int]) -> dict[str, int]:
+    def _run(self, start: int, size: int, places: Mapping[Base, int], skip: int) -> dict[str, int]:
         """From doorbell to end; the counters."""
         self._pair("PROGRAM", start)
         self._write("PROGRAM_BYTES", size)
         for base, address in places.items():
             self._pair(f"BASE{int(base)}", address)
+        self._write("SKIP", skip)
         self._write("INTERRUPT_ENABLE", 1)
         # Should the doorbell be rung twice, because an answer was lost: a busy chip does not hear it, and one that has
         # finished computes the same again.

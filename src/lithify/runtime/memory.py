@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.errors import LithifyError
-from lithify.isa.program import Base, Placement, Program
+from lithify.isa.program import Base, IndexList, Placement, Program
+from lithify.reference.gather import entries
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -51,6 +52,13 @@ def pack(data: NDArray[np.int8], placement: Placement, memory: NDArray[np.uint8]
     rows = np.full((whole.shape[0] * whole.shape[1], *whole.shape[2:]), placement.fill, np.int8)
     _inner(placement, rows)[:] = to_image(data)
     whole[:] = rows.reshape(whole.shape)
+
+
+def pack_list(indices: NDArray[np.int32] | NDArray[np.int64], entry: IndexList, memory: NDArray[np.uint8]) -> None:
+    """Writes a list into `memory`, the bytes behind Base.INPUTS; LithifyError for an index that chooses nothing."""
+    chosen = entries(indices, entry.entries, entry.tensor).reshape(-1)[list(entry.places)]
+    listed = (chosen * entry.pitch).astype("<u4")
+    memory[entry.offset : entry.offset + listed.nbytes] = listed.view(np.uint8)
 
 
 def unpack(placement: Placement, shape: Sequence[int], memory: NDArray[np.uint8]) -> NDArray[np.int8]:

@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.chip.pipeline import DRAM_LATENCY
+from lithify.isa.conditions import skip_of
 from lithify.isa.encoding import Instruction
 from lithify.isa.layout import dram_layout
 from lithify.isa.operations import Queue
@@ -70,42 +71,57 @@ class Simulation:
         }
 
 
-def simulate(program: Program) -> Simulation:
-    """The cycles of one inference, segment by segment, and their share among the layers."""
-    return costs(program, run_segments(program))
+def simulate(program: Program, samples: int | None = None) -> Simulation:
+    """The cycles of one inference, segment by segment, and their share among the layers.
+
+    samples: of a batch, as many as a run is given; None: all.
+    """
+    skip = 0 if samples is None else skip_of(samples, program.batch)
+    return costs(program, run_segments(program, skip=skip))
 
 
 @dataclass(frozen=True)
 class SegmentRun:
     """A chip segment in time. first: index of its first instruction in the program's list; issues: what became of each
-    compute instruction, in order.
+    compute instruction that was not passed over, in order; skip: the register SKIP.
     """
 
     first: int
     instructions: tuple[Instruction, ...]
     timing: Timing
     issues: tuple[Issue, ...]
+    skip: int = 0
 
     def indices(self, queue: Queue) -> list[int]:
         """The instructions of a queue, in order, as indices of the program's list."""
         return [self.first + at for at, entry in enumerate(self.instructions) if entry.operation.queue is queue]
 
+    def passed_over(self, index: int) -> bool:
+        """Whether an instruction, by its index in the program's list, was passed over."""
+        return bool((self.skip & ~1) >> self.instructions[index - self.first].integer("when") & 1)
+
 
 def run_segments(
-    program: Program, chip: Chip | None = None, latency: int = DRAM_LATENCY, ran: Callable[[int], None] | None = None
+    program: Program,
+    chip: Chip | None = None,
+    latency: int = DRAM_LATENCY,
+    ran: Callable[[int], None] | None = None,
+    skip: int = 0,
 ) -> tuple[SegmentRun, ...]:
     """The chip segments in the order of execution.
 
     chip: in place of the program's, a chip on which its instructions mean the same (other bandwidth, lanes or queues).
-    ran: is told, after each segment, how many are done.
+    ran: is told, after each segment, how many are done. skip: the register SKIP.
     """
     runs = []
     for segment in (segment for segment in program.segments if isinstance(segment, ChipSegment)):
         bases = {int(base): address for base, address in dram_layout(program, segment).bases.items()}
         instructions = segment_instructions(program, segment)
         unit = _Recorder(chip or program.chip)
-        timing = simulate_segment(chip or program.chip, instructions, segment.size, bases, unit, latency=latency)
-        runs.append(SegmentRun(first_instruction(program, segment), instructions, timing, tuple(unit.issues)))
+        timing = simulate_segment(
+            chip or program.chip, instructions, segment.size, bases, unit, latency=latency, skip=skip
+        )
+        runs.append(SegmentRun(first_instruction(program, segment), instructions, timing, tuple(unit.issues), skip))
         if ran:
             ran(len(runs))
     return tuple(runs)
@@ -121,11 +137,28 @@ def costs(program: Program, runs: Sequence[SegmentRun], chip: Chip | None = None
     numbers: dict[str, list[int]] = {}
     for index, name in instruction_layers(program).items():
         numbers.setdefault(name, []).append(index)
-    layers = tuple(_cost(program, chip, layer, numbers.get(layer.name, []), spent) for layer in program.layers)
+    over = {index for run in runs for index in run.indices(Queue.LOAD) + run.indices(Queue.COMPUTE)
+            + run.indices(Queue.STORE) + run.indices(Queue.VECTOR) if run.passed_over(index)}  # fmt: skip
+    samples = max((run_samples(program, run.skip) for run in runs), default=program.batch)
+    layers = tuple(
+        _cost(
+            program,
+            chip,
+            replace(layer, macs=layer.macs * samples // program.batch),
+            [index for index in numbers.get(layer.name, []) if index not in over],
+            spent,
+        )
+        for layer in program.layers
+    )
     cycles = sum(timing.cycles for timing in timings)
     beats = sum(timing.read_beats + timing.write_beats for timing in timings)
-    macs = sum(layer.macs for layer in program.layers)
+    macs = sum(layer.macs for layer in layers)
     return Simulation(program.name, chip, macs, cycles, beats * chip.bus_bytes, timings, layers)
+
+
+def run_samples(program: Program, skip: int) -> int:
+    """How many samples a launch with this register SKIP works on."""
+    return max(samples for samples in range(1, program.batch + 1) if skip_of(samples, program.batch) == skip)
 
 
 class _Recorder(ComputeTiming):
@@ -148,7 +181,7 @@ def spent_cycles(run: SegmentRun) -> dict[int, Counter[str]]:
     The array waits for a vector instruction in those of its cycles in which it has nothing else to do, and which end
     after that has retired: they are the vector instruction's.
     """
-    indices = run.indices(Queue.COMPUTE)
+    indices = [index for index in run.indices(Queue.COMPUTE) if not run.passed_over(index)]
     parts: dict[int, Counter[str]] = {}
     own = run.timing.queue == Queue.VECTOR
     times = zip(run.timing.start[own].tolist(), run.timing.cycle[own].tolist(), strict=True)

@@ -7,6 +7,7 @@ from lithify.chip import Chip
 from lithify.compiler.lower import Unsupported, check_fields, lower
 from lithify.compiler.lowering.batch import batch_of, each_image, one_image
 from lithify.compiler.lowering.concat import lower_concat
+from lithify.compiler.lowering.gather import lower_gather
 from lithify.compiler.lowering.matmul import lower_matmul
 from lithify.compiler.lowering.moved import lower_moved
 from lithify.compiler.lowering.movement import lower_pad, lower_slice, lower_space_to_depth, lower_split
@@ -34,6 +35,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "MatMul": lower_matmul,
         "Concat": lower_concat,
         "Slice": lower_slice,
+        "Gather": lower_gather,
         "Split": lower_split,
         "Pad": lower_pad,
         "SpaceToDepth": lower_space_to_depth,

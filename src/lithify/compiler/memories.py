@@ -1,0 +1,47 @@
+"""DRAM as a program fills it."""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lithify.errors import LithifyError
+from lithify.isa.program import Base
+
+ALIGNMENT = 128
+"""Offsets of everything in DRAM are multiples of this."""
+LIMIT = 1 << 32
+"""Offsets have 32 bits."""
+
+
+@dataclass
+class Memories:
+    """DRAM as it is filled while segments are compiled: bytes used behind each base, the constants, and by its digest
+    where each of these lies.
+    """
+
+    used: dict[Base, int] = field(default_factory=lambda: dict.fromkeys(Base, 0))
+    constants: list[bytes] = field(default_factory=list)
+    known: dict[bytes, int] = field(default_factory=dict)
+
+    def reserve(self, base: Base, size: int, what: str, alignment: int = ALIGNMENT) -> int:
+        """Offset of `size` new bytes, a multiple of `alignment`."""
+        offset = -(-self.used[base] // alignment) * alignment
+        self.used[base] = offset + -(-size // ALIGNMENT) * ALIGNMENT
+        if self.used[base] > LIMIT:
+            raise LithifyError(
+                f"With {what} the network needs {self.used[base]} bytes of DRAM for {base.name.lower()}; "
+                f"a program addresses at most {LIMIT}; use a smaller network or input."
+            )
+        return offset
+
+    def add_constant(self, data: NDArray[np.uint8] | NDArray[np.int8], what: str, alignment: int = ALIGNMENT) -> int:
+        """Offset of constants, a multiple of `alignment`; what is there already is not added again."""
+        content = data.tobytes()
+        key = sha256(content).digest()
+        if key not in self.known or self.known[key] % alignment:
+            before = self.used[Base.CONSTANTS]
+            self.known[key] = self.reserve(Base.CONSTANTS, data.size, what, alignment)
+            self.constants.append(bytes(self.known[key] - before) + content + bytes(-data.size % ALIGNMENT))
+        return self.known[key]
