@@ -15,6 +15,7 @@ from lithify.explore.figure import COUNTED, GIVEN, HOW, MEASURED, MODELLED, PUBL
 from lithify.explore.published import Published, entries, standard_name
 from lithify.explore.speedup import amdahl_limit, beta, gamma, operations_per_cycle
 from lithify.progress import Progress, Silent, Stages
+from lithify.quantize.signed import activations_to_unsigned
 
 if TYPE_CHECKING:
     from lithify.program import Program
@@ -190,7 +191,9 @@ def _measured(
 ) -> list[Contender]:
     """ONNX Runtime with float32 and int8: one thread and all cores of the processor; a GPU also with half precision."""
     here = provider == processor.CPU
-    forms = {"float32": (optimized, accuracy.float_model), "int8": (quantized, accuracy.int8)}
+    # With uint8 activations, the same numbers, its int8 kernels are several times faster on x86.
+    int8 = activations_to_unsigned(quantized)
+    forms = {"float32": (optimized, accuracy.float_model), "int8": (int8, accuracy.int8)}
     if not here:
         forms["half"] = _half(optimized), None
     count = processor.cores()

@@ -9,7 +9,7 @@ from typing import Any
 from lithify.errors import LithifyError
 from lithify.explore.compare import COLUMNS, Comparison, Contender
 from lithify.explore.figure import HOW
-from lithify.explore.terminal import MARKS, cell, si
+from lithify.explore.terminal import MARKS, number, si
 from lithify.folder import write_text
 
 COLOURS = {
@@ -47,7 +47,7 @@ def comparison_page(found: Comparison) -> str:
         found=found,
         operations=si(found.operations, "") + " operations",
         columns=[(name, COLUMNS[name][0]) for name in shown],
-        cell=cell,
+        number=number,
         marks={mark: HOW[how] for how, mark in MARKS.items()},
         names=MARKS,
         drawings=drawings,
@@ -62,7 +62,7 @@ def bars(rows: Sequence[Contender], name: str) -> str:
     values = [row.figures[name].value for row in known]
     places = list(range(len(known)))[::-1]
     drawn = axes.barh(places, values, color=[COLOURS[row.kind] for row in known], height=0.7)
-    axes.bar_label(drawn, [cell(row, name) for row in known], padding=3, fontsize=8)
+    axes.bar_label(drawn, [number(row, name) for row in known], padding=3, fontsize=8)
     axes.set_yticks(places, [row.name for row in known], fontsize=8)
     if name not in _LINEAR:
         axes.set_xscale("log")

@@ -36,8 +36,12 @@ def comparison_table(found: Comparison) -> "Table":
 def cell(row: Contender, name: str) -> str:
     """A figure with its unit and the letter that says how it was obtained; nothing where it is not known."""
     figure = row.figures.get(name)
-    if figure is None:
-        return ""
+    return "" if figure is None else f"{number(row, name)} ({MARKS[figure.how]})"
+
+
+def number(row: Contender, name: str) -> str:
+    """A figure that is known, with its unit."""
+    figure = row.figures[name]
     unit = COLUMNS[name][1]
     if name in _RATIOS:
         text = f"{100 * figure.value:.1f} %"
@@ -49,7 +53,7 @@ def cell(row: Contender, name: str) -> str:
         text = si(figure.value, "")
     else:
         text = f"{figure.value:,.0f}" if figure.value >= 1000 else f"{figure.value:.3g}"
-    return f"{text} {MARKS[figure.how]}"
+    return text
 
 
 def si(value: float, unit: str) -> str:
