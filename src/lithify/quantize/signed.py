@@ -1,4 +1,4 @@
-"""uint8 quantisation as int8, and back: zero points and stored values move by 128, every real number stays as it was."""
+"""uint8 quantisation as int8 and back: zero points and stored values move by 128, real numbers stay as they are."""
 
 from typing import Any
 
