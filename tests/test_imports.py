@@ -36,6 +36,8 @@ ORDER = (
     "profile",
     "accuracy",
     "flow",
+    "fpga",
+    "target",
     "bench",
     "explore",
     "build",

@@ -37,9 +37,11 @@ if TYPE_CHECKING:
         synthesize,
         verify,
     )
+    from lithify.fpga import fpga
     from lithify.fuzz import fuzz
     from lithify.preprocessing import Preprocessing
     from lithify.program import Program
+    from lithify.target import Target, chip
 
 __version__ = "0.1.0"
 
@@ -47,14 +49,17 @@ __all__ = [
     "LithifyError",
     "Preprocessing",
     "Program",
+    "Target",
     "bench",
     "build",
+    "chip",
     "chips",
     "compare",
     "compile",
     "conformance",
     "disassemble",
     "doctor",
+    "fpga",
     "fuzz",
     "load",
     "optimize",
@@ -76,6 +81,9 @@ _ELSEWHERE = {
     "build": "lithify.build",
     "compare": "lithify.explore.compare",
     "conformance": "lithify.conformance",
+    "Target": "lithify.target",
+    "chip": "lithify.target",
+    "fpga": "lithify.fpga",
     "fuzz": "lithify.fuzz",
 }
 """Files of the words that are not in `flow.py`."""

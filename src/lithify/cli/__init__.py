@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 import lithify
-from lithify.cli import choose, commands, line, measure, silicon
+from lithify.cli import board, choose, commands, line, measure, silicon
 from lithify.errors import LithifyError
 
 FAULT = 70
@@ -30,7 +30,10 @@ def group() -> None:
     """
 
 
-for command in (*line.COMMANDS, *measure.COMMANDS, *choose.COMMANDS, *silicon.COMMANDS, *commands.COMMANDS):
+WORDS = (line, measure, choose, silicon, board, commands)
+"""Files of commands, in the order of the help."""
+
+for command in (command for file in WORDS for command in file.COMMANDS):
     group.add_command(command)
 
 

@@ -5,9 +5,13 @@ A request is ``REQUEST, command, address (4), length (2), payload of a write, ch
 checksum is CRC-16/IBM-3740 (polynomial 0x1021, from 0xFFFF) over everything between the first byte and itself.
 """
 
+import binascii
+import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
+
+from lithify.chip import Chip, write_chip
 
 LINK_ID = 0x4C4E4B31
 """The first word of the identification: "LNK1"; its last character is the version of the packets."""
@@ -72,20 +76,22 @@ IDENTIFICATION: tuple[tuple[str, str], ...] = (
     ("MEMORY_BYTES", "Bytes of the chip's DRAM."),
     ("BUS_BYTES", "Bytes of a word of the DRAM."),
     ("CLOCK_HZ", "The chip's clock."),
-    *((f"CHIP_{index}", f"Bytes {4 * index} to {4 * index + 3} of the chip's fingerprint.") for index in range(4)),
+    *(
+        (f"CHIP_{index}", f"Bytes {4 * index} to {4 * index + 3} of the chip's fingerprint (`isa/link.py`).")
+        for index in range(4)
+    ),
 )
 """The words of the identification, in their order."""
 
 
 def checksum(data: bytes) -> int:
     """CRC-16/IBM-3740 of some bytes."""
-    import binascii
-
     return binascii.crc_hqx(data, CRC_INITIAL)
 
 
-def fingerprint(description: str) -> bytes:
-    """Sixteen bytes that name a chip: the start of the SHA-256 of its description, as `write_chip` writes it."""
-    import hashlib
-
-    return hashlib.sha256(description.encode()).digest()[:16]
+def fingerprint(chip: Chip) -> bytes:
+    """Sixteen bytes that name a chip: the start of the SHA-256 of its description, name and clock left out, for they
+    change no program.
+    """
+    same = chip.model_copy(update={"name": "chip", "clock_hz": 1_000_000})
+    return hashlib.sha256(write_chip(same).encode()).digest()[:16]

@@ -8,7 +8,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lithify.chip import write_chip
 from lithify.errors import LithifyError
 from lithify.isa.layout import PAGE
 from lithify.isa.link import fingerprint
@@ -86,7 +85,7 @@ class FpgaDevice:
 
     def _check_chip(self, program: Program) -> None:
         found = b"".join(self._link.identification[f"CHIP_{index}"].to_bytes(4, "little") for index in range(4))
-        if found != fingerprint(write_chip(program.chip)) or self._read("ID") != DEVICE_ID:
+        if found != fingerprint(program.chip) or self._read("ID") != DEVICE_ID:
             raise LithifyError(
                 f"The board holds a bitstream of another chip than the program's, '{program.chip.name}': compile the "
                 "network for the chip that `lithify fpga` wrote beside the bitstream (chip.toml), or program the board "

@@ -64,6 +64,9 @@ class Bridge(wiring.Component):
         m = Module()
         got, byte = self.receive_valid, self.receive
         m.submodules.checksum = checksum = CHECKSUM(data_width=8).create()
+        # A byte is reckoned in the cycle after it; the line gives and takes none that soon.
+        summed, sum_valid, sum_start = Signal(8), Signal(), Signal()
+        m.d.sync += [checksum.data.eq(summed), checksum.valid.eq(sum_valid), checksum.start.eq(sum_start)]
         m.submodules.payload = payload = memory.Memory(shape=8, depth=PAYLOAD_BYTES, init=[])
         put, take = payload.write_port(), payload.read_port()
 
@@ -122,13 +125,13 @@ class Bridge(wiring.Component):
         with m.FSM() as fsm:
             m.d.comb += self.active.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
-                m.d.comb += checksum.start.eq(1)
+                m.d.comb += sum_start.eq(1)
                 m.d.sync += [count.eq(0), silent.eq(0), status.eq(Status.DONE)]
                 with m.If(got & (byte == REQUEST)):
                     m.next = "HEADER"
             with m.State("HEADER"):
                 m.d.sync += silent.eq(silent + 1)
-                m.d.comb += [checksum.data.eq(byte), checksum.valid.eq(got)]
+                m.d.comb += [summed.eq(byte), sum_valid.eq(got)]
                 with m.If(got):
                     m.d.sync += [header.eq(Cat(header[8:], byte)), count.eq(count + 1), silent.eq(0)]
                     with m.If(count == len(header) // 8 - 1):
@@ -153,7 +156,7 @@ class Bridge(wiring.Component):
                         m.next = "CHECKSUM"
             with m.State("PAYLOAD"):
                 m.d.sync += silent.eq(silent + 1)
-                m.d.comb += [checksum.data.eq(byte), checksum.valid.eq(got), put.en.eq(got)]
+                m.d.comb += [summed.eq(byte), sum_valid.eq(got), put.en.eq(got)]
                 with m.If(got):
                     m.d.sync += [count.eq(count + 1), silent.eq(0)]
                     with m.If(count == length - 1):
@@ -221,9 +224,9 @@ class Bridge(wiring.Component):
             head = Array([Const(ANSWER, 8), status, *(left_byte(left, n) for n in range(LENGTH_BYTES))])
             with m.State("ANSWER"):
                 m.d.comb += [self.send.eq(head[count]), self.send_valid.eq(1)]
-                m.d.comb += [checksum.start.eq(count == 0), checksum.data.eq(self.send)]
+                m.d.comb += [sum_start.eq(count == 0), summed.eq(self.send)]
                 with m.If(self.send_ready):
-                    m.d.comb += checksum.valid.eq(count != 0)
+                    m.d.comb += sum_valid.eq(count != 0)
                     m.d.sync += count.eq(count + 1)
                     with m.If(count == 1 + LENGTH_BYTES):
                         m.d.sync += count.eq(0)
@@ -251,9 +254,9 @@ class Bridge(wiring.Component):
                     m.d.sync += word.eq(self.registers.rdata)
                     m.next = "SEND"
             with m.State("SEND"):
-                m.d.comb += [self.send.eq(word[:8]), self.send_valid.eq(1), checksum.data.eq(word[:8])]
+                m.d.comb += [self.send.eq(word[:8]), self.send_valid.eq(1), summed.eq(word[:8])]
                 with m.If(self.send_ready):
-                    m.d.comb += checksum.valid.eq(1)
+                    m.d.comb += sum_valid.eq(1)
                     m.d.sync += [word.eq(word >> 8), part.eq(part + 1)]
                     with m.If(part == unit - 1):
                         m.d.sync += [here.eq(here + unit), left.eq(left - unit)]

@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, wiring
-from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from lithify.chip.memories import BURSTS_IN_FLIGHT, READS_IN_FLIGHT
@@ -71,8 +71,8 @@ class BlockMemory(wiring.Component):
 
         # Acceptance: a read before a write, into the order of all, and the reads also to the reader.
         most = BURSTS_IN_FLIGHT + READS_IN_FLIGHT
-        m.submodules.order = order = SyncFIFOBuffered(width=burst.size, depth=1 << (most - 1).bit_length())
-        m.submodules.wanted = wanted = SyncFIFOBuffered(width=burst.size, depth=1 << (READS_IN_FLIGHT - 1).bit_length())
+        m.submodules.order = order = SyncFIFO(width=burst.size, depth=1 << (most - 1).bit_length())
+        m.submodules.wanted = wanted = SyncFIFO(width=burst.size, depth=1 << (READS_IN_FLIGHT - 1).bit_length())
         new = data.View(burst, order.w_data)
         accepted = Signal()
         address = Mux(bus.arvalid, bus.araddr, bus.awaddr)
@@ -91,24 +91,52 @@ class BlockMemory(wiring.Component):
             wanted.w_en.eq(bus.arvalid & bus.arready),
         ]
 
+        # What decides whether a beat moves is worked out in the cycle before, for either case of that cycle.
+        moves, ended = Signal(), Signal()
+
         # A burst is ripe DRAM_LATENCY cycles after its acceptance: one counter will do, for they ripen in order.
         ripening = Signal(DRAM_LATENCY - 1)
-        ripe = Signal(range(most + 1))
-        ended = Signal()
-        m.d.sync += [ripening.eq(ripening << 1 | accepted), ripe.eq(ripe + ripening[-1] - ended)]
+        count, ripe = Signal(range(most + 1)), Signal()
+        ripens = ripening[-1]
+        m.d.sync += [
+            ripening.eq(ripening << 1 | accepted),
+            count.eq(count + ripens - ended),
+            ripe.eq(ripens | (count > 1) | ((count == 1) & ~ended)),
+        ]
 
-        # Tokens, and which beat moves.
+        # Tokens, those of the cycle added.
         capacity = 2 * self.bus_bytes
-        kept = Signal(range(capacity + 1), init=capacity)
-        tokens, refilled = Signal(range(capacity + 1)), kept + self.bytes_per_cycle
-        m.d.comb += tokens.eq(Mux(refilled > capacity, capacity, refilled))
-        head = data.View(burst, order.r_data)
-        done = Signal(8)
-        may, moves, last = Signal(), Signal(), Signal()
+        tokens, enough = Signal(range(capacity + 1), init=capacity), Signal(init=1)
+        spent = tokens - Mux(moves, self.bus_bytes, 0)
+        refilled = spent + self.bytes_per_cycle
+        m.d.sync += [
+            tokens.eq(Mux(refilled > capacity, capacity, refilled)),
+            enough.eq(~moves & (tokens >= self.bus_bytes - self.bytes_per_cycle)
+                      | (tokens >= 2 * self.bus_bytes - self.bytes_per_cycle)),
+        ]  # fmt: skip
+
+        # The burst at the head, in registers.
+        head, here = Signal(burst), Signal(burst["address"].shape)
+        left, last = Signal(8), Signal()
+        there = Signal()
+        following = data.View(burst, order.r_data)
+        m.d.comb += order.r_en.eq(order.r_rdy & (ended | ~there))
+        with m.If(moves):
+            m.d.sync += [left.eq(left - 1), last.eq(left == 1), here.eq(here + 1)]
+        with m.If(order.r_en):
+            m.d.sync += [
+                head.eq(following),
+                left.eq(following.more),
+                last.eq(following.more == 0),
+                here.eq(following.address),
+            ]
+        with m.If(ended | ~there):
+            m.d.sync += there.eq(order.r_rdy)
+
+        may = Signal()
         m.submodules.ahead = ahead = SyncFIFO(width=bus_bits, depth=AHEAD)
         m.d.comb += [
-            may.eq(order.r_rdy & (ripe != 0) & (tokens >= self.bus_bytes)),
-            last.eq(done == head.more),
+            may.eq(there & ripe & enough),
             bus.rvalid.eq(may & ~head.write & ahead.r_rdy),
             bus.rdata.eq(ahead.r_data),
             bus.rlast.eq(last),
@@ -117,30 +145,42 @@ class BlockMemory(wiring.Component):
             moves.eq(bus.rvalid | (bus.wready & bus.wvalid)),
             ahead.r_en.eq(bus.rvalid),
             ended.eq(moves & last),
-            order.r_en.eq(ended),
         ]
-        m.d.sync += [kept.eq(tokens - Mux(moves, self.bus_bytes, 0)), bus.bvalid.eq(ended & head.write)]
-        with m.If(moves):
-            m.d.sync += done.eq(Mux(last, 0, done + 1))
+        m.d.sync += bus.bvalid.eq(ended & head.write)
         with m.If(ended):
             m.d.sync += bus.bresp.eq(Mux(head.outside, SLAVE_ERROR, 0))
 
-        # Writes, the host's behind the chip's.
-        chip_writes = bus.wready & bus.wvalid
+        # The host's word waits in a register until the chip leaves a cycle.
+        waits, of_host = Signal(), Signal(data.StructLayout(
+            {"write": 1, "address": host.address.shape(), "data": bus_bits}
+        ))  # fmt: skip
+        chip_writes, fetches, host_writes, host_reads = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            host.ready.eq(~waits),
+            chip_writes.eq(bus.wready & bus.wvalid),
+            host_writes.eq(waits & of_host.write & ~chip_writes),
+            host_reads.eq(waits & ~of_host.write & ~fetches),
+        ]
+        with m.If(host.valid & host.ready):
+            m.d.sync += [
+                waits.eq(1),
+                of_host.write.eq(host.write),
+                of_host.address.eq(host.address),
+                of_host.data.eq(host.write_data),
+            ]
+        with m.Elif(host_writes | host_reads):
+            m.d.sync += waits.eq(0)
         m.d.sync += [
-            write.en.eq(Mux(chip_writes, ~head.outside, host.valid & host.write)),
-            write.addr.eq(Mux(chip_writes, head.address + done, host.address)),
-            write.data.eq(Mux(chip_writes, bus.wdata, host.write_data)),
+            write.en.eq(Mux(chip_writes, ~head.outside, host_writes)),
+            write.addr.eq(Mux(chip_writes, here, of_host.address)),
+            write.data.eq(Mux(chip_writes, bus.wdata, of_host.data)),
         ]
 
         # Reads: the reader's as long as there is room ahead, then the host's.
         want = data.View(burst, wanted.r_data)
         fetched, room = Signal(8), Signal(range(AHEAD + 1), init=AHEAD)
-        fetches, host_reads = Signal(), Signal()
         m.d.comb += [
             fetches.eq(wanted.r_rdy & (room != 0)),
-            host_reads.eq(host.valid & ~host.write & ~fetches),
-            host.ready.eq(Mux(host.write, ~chip_writes, ~fetches)),
             wanted.r_en.eq(fetches & (fetched == want.more)),
         ]
         m.d.sync += room.eq(room + bus.rvalid - fetches)
@@ -149,7 +189,7 @@ class BlockMemory(wiring.Component):
         word, at_host, at_bus = Signal(bus_bits, reset_less=True), Signal(READ_STAGES), Signal(READ_STAGES)
         m.d.comb += read.en.eq(1)
         m.d.sync += [
-            read.addr.eq(Mux(fetches, want.address + fetched, host.address)),
+            read.addr.eq(Mux(fetches, want.address + fetched, of_host.address)),
             word.eq(read.data),
             at_bus.eq(at_bus << 1 | fetches),
             at_host.eq(at_host << 1 | host_reads),

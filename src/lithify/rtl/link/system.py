@@ -7,7 +7,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from lithify.chip import Chip, write_chip
+from lithify.chip import Chip
 from lithify.isa import Queue
 from lithify.isa.link import LINK_ID, SILENCE_BITS, fingerprint
 from lithify.isa.registers import BY_NAME
@@ -42,7 +42,7 @@ class SystemDescription:
     @property
     def identification(self) -> dict[str, int]:
         """The words by which the driver knows it."""
-        name = fingerprint(write_chip(self.chip))
+        name = fingerprint(self.chip)
         return {
             "LINK_ID": LINK_ID,
             "MEMORY_BYTES": self.memory_bytes,

