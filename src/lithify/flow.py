@@ -66,6 +66,7 @@ def quantize(
     input_ranges: "Mapping[str, tuple[float, float]]" = MappingProxyType({}),
     preprocessing: "Preprocessing | None" = None,
     seed: int = 0,
+    state: "Mapping[str, str]" = MappingProxyType({}),
 ) -> "ir.Model":
     """The model in int8, in QDQ form. A model that is quantised already keeps its bits.
 
@@ -79,10 +80,14 @@ def quantize(
     input_ranges: least and greatest value of inputs whose range is known, whatever the samples hold.
     preprocessing: how a picture becomes the input. Its normalisation moves into the network where it can, which then
         takes pixels as uint8; the model carries the rest, and so does the program compiled from it.
+    state: inputs that are, in each run, what an output was in the run before: both get one scale, and the program
+        compiled from the model keeps them on the chip.
     Raises LithifyError for samples of the wrong shape, with NaN, or none at all, and for unknown names.
     """
+    from lithify.quantize.states import with_states
+
     return quantize_with_choice(
-        model,
+        with_states(model, state),
         calibration,
         method=method,
         bias_correction=bias_correction,
@@ -115,11 +120,18 @@ def quantize_with_choice(
     return quantized(model, calibration, method, bias_correction, equalize, keep_float, input_ranges, preprocessing)
 
 
-def compile(model: "ir.Model", chip: "str | Path | Chip" = "edge", *, strict: bool = False) -> "Program":
+def compile(
+    model: "ir.Model",
+    chip: "str | Path | Chip" = "edge",
+    *,
+    strict: bool = False,
+    state: "Mapping[str, str] | None" = None,
+) -> "Program":
     """The program of a quantised model for a chip.
 
     chip: a preset's name, a chip description (.toml) or a `Chip`. strict: refuse a network that needs the host for more
-    than a final Softmax; the error lists the operators.
+    than a final Softmax; the error lists the operators. state: inputs that stay on the chip, each with the output that
+    it was in the run before; None: those that the model was quantised with.
     Raises LithifyError for a model that is not quantised, and for a chip that is too small for a single tile of a
     layer.
     """
@@ -131,6 +143,7 @@ def compile(model: "ir.Model", chip: "str | Path | Chip" = "edge", *, strict: bo
     from lithify.program import from_compiled
     from lithify.quantize import chain_of, is_quantized, read
     from lithify.quantize.placement import place
+    from lithify.quantize.states import states_of
 
     target = load_chip(chip)
     if not is_quantized(model) and place(model):
@@ -139,7 +152,7 @@ def compile(model: "ir.Model", chip: "str | Path | Chip" = "edge", *, strict: bo
             "(lithify.quantize, or `lithify quantize`)."
         )
     graph = read(model)
-    found = compile_with_reasons(graph, target)
+    found = compile_with_reasons(graph, target, states_of(model) if state is None else state)
     program = from_compiled(replace(found.program, preprocessing=chain_of(model)), graph, found.reasons)
     if strict:
         refuse_host(program)

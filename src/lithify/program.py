@@ -20,6 +20,7 @@ from lithify.quantize.data import Input, Samples, Source, read
 from lithify.reference.graph import Graph, Tensor
 from lithify.runtime import Device as RunsSegments
 from lithify.runtime import FunctionalDevice, run
+from lithify.runtime.states import Memory, first_memory, held
 
 if TYPE_CHECKING:
     from lithify.sim.inference import Simulation
@@ -42,10 +43,12 @@ class Program(isa_program.Program):
     model: the quantised graph it was compiled from, or the file that holds it, which is read when `graph` is first
     asked for; None where only the .lith file is there.
     reasons: for nodes that are quantised and yet run on the host, why, by name; empty for a program that was loaded.
+    memory: the DRAM of the chip, of a program that has states and has run.
     """
 
     model: Graph | Path | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
+    memory: Memory = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def graph(self) -> Graph | None:
@@ -127,7 +130,8 @@ class Program(isa_program.Program):
 
         inputs: one for each input of the network, in its order: an array that is one sample, or several stacked along
         a new first axis (or along the batch axis where that is 1); then the outputs are stacked along the batch axis
-        too. Where the program carries a preprocessing, also the file of a picture, a folder of pictures, or pictures as
+        too. A program with states goes on from where the last run left them, sample after sample (see `reset`).
+        Where the program carries a preprocessing, also the file of a picture, a folder of pictures, or pictures as
         uint8 [H, W, C] or [N, H, W, C]. An array of the input's own shape is taken as it is. A program with a batch
         (`batch` above 1) takes any number of samples along it; of fewer than the batch it works on these alone.
         Raises LithifyError for what does not fit.
@@ -152,6 +156,26 @@ class Program(isa_program.Program):
             )
         return self.run_samples(Samples(found), device=device)
 
+    def reset(self) -> None:
+        """Makes every state 0.0 again."""
+        self.memory.clear()
+
+    def state(self, name: str) -> NDArray[np.float32]:
+        """What the next run begins with, of the input of this name; LithifyError if it is no state."""
+        placement = next((state.placement for state in self.states if state.input == name), None)
+        if placement is None:
+            known = ", ".join(state.input for state in self.states) or "none"
+            raise LithifyError(f"The program '{self.name}' has no state '{name}'; its states are: {known}.")
+        info = self.tensors[placement.tensor]
+        steps = held(self, self._kept() or {})[placement.tensor].astype(np.float32) - np.float32(info.zero_point)
+        return np.asarray(steps * np.float32(info.scale), np.float32)
+
+    def _kept(self) -> Memory | None:
+        """The memory that goes from run to run; None for a program without states, whose runs begin anew."""
+        if self.states and not self.memory:
+            self.memory.update(first_memory(self))
+        return self.memory if self.states else None
+
     def _samples_given(self, inputs: Sequence[Any]) -> int:
         """How many samples of its batch the inputs hold; 0 where they are given in another form."""
         shapes = [self.tensors[name].shape for name in self.inputs]
@@ -173,7 +197,7 @@ class Program(isa_program.Program):
                     given[first : first + self.batch].astype(self.tensors[name].dtype, copy=False)
                     for name, given in zip(self.inputs, inputs, strict=True)
                 ]
-                made.append(run(self, part, machine).outputs)
+                made.append(run(self, part, machine, memory=self._kept()).outputs)
         return [np.concatenate(arrays) for arrays in zip(*made, strict=True)]
 
     def run_samples(
@@ -183,7 +207,7 @@ class Program(isa_program.Program):
         outputs = []
         with open_device(self.chip, device, progress) as machine:
             for index in range(len(samples)):
-                outputs.append(run(self, samples[index], machine).outputs)
+                outputs.append(run(self, samples[index], machine, memory=self._kept()).outputs)
                 if progress:
                     progress.update(index + 1, len(samples), "samples")
         return [stack(arrays) for arrays in zip(*outputs, strict=True)]
@@ -240,7 +264,8 @@ class Program(isa_program.Program):
 
         graph = read_graph(load(path))
         wanted = [self.tensors[name] for name in self.inputs]
-        found = [graph.tensors[name] for name in graph.inputs]
+        kept = {state.input for state in self.states}
+        found = [graph.tensors[name] for name in graph.inputs if name not in kept]
         if [(tensor.name, tensor.shape) for tensor in wanted] != [(tensor.name, tensor.shape) for tensor in found]:
             raise LithifyError(
                 f"'{path}' is not the model that the program '{self.name}' was compiled from: its inputs are "

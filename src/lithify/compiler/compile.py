@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from lithify.compiler.image import image_shape
 from lithify.compiler.memories import ALIGNMENT, Memories
 from lithify.compiler.samples import Batch, batch_of, samples_of
 from lithify.compiler.segment import END, Compiled, compile_segment, result_of
+from lithify.compiler.states import check_states, place_states, with_states
 from lithify.errors import LithifyError
 from lithify.isa import Queue, encode
 from lithify.isa.program import ChipSegment, Conversion, HostSegment, Layer, Program, Result, Segment, TensorInfo
@@ -35,23 +37,27 @@ class Compilation:
     seconds: float
 
 
-def compile_graph(graph: Graph, chip: Chip) -> Program:
+def compile_graph(graph: Graph, chip: Chip, states: Mapping[str, str] = MappingProxyType({})) -> Program:
     """The program of a quantised graph for a chip.
 
-    Raises LithifyError if the graph is not well formed or the chip too small for one tile of a layer.
+    states: inputs of the graph that stay on the chip, and what output each was in the run before.
+    Raises LithifyError if the graph is not well formed, the chip too small for one tile of a layer, and for states that
+    cannot stay.
     """
-    return compile_with_reasons(graph, chip).program
+    return compile_with_reasons(graph, chip, states).program
 
 
-def compile_with_reasons(graph: Graph, chip: Chip) -> Compilation:
+def compile_with_reasons(graph: Graph, chip: Chip, states: Mapping[str, str] = MappingProxyType({})) -> Compilation:
     """As `compile_graph`, with the compiler's decisions."""
     start = time.perf_counter()
     check(graph)
+    graph, pairs = with_states(graph, states)
     graph = fold_constants(graph)
     assignment = assign(graph, chip)
     tensors = {name: Tensor(name, data.shape, "int8") for name, data in assignment.constants.items()}
     graph = replace(graph, tensors={**graph.tensors, **tensors}, constants={**graph.constants, **assignment.constants})
     memories, batch = Memories(), batch_of(graph)
+    placed = place_states(graph, pairs, assignment.aliases, memories, chip)
     segments: list[Segment] = []
     compiled: list[Compiled] = []
     instructions: list[bytes] = []
@@ -73,13 +79,14 @@ def compile_with_reasons(graph: Graph, chip: Chip) -> Compilation:
         layers += _layers(part, count)
         size += len(code)
         count += len(part.actions) + 1
+    check_states(pairs, assignment.aliases, segments)
     fixed = [name for name in graph.outputs if name in graph.constants]
     segments += [HostSegment(name, ("Constant",), (), (name,), constant_model(graph, name)) for name in fixed]
     program = Program(
         graph.name,
         chip,
-        graph.inputs,
-        graph.outputs,
+        tuple(name for name in graph.inputs if name not in {pair.read for pair in pairs}),
+        tuple(name for name in graph.outputs if name not in {pair.written for pair in pairs}),
         {name: _info(tensor) for name, tensor in graph.tensors.items() if name not in graph.constants or name in fixed},
         tuple(segments),
         b"".join(instructions),
@@ -91,6 +98,7 @@ def compile_with_reasons(graph: Graph, chip: Chip) -> Compilation:
         assignment.fused,
         batch=batch.size,
         mixed=batch.mixed,
+        states=placed,
     )
     return Compilation(program, assignment.reasons, tuple(compiled), time.perf_counter() - start)
 

@@ -12,6 +12,7 @@ from lithify.compiler.image import DramImage
 from lithify.compiler.memories import ALIGNMENT, Memories
 from lithify.compiler.operation import Gather
 from lithify.compiler.steps import Buffer
+from lithify.errors import LithifyError
 from lithify.isa import Instruction, instruction
 from lithify.isa.lists import TABLE_BYTES, block_bytes, list_bytes, list_entries, pitch
 from lithify.isa.program import Base, IndexList
@@ -24,6 +25,14 @@ def steps_in_dram(pixel: int, table: bool, chip: Chip) -> tuple[int, int]:
         return pixel, ALIGNMENT
     step = pitch(chip, pixel)
     return step, max(ALIGNMENT, min(step, block_bytes(chip)))
+
+
+def check_no_table(name: str, table: bool) -> None:
+    """Raises LithifyError for a state that rows are gathered from: it would lie otherwise at its other end."""
+    if table:
+        raise LithifyError(
+            f"Rows are gathered from '{name}', which is a state; take it as an ordinary input and output."
+        )
 
 
 @dataclass

@@ -18,12 +18,14 @@ LIMIT = 1 << 32
 @dataclass
 class Memories:
     """DRAM as it is filled while segments are compiled: bytes used behind each base, the constants, and by its digest
-    where each of these lies.
+    where each of these lies. state, next: offsets of tensors behind Base.STATE and Base.NEXT.
     """
 
     used: dict[Base, int] = field(default_factory=lambda: dict.fromkeys(Base, 0))
     constants: list[bytes] = field(default_factory=list)
     known: dict[bytes, int] = field(default_factory=dict)
+    state: dict[str, int] = field(default_factory=dict)
+    next: dict[str, int] = field(default_factory=dict)
 
     def reserve(self, base: Base, size: int, what: str, alignment: int = ALIGNMENT) -> int:
         """Offset of `size` new bytes, a multiple of `alignment`."""

@@ -12,7 +12,7 @@ from lithify.compiler.beside import banks_for, side_by_side
 from lithify.compiler.conditions import Conditions
 from lithify.compiler.cost import step_cycles
 from lithify.compiler.emit import emit_compute, emit_transfer, emit_vector, emit_weights, result_channel
-from lithify.compiler.gathered import Lists, emit_gather, gathered_pieces, steps_in_dram
+from lithify.compiler.gathered import Lists, check_no_table, emit_gather, gathered_pieces, steps_in_dram
 from lithify.compiler.image import DramImage, Image, image_shape
 from lithify.compiler.memories import Memories
 from lithify.compiler.operation import Operation
@@ -94,9 +94,14 @@ def compile_segment(
             pixel = image.pixel_words(chip.word_bytes) * chip.word_bytes
             step, alignment = steps_in_dram(pixel, name in tables, chip)
             placement = Placement(name, Base.OUTPUTS, 0, image.height, image.width, image.channels, step)
-            offset = memories.reserve(Base.OUTPUTS, placement.bytes, f"'{name}'", alignment)
-            outputs.append(replace(placement, offset=offset))
-            dram[name] = DramImage(Base.OUTPUTS, offset, image.width * step, step, pixel)
+            base = Base.OUTPUTS
+            if name in memories.next:
+                check_no_table(name, name in tables)
+                base, offset = Base.NEXT, memories.next[name]
+            else:
+                offset = memories.reserve(Base.OUTPUTS, placement.bytes, f"'{name}'", alignment)
+            outputs.append(replace(placement, base=base, offset=offset))
+            dram[name] = DramImage(base, offset, image.width * step, step, pixel)
         elif name not in plan.homes or name in stored:
             pixel = image.pixel_words(chip.word_bytes) * chip.word_bytes
             step, alignment = steps_in_dram(pixel, name in tables, chip)
@@ -153,7 +158,7 @@ def _inputs(
     placements: list[Placement] = []
     dram: dict[str, DramImage] = {}
     for operation in operations:
-        if operation.x.name in outside and operation.x.name not in constants:
+        if operation.x.name in outside and operation.x.name not in constants and operation.x.name not in memories.state:
             packed = pack_rows(operation, outside[operation.x.name], chip)
             if packed is not None:
                 operation, placement, lies = packed
@@ -178,8 +183,12 @@ def _inputs(
         else:
             fill = outside[name].zero_point
             placement = Placement(name, Base.INPUTS, 0, *shape, step, fill=fill)
-            base, offset = Base.INPUTS, memories.reserve(Base.INPUTS, placement.bytes, f"'{name}'", alignment)
-            placements.append(replace(placement, offset=offset))
+            if name in memories.state:
+                check_no_table(name, name in tables)
+                base, offset = Base.STATE, memories.state[name]
+            else:
+                base, offset = Base.INPUTS, memories.reserve(Base.INPUTS, placement.bytes, f"'{name}'", alignment)
+            placements.append(replace(placement, base=base, offset=offset))
         dram[name] = DramImage(base, offset, image.width * step, step, pixel)
     return tuple(changed), placements, dram
 

@@ -47,6 +47,7 @@ def _contradictions(program: Program) -> Iterator[str]:
 def _names(program: Program) -> Iterator[str]:
     yield from (*program.inputs, *program.outputs, *program.aliases, *program.aliases.values())
     yield from (result.tensor for result in program.results)
+    yield from (state.placement.tensor for state in program.states)
     for segment in program.segments:
         if isinstance(segment, ChipSegment):
             yield from (place.tensor for place in (*segment.inputs, *segment.outputs))
@@ -60,6 +61,11 @@ def _names(program: Program) -> Iterator[str]:
 def _shapes(program: Program) -> Iterator[str]:
     """What has other bytes than it must."""
     tensors = program.tensors
+    for state in program.states:
+        place = state.placement
+        end, held = place.offset + place.bytes, [program.base_bytes.get(base, 0) for base in (Base.STATE, Base.NEXT)]
+        if place.base is not Base.STATE or place.offset < 0 or end > min(held) or tensors[place.tensor].dtype != "int8":
+            yield f"the state '{state.input}' lies beyond its memory"
     for alias, original in program.aliases.items():
         a, b = tensors[alias], tensors[original]
         if math.prod(a.shape) != math.prod(b.shape) or a.dtype != b.dtype:
@@ -110,7 +116,7 @@ def _made(program: Program) -> Iterator[str]:
             name = program.aliases[name]
         return name
 
-    known = {original(name) for name in program.inputs}
+    known = {original(name) for name in (*program.inputs, *(state.placement.tensor for state in program.states))}
     for segment in program.segments:
         if isinstance(segment, ChipSegment):
             reads, writes = ([place.tensor for place in places] for places in (segment.inputs, segment.outputs))

@@ -39,6 +39,7 @@ from lithify.isa.program import (
     Program,
     Result,
     Segment,
+    State,
     TensorInfo,
 )
 from lithify.preprocessing import Chain, chain_from_json
@@ -113,6 +114,7 @@ class _Map:
     fused: tuple[str, ...]
     batch: int = 1
     mixed: str = ""
+    states: tuple[State, ...] = ()
 
 
 _HEADER_JSON = TypeAdapter(Header)
@@ -177,6 +179,7 @@ def to_bytes(program: Program) -> bytes:
         fused=program.fused,
         batch=program.batch,
         mixed=program.mixed,
+        states=program.states,
     )
     contents: dict[str, Block] = {
         "chip": write_chip(program.chip).encode(),
@@ -238,6 +241,7 @@ def from_bytes(data: Block, where: str) -> Program:
             preprocessing=_chain(contents["preprocessing"], mapping.inputs, where),
             batch=mapping.batch,
             mixed=mapping.mixed,
+            states=mapping.states,
         )
     except (KeyError, ValidationError, UnicodeDecodeError) as error:
         raise _damaged(where, "its contents do not fit together") from error

@@ -71,6 +71,7 @@ def listing(program: Program) -> str:
         f"{len(program.constants)} bytes of constants",
         *(f"input {_tensor(program, name)}" for name in program.inputs),
         *(f"output {_tensor(program, name)}" for name in program.outputs),
+        *(f"state {state.input} <- {state.output}: {_placement(state.placement)}" for state in program.states),
     ]
     for segment in program.segments:
         lines.append("")

@@ -15,12 +15,16 @@ from lithify.preprocessing import Chain
 
 
 class Base(IntEnum):
-    """What each base register points to when a program runs."""
+    """What each base register points to when a program runs. STATE: what the run before left behind NEXT; the two are
+    exchanged from run to run.
+    """
 
     CONSTANTS = 0
     INPUTS = 1
     OUTPUTS = 2
     WORKSPACE = 3
+    STATE = 4
+    NEXT = 5
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,18 @@ class IndexList:
     places: tuple[int, ...]
     pitch: int
     entries: int
+
+
+@dataclass(frozen=True)
+class State:
+    """An input of the network that is, in each run, what an output was in the run before; both stay in DRAM.
+
+    placement: of the int8 tensor behind Base.STATE; the output lies at the same place behind Base.NEXT.
+    """
+
+    input: str
+    output: str
+    placement: Placement
 
 
 @dataclass(frozen=True)
@@ -177,6 +193,7 @@ class Program:
     fused: tensors that exist only inside a fused instruction, and never in a memory.
     preprocessing: how a picture becomes the input, which the host applies; None where the user stated nothing.
     batch: samples of dimension 0 of all inputs and outputs, of which a run may have fewer; 1: of its own there is one.
+    states: inputs and outputs of the network that stay on the chip, and are not among those above.
     mixed: why there is one, where dimension 0 is larger, in words that follow "the network".
     """
 
@@ -196,3 +213,4 @@ class Program:
     preprocessing: Chain | None = None
     batch: int = 1
     mixed: str = ""
+    states: tuple[State, ...] = ()

@@ -16,7 +16,8 @@ from lithify.reference.definition import Operand
 from lithify.reference.elementwise import dequantize, quantize, reshape, signed, unsigned
 from lithify.reference.graph import Node, Tensor
 from lithify.runtime.device import Device, DeviceResult, FunctionalDevice
-from lithify.runtime.memory import check_placement, dram_of_program, pack, pack_list, unpack
+from lithify.runtime.memory import check_placement, pack, pack_list, unpack
+from lithify.runtime.states import Memory, exchange, first_memory, held
 
 Array = NDArray[Any]
 
@@ -62,6 +63,7 @@ def run(
     inputs: Mapping[str, Array] | Sequence[Array],
     device: Device | None = None,
     seed: int = 0,
+    memory: Memory | None = None,
 ) -> Outcome:
     """Runs a program once.
 
@@ -69,13 +71,15 @@ def run(
         the program has a batch all of them may hold fewer samples; the outputs then hold as many.
     device: what runs the chip segments; the functional simulator by default.
     seed: of the bytes in DRAM that nothing has written.
+    memory: the DRAM that the run before left, with its states; None: all states are 0.0.
     Raises LithifyError for inputs that do not fit, and for what the device or the host cannot run.
     """
     device = FunctionalDevice() if device is None else device
     given, samples = whole_batch(program, inputs)
     environment: dict[str, Array] = dict(check_inputs(program, given))
     skip = skip_of(samples, program.batch)
-    dram = dram_of_program(program, seed)
+    dram = first_memory(program, seed) if memory is None else memory
+    environment |= held(program, dram)
     outcomes = []
     for segment in program.segments:
         if isinstance(segment, ChipSegment):
@@ -83,6 +87,8 @@ def run(
         else:
             environment.update(run_on_host(program, segment, environment))
     outputs = tuple(value_of(program, environment, name) for name in program.outputs)
+    if program.states:
+        exchange(dram)
     if samples < program.batch:
         outputs = tuple(value[:samples] for value in outputs)
     return Outcome(outputs, environment, tuple(outcomes))
@@ -177,6 +183,8 @@ def _run_chip(
     for placement in (*segment.inputs, *segment.outputs):
         check_placement(program, placement, dram)
     for placement in segment.inputs:
+        if placement.base is Base.STATE:
+            continue
         pack(value_of(program, environment, placement.tensor), placement, dram[placement.base])
     for entry in segment.lists:
         pack_list(value_of(program, environment, entry.tensor), entry, dram[Base.INPUTS])
