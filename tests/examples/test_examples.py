@@ -79,3 +79,17 @@ def test_training_again_gives_an_accurate_network(tmp_path: Path, monkeypatch: p
     assert data.labels is not None
     right = sum(made.run(None, data[index])[0].argmax() == label for index, label in enumerate(data.labels))
     assert right >= LEAST_ACCURACY * len(data)
+
+
+def test_from_model_to_fpga_to_asic(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page that walks the line: what it does without a board and a kit."""
+    path = EXAMPLES / "from_model_to_fpga_to_asic.py"
+    spec = importlib.util.spec_from_file_location("from_model_to_fpga_to_asic", path)
+    assert spec and spec.loader
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    page.main()
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("ecp5: ") and first.endswith(" MHz")
+    assert second == "100% of 16 digits right, simulated"

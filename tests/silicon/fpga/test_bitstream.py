@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ import lithify
 from lithify.chip import load_chip, parse_chip, write_chip
 from lithify.errors import LithifyError
 from lithify.fpga import BITSTREAM, CHIP, REPORT
+from lithify.rtl.link.system import SystemDescription
 from lithify.rtl.verilog import verilog
 from lithify.silicon.fpga import bitstream as bitstream_module
 from lithify.silicon.fpga import estimate
 from lithify.silicon.fpga.bitstream import counted, look_up_tables, reached_hz, resources, slowest
+from lithify.silicon.fpga.boards import board_named
 from lithify.silicon.fpga.estimate import blocks, chips_for, fits, memory_for
 from lithify.silicon.fpga.parts import PARTS
 from lithify.silicon.fpga.products import RULE, selection, soft_rows
@@ -246,8 +249,43 @@ def chip_of_four():
     )
 
 
+ECHO = """module lithify_system (
+  input clk, input locked, input rx, output reg tx, output reg running, output reg linked
+);
+  reg signed [7:0] a, b;
+  reg signed [15:0] product;
+  always @(posedge clk) begin
+    a <= {a, rx};
+    b <= {b, a[7] & locked};
+    product <= a * b;
+    tx <= ^product;
+    running <= product[3];
+    linked <= rx;
+  end
+endmodule
+"""
+"""A system of one product."""
+
+
 @needs_wheels
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["ulx3s-25", "ecpix5-45", "orangecrab-25"])
+def test_the_tools_take_every_board(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins, PLL, clock, report and packing, by the tools, with next to nothing between them."""
+    files = {"lithify_system.v": ECHO, "lithify_column_none.v": "module lithify_column_none; endmodule"}
+    monkeypatch.setattr(bitstream_module, "system_verilog", lambda system: files)
+    board = board_named(name)
+    system = SystemDescription(estimate.chip_of(4, 4, 1, 10**8), 4096, 100_000_000, 1_000_000)
+    made = bitstream_module.make_bitstream(board, system)
+    assert made.reached_hz >= 100e6 and made.resources["multipliers"].used == 1
+    device = {"ulx3s-25": "LFE5U-25F-6CABGA381", "ecpix5-45": "LFE5UM5G-45F", "orangecrab-25": "LFE5U-25F-8CSFBGA285"}
+    assert made.bits.startswith(b"\xff\x00Part: " + device[name].encode())
+    with pytest.raises(LithifyError, match=rf"^On {name} the system reaches [0-9.]+ MHz, and 400 MHz were asked for"):
+        bitstream_module.make_bitstream(board, replace(system, clock_hz=400_000_000))
+
+
+@needs_wheels
+@pytest.mark.campaign
 def test_a_bitstream_whose_clock_is_met(run, tmp_path: Path) -> None:
     """By the tools: a small array on the smallest part. The bits are for it, and the chip is the one described."""
     (tmp_path / "four.toml").write_text(write_chip(chip_of_four()))
