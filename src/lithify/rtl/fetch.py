@@ -55,7 +55,7 @@ class Fetch(wiring.Component):
         granule_bits = 8 * GRANULE_BYTES
 
         # Requests. `claimed` counts the granules that are filled or promised.
-        left = Signal(26)
+        left, more = Signal(26), Signal()  # more: left is not 0, from a register: the whole read side waits for it
         block = Signal(ADDRESS_BITS - 7)
         claimed = Signal(range(FETCH_GRANULES + 1))
         asked = Signal()
@@ -64,14 +64,14 @@ class Fetch(wiring.Component):
         stopped = Signal()
         active = Signal()
         m.d.comb += [
-            self.request.eq(active & ~stopped & (left != 0) & (claimed <= FETCH_GRANULES - BURST_GRANULES)),
+            self.request.eq(active & ~stopped & more & (claimed <= FETCH_GRANULES - BURST_GRANULES)),
             self.request_address.eq(Cat(Const(0, 7), block)),
             asked.eq(self.request & self.request_ready),
         ]
         m.d.sync += claimed.eq(claimed + (asked << 2) - taken)
         m.d.sync += flying.eq(flying + asked - (self.beat_valid & self.beat_last))
         with m.If(asked):
-            m.d.sync += [left.eq(left - 1), block.eq(block + 1)]
+            m.d.sync += [left.eq(left - 1), more.eq(left != 1), block.eq(block + 1)]
 
         # Beats to rows of the queue: a row is a granule, or a beat where beats are wider.
         row_bytes = max(GRANULE_BYTES, self.chip.bus_bytes)
@@ -140,5 +140,6 @@ class Fetch(wiring.Component):
                         m.d.sync += [active.eq(0), claimed.eq(0), choice.eq(0)]
                         m.next = "FIRST"
         with m.If(self.start):
-            m.d.sync += [active.eq(1), left.eq(self.program_bursts), block.eq(self.program[7:])]
+            m.d.sync += [active.eq(1), left.eq(self.program_bursts), more.eq(self.program_bursts != 0)]
+            m.d.sync += block.eq(self.program[7:])
         return m

@@ -51,7 +51,7 @@ class Array(wiring.Component):
         names = {"valid": arrive, "swap": arrive, "fires": accumulate_at, "ends_stream": window_at, "stream": window_at}
         flags = {name: delayed(m, step[name], cycles, name, reset=True) for name, cycles in names.items()}
         names = {"inside": arrive, "pad_value": arrive, "depthwise": window_at, "starts_position": window_at}
-        names |= {"clears": accumulate_at, "index": accumulate_at}
+        names |= {"clears": accumulate_at - 1, "index": accumulate_at - 1}
         if chip.activation_ports > 1:
             names["more"] = arrive
         flags |= {name: delayed(m, step[name], cycles, name) for name, cycles in names.items()}
@@ -94,8 +94,8 @@ class Array(wiring.Component):
                 column.load.eq(self.load_set & (self.column == number // chip.weight_ports)),
                 column.swap.eq(flags["swap"][arrive]),
                 column.write.eq(flags["fires"][accumulate_at]),
-                column.clear.eq(flags["clears"][accumulate_at]),
-                column.index.eq(flags["index"][accumulate_at]),
+                column.clear.eq(flags["clears"][accumulate_at - 1]),
+                column.index.eq(flags["index"][accumulate_at - 1]),
                 column.read_index.eq(self.read_index),
             ]
             sums.append(column.sum)

@@ -22,7 +22,8 @@ class Column(wiring.Component):
 
     ``weight`` with ``load`` fills the shadow weights, ``swap`` makes them the weights in use; both may come in one
     cycle. ``multiply`` takes ``word`` (with ``depthwise``: ``taps``, in a ``windowed`` column) in cycle s for a sum
-    that ``write`` in cycle s + 1 + tree stages adds to accumulator ``index`` (or stores there, with ``clear``).
+    that ``write`` in cycle s + 1 + tree stages adds to the accumulator that was ``index`` in the cycle before (or
+    stores there, where ``clear`` came with it).
     ``sum`` is what accumulator ``read_index`` held in the cycle before.
     """
 
@@ -82,12 +83,20 @@ class Column(wiring.Component):
 
         m.submodules.accumulators = cells = memory.Memory(shape=signed(32), depth=self.accumulators, init=[])
         current, drained, write = cells.read_port(domain="comb"), cells.read_port(domain="comb"), cells.write_port()
+        # What the sum is added to is read in the cycle before, unless that cycle writes it.
+        index = Signal(range(self.accumulators), name="index_of_sum", reset_less=True)
+        base = Signal(signed(32), reset_less=True)
         m.d.comb += [
             current.addr.eq(self.index),
-            write.addr.eq(self.index),
+            write.addr.eq(index),
             write.en.eq(self.write),
-            write.data.eq(Mux(self.clear, 0, current.data) + total),
+            write.data.eq(base + total),
             drained.addr.eq(self.read_index),
         ]
-        m.d.sync += self.sum.eq(drained.data)
+        written = self.write & (index == self.index)
+        m.d.sync += [
+            index.eq(self.index),
+            base.eq(Mux(self.clear, 0, Mux(written, write.data, current.data))),
+            self.sum.eq(drained.data),
+        ]
         return m

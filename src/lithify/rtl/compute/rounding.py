@@ -3,6 +3,7 @@
 A positive float is a mantissa of 24 bits, the first of them 1, and a biased exponent: mantissa * 2 ** (exponent - 150).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
@@ -16,14 +17,17 @@ INTEGER_BITS = 10
 """An int8 zero point added to 512 or more is clipped, so a larger integer need not be told from 1023."""
 
 
-def normalized(m: Module, value: Value, fill: Any, name: str) -> tuple[Value, Value]:
+def normalized(
+    m: Module, value: Value, fill: Any, name: str, levels: Sequence[int] | None = None
+) -> tuple[Value, Value]:
     """``value`` shifted left until its first bit is 1, ``fill`` bits entering, and by how many places.
 
     A value of zeros ends after the largest shift, (the power of two above its length) - 1 or its length - 1.
+    ``levels``: the shifts that are taken here, as powers of two from the largest on, where a register comes between.
     """
     bits = len(value)
     places: list[Value] = []
-    for level in reversed(range((bits - 1).bit_length())):
+    for level in reversed(range((bits - 1).bit_length())) if levels is None else levels:
         amount = 1 << level
         empty = ~value[bits - amount :].any()
         shifted = Signal(bits, name=f"{name}_{amount}")

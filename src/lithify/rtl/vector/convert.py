@@ -27,8 +27,11 @@ class FromInteger(wiring.Component):
         pipe = Pipeline(m, "from_integer")
         sign = self.value[31]
         # A negative number is complemented here, and made one larger where it is rounded.
-        value, places = normalized(m, self.value[:31] ^ sign.replicate(31), sign, "shift")
-        value, places, sign = pipe.registers((value, "value"), (places, "places"), (sign, "sign"))
+        # The two smallest shifts come after the register: before it the number is chosen out of a word.
+        value, far = normalized(m, self.value[:31] ^ sign.replicate(31), sign, "shift", levels=(4, 3, 2))
+        value, far, sign = pipe.registers((value, "value"), (far, "places"), (sign, "sign"))
+        value, near = normalized(m, value, sign, "shift", levels=(1, 0))
+        places = Cat(near, far)
         kept, rest = value[7:], value[:7]
         up = Mux(sign, rest[6] | (rest[:6].all() & kept[0]), rest[6] & (rest[:6].any() | kept[0]))
         mantissa = Signal(MANTISSA_BITS + 1)
