@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lithify.quantize.ranges import Method
     from lithify.report import Report
     from lithify.silicon.asic import SynthesisReport
+    from lithify.silicon.layout import Layout
     from lithify.sim.inference import Simulation
     from lithify.verify import Verification
 
@@ -278,6 +279,36 @@ def synthesize(
                 write_text(work / f"path_{corner}.txt", text)
             write_text(work / "synthesis.json", json.dumps(found.report.to_json(), indent=2) + "\n")
     return found.report
+
+
+def layout(
+    chip: "str | Path | Chip",
+    pdk: str | Path,
+    output: str | Path = "layout",
+    *,
+    yosys: str | None = None,
+    progress: "Progress | None" = None,
+) -> "Layout":
+    """A layout project of a chip: LibreLane's configuration with floorplan, placed memory macros, constraints, pins and
+    power, the variables of OpenROAD-flow-scripts, the Verilog, and a picture of the floorplan to scale.
+
+    pdk: the folder of a process kit. output: the folder to write. yosys: as in `synthesize`, whose result says how much
+    room the cells need. Raises LithifyError as `synthesize`, and for a kit that is not described for layout.
+    """
+    from lithify.chip import load_chip
+    from lithify.folder import check_writable, whole_folder, write_text
+    from lithify.silicon.asic import synthesize_chip
+    from lithify.silicon.kit import load_kit
+    from lithify.silicon.layout import layout_project
+
+    described, kit, folder = load_chip(chip), load_kit(Path(pdk)), Path(output)
+    check_writable(folder / "config.json")
+    asic = synthesize_chip(described, kit, corners=(), program=yosys, progress=progress)
+    found = layout_project(described, kit, asic)
+    with whole_folder(folder, last="config.json") as work:
+        for name, text in found.files.items():
+            write_text(work / name, text)
+    return found
 
 
 def profile(program: "Program | str | Path", *, progress: "Progress | None" = None) -> "Profile":

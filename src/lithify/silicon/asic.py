@@ -107,9 +107,10 @@ class SynthesisReport:
 
 @dataclass(frozen=True)
 class Asic:
-    """A synthesised chip: the report, the netlist's file in the cache, and OpenSTA's text for each corner."""
+    """A synthesised chip. job: what Yosys was given; netlist: its file in the cache; paths: of each corner."""
 
     report: SynthesisReport
+    job: Job
     netlist: Path
     paths: Mapping[str, str]
 
@@ -145,7 +146,7 @@ def synthesize_chip(
                 clocks.append(worst_path(mapped, Top.module_name, kit, corner=name))
                 watch.update(number + 1, len(names), "corners")
     report = _report(chip, kit, work, mapped, clocks, names)
-    return Asic(report, mapped.netlist, {clock.corner: clock.path for clock in clocks})
+    return Asic(report, work, mapped.netlist, {clock.corner: clock.path for clock in clocks})
 
 
 def _mapped(work: Job, program: str | None, progress: Progress) -> Synthesis:

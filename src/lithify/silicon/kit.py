@@ -44,6 +44,24 @@ class MacroPins(BaseModel):
     zeros: tuple[str, ...]
 
 
+class LayoutNames(BaseModel):
+    """What a layout needs beside synthesis; files relative to the kit's folder, `{macro}` a macro's name.
+
+    librelane, cells: the kit and its cell library as LibreLane calls them; orfs: the platform of
+    OpenROAD-flow-scripts. macro_power, macro_ground: a macro's supply pins. row: height of a row of cells, micrometres.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    librelane: str
+    cells: str
+    orfs: str
+    macro_lef: str
+    macro_gds: str
+    macro_power: tuple[str, ...]
+    macro_ground: str
+    row: float
+
+
 class Kit(BaseModel):
     """A kit as its TOML file describes it. `folder` is where the user has it; `marker` is a file that must be there.
 
@@ -62,6 +80,7 @@ class Kit(BaseModel):
     corners: Mapping[str, Corner]
     macros: Annotated[tuple[Macro, ...], Field(default=())]
     macro_pins: MacroPins | None = None
+    layout: LayoutNames | None = None
 
     def cells(self, corner: str) -> Path:
         """The standard cells' liberty file of a corner."""
