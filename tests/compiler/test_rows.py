@@ -50,8 +50,7 @@ def test_random_rows(name: str, operator: str) -> None:
     for random in layers(41, 8):
         graph = random_rows.ROWS[operator](random)
         made = check(graph, WITH_UNIT[name], {"x": int8(random, graph.tensors["x"].shape)})
-        steep = operator == "log softmax" and 255 * graph.tensors["x"].scale > 64
-        assert bool(made.reasons) == bool(steep), made.reasons
+        assert not made.reasons
 
 
 @pytest.mark.parametrize(("name", "shape"), [("edge", (3, 700, 128)), ("small", (900, 60)), ("small", (1, 70, 9, 11))])

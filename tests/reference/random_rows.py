@@ -5,6 +5,7 @@ from numpy.random import Generator
 
 from lithify.reference.graph import Graph, Tensor
 from lithify.reference.operators import make_node
+from lithify.reference.quantized_rows import REDUCTIONS
 from lithify.reference.rows import row_length
 from reference.random_layers import zero_point
 
@@ -37,6 +38,46 @@ def masked_softmax(random: Generator) -> Graph:
     mask = Tensor("mask", keep.shape, "int8", np.float32(1), 0)
     node = make_node("masked", "MaskedSoftmax", ("x", "mask"), ("y",))
     return Graph("g", ("x",), ("y",), {"x": x, "y": y, "mask": mask}, {"mask": keep}, (node,))
+
+
+def reduction(random: Generator) -> Graph:
+    """Of any kind, with a step of the result that lets it lie within int8."""
+    dims = shape(random)
+    operator = list(REDUCTIONS)[int(random.integers(0, len(REDUCTIONS)))]
+    scale = float(np.exp(random.uniform(-5, 1)))
+    columns = row_length(dims)
+    most = {
+        "ReduceL1": 128 * scale * columns,
+        "ReduceSumSquare": (128 * scale) ** 2 * columns,
+        "ReduceL2": 128 * scale * np.sqrt(columns),
+        "ReduceLogSum": np.log(columns) + 10,
+        "ReduceLogSumExp": 256 * scale + np.log(columns),
+    }
+    x = Tensor("x", dims, "int8", np.float32(scale), zero_point(random))
+    y = Tensor("y", dims, "int8", np.float32(most[operator] / 200), zero_point(random))
+    return Graph("g", ("x",), ("y",), {"x": x, "y": y}, {}, (make_node("reduced", operator, ("x",), ("y",)),))
+
+
+def lp_normalization(random: Generator) -> Graph:
+    """Of both kinds."""
+    dims = shape(random)
+    x = Tensor("x", dims, "int8", np.float32(0.1), zero_point(random))
+    y = Tensor("y", dims, "int8", np.float32(1 / 128), zero_point(random))
+    node = make_node("normal", "LpNormalization", ("x",), ("y",), p=int(random.integers(1, 3)))
+    return Graph("g", ("x",), ("y",), {"x": x, "y": y}, {}, (node,))
+
+
+def group_norm(random: Generator) -> Graph:
+    """Groups of one channel, and of several whose values are whole words."""
+    groups, several = int(random.integers(1, 5)), bool(random.integers(0, 2))
+    channels = groups * (int(random.integers(2, 4)) if several else 1)
+    dims = (1, channels, int(random.choice([16, 48, 64]) if several else random.choice([1, 20, 63, 100])))
+    x = Tensor("x", dims, "int8", np.float32(np.exp(random.uniform(-6, 2))), zero_point(random))
+    y = Tensor("y", dims, "int8", np.float32(np.exp(random.uniform(-5, -2))), zero_point(random))
+    constants = {name: random.normal(size=channels).astype(np.float32) for name in ("scale", "bias")}
+    tensors = {name: Tensor(name, row.shape, "float32") for name, row in constants.items()} | {"x": x, "y": y}
+    node = make_node("norm", "GroupNormalization", ("x", *constants), ("y",), groups=groups)
+    return Graph("g", ("x",), ("y",), tensors, constants, (node,))
 
 
 BODIES = (
@@ -95,6 +136,9 @@ ROWS = {
     "softmax": softmax,
     "masked softmax": masked_softmax,
     "elementwise": elementwise,
+    "reduction": reduction,
+    "lp normalization": lp_normalization,
+    "group norm": group_norm,
     "log softmax": log_softmax,
     "layer norm": lambda random: norm(random, "LayerNormalization"),
     "rms norm": lambda random: norm(random, "RMSNormalization"),

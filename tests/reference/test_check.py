@@ -87,7 +87,8 @@ NODES = [
         "ReduceSum, ReduceMax, ReduceMin, Reshape, Transpose, Expand, Tile, Slice, Gather, Split, Concat, Pad, "
         "DepthToSpace, SpaceToDepth, ResizeNearest, "
         "ResizeLinear, Elementwise, "
-        "Softmax, MaskedSoftmax, LogSoftmax, LayerNormalization, RMSNormalization, Clip, Lookup, Host.",
+        "Softmax, ReduceL1, ReduceSumSquare, ReduceL2, ReduceLogSum, ReduceLogSumExp, LpNormalization, "
+        "GroupNormalization, MaskedSoftmax, LogSoftmax, LayerNormalization, RMSNormalization, Clip, Lookup, Host.",
     ),
     (
         {"operator": "Add", "padding": 1},

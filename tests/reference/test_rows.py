@@ -175,6 +175,73 @@ def test_normalizations_are_what_they_say(columns: int, scale: float, operator: 
     assert (np.abs(got - np.clip(exact, -124, 131)) <= 0.5 + error).all()
 
 
+@pytest.mark.parametrize("scale", [0.004, 0.1, 0.9])
+@pytest.mark.parametrize("columns", [1, 64, 100, 1000])
+def test_reductions_are_what_they_say(columns: int, scale: float) -> None:
+    """Half a step, and the roundings of docs/numbers.md; of logarithms those of e^x, its sum, log and the top."""
+    random = np.random.default_rng(columns)
+    x = random.integers(-128, 128, (32, columns)).astype(np.int8)
+    values = (x.astype(np.float64) - 7) * float(np.float32(scale))
+    positive = np.abs(values)
+    exact = {
+        "ReduceL1": positive.sum(-1),
+        "ReduceSumSquare": (values**2).sum(-1),
+        "ReduceL2": np.sqrt((values**2).sum(-1)),
+        "ReduceLogSumExp": np.log(np.exp(values - values.max(-1, keepdims=True)).sum(-1)) + values.max(-1),
+    }
+    for operator, wanted in exact.items():
+        step = np.float32(np.abs(wanted).max() / 200)
+        tensors = {
+            "x": Tensor("x", x.shape, "int8", np.float32(scale), 7),
+            "y": Tensor("y", x.shape, "int8", step, -90),
+        }
+        node = make_node("reduced", operator, ("x",), ("y",))
+        got = run(Graph("g", ("x",), ("y",), tensors, {}, (node,)), {"x": x})["y"].astype(np.float64) + 90
+        assert (got == got[:, :1]).all()
+        steps = np.clip(wanted / float(step), -38, 217)
+        units = columns / 128 + 4 + (12 + 255 * scale if "Log" in operator else 0)
+        assert (np.abs(got[:, 0] - steps) <= 0.5 + units * UNIT * (np.abs(steps) + 255 * scale / step)).all()
+
+
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("columns", [1, 64, 100])
+def test_lp_normalization_is_one(columns: int, p: int) -> None:
+    random = np.random.default_rng(columns)
+    x = random.integers(-128, 128, (32, columns)).astype(np.int8)
+    x[0] = 7
+    values = x.astype(np.float64) - 7
+    norm = np.maximum((np.abs(values) ** p).sum(-1, keepdims=True) ** (1 / p), 1)
+    tensors = {
+        "x": Tensor("x", x.shape, "int8", np.float32(0.3), 7),
+        "y": Tensor("y", x.shape, "int8", np.float32(0.01), 2),
+    }
+    node = make_node("normal", "LpNormalization", ("x",), ("y",), p=p)
+    got = run(Graph("g", ("x",), ("y",), tensors, {}, (node,)), {"x": x})["y"].astype(np.float64) - 2
+    exact = values / norm / float(np.float32(0.01))
+    assert (np.abs(got - np.clip(exact, -130, 125)) <= 0.5 + 4 * UNIT * np.abs(exact)).all()
+    assert not got[0].any()
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_group_norm_is_one(groups: int) -> None:
+    """The bound of LayerNormalization, of each group as a row."""
+    random = np.random.default_rng(groups)
+    x = random.integers(-128, 128, (2, 6, 50)).astype(np.int8)
+    rows = {name: random.normal(size=6).astype(np.float32) for name in ("scale", "bias")}
+    tensors = {name: Tensor(name, (6,), "float32") for name in rows}
+    tensors["x"] = Tensor("x", x.shape, "int8", np.float32(0.05), 7)
+    tensors["y"] = Tensor("y", x.shape, "int8", np.float32(0.04), -4)
+    node = make_node("norm", "GroupNormalization", ("x", *rows), ("y",), groups=groups)
+    values = ((x.astype(np.float64) - 7) * float(np.float32(0.05))).reshape(2, groups, -1)
+    around = values - values.mean(-1, keepdims=True)
+    deviation = np.sqrt((around**2).mean(-1, keepdims=True) + 1e-5)
+    scale, bias = (rows[name].astype(np.float64)[:, None] / float(np.float32(0.04)) for name in ("scale", "bias"))
+    exact = (around / deviation).reshape(x.shape) * scale + bias
+    error = (np.abs(scale) * (8 + 4 * (np.abs(values).max() / deviation).max()) + np.abs(bias) + 8) * UNIT
+    got = run(Graph("g", ("x",), ("y",), tensors, rows, (node,)), {"x": x})["y"].astype(np.float64) + 4
+    assert (np.abs(got - np.clip(exact, -124, 131)) <= 0.5 + error).all()
+
+
 def test_scale_and_bias_are_rows_of_constants() -> None:
     x = np.zeros((2, 5), np.int8)
     graph = normalized("LayerNormalization", x, 0.1, 0.1)

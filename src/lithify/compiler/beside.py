@@ -130,7 +130,8 @@ def _halves(operation: Operation, operations: Sequence[Operation], chip: Chip) -
 def _pieces(operation: Operation, operations: Sequence[Operation]) -> list[Operation]:
     """A vector operation cut where its input is made, or its output read, in pieces: whole pixels of a row."""
     region = operation.region
-    if operation.program is None or region.height != 1 or operation.excerpt is not None:
+    program = operation.program
+    if program is None or program.together > 1 or region.height != 1 or operation.excerpt is not None:
         return [operation]
     made = {_written(other, 1).rectangle for other in operations if other.y.name == operation.x.name}
     read = [

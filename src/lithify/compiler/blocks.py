@@ -221,6 +221,8 @@ def _shapes(operation: Operation, staged: Staged, chip: Chip, split: bool) -> li
     region = operation.region
     if not (staged.input or staged.residual or staged.output):
         return [(region.height, region.width)]
+    if operation.program is not None and operation.program.together > 1:
+        return [(1, region.width)]
     rows = [-(-region.height // count) for count in COUNTS if count < region.height] + [1]
     shapes = [(height, region.width) for height in rows]
     # The residual is read with the steps of the results, so both must be staged with the same width.

@@ -49,7 +49,9 @@ def _rows_cycles(operation: Operation, chip: Chip, region: Rectangle) -> int:
     program = operation.program
     assert program is not None and chip.vector is not None
     rows, columns = region.positions, operation.x.channels
-    if program.alone:
+    if program.together > 1:
+        rows, columns = max(1, rows // program.together), columns * program.together
+    elif program.alone:
         words = operation.x.pixel_words(chip.word_bytes)
         pixels = pixels_together(rows, words, chip.word_bytes)
         if pixels > 1:

@@ -112,7 +112,8 @@ def emit_vector(step: Step, operation: Operation, chip: Chip) -> Instruction:
     if operation.residual is not None:
         assert step.residual is not None and step.residual.ring is None and not program.data
         w = _second_rows(step, step.residual, operation.residual)
-    rows, columns, pixels = step.out.positions, operation.x.channels, 1
+    rows, columns, pixels = step.out.positions, operation.x.channels, program.together
+    assert rows % pixels == 0, "the pixels of a row stay together"
     words = {source.pixel_words, target.pixel_words, *({w.row_words} if operation.residual else ())}
     if program.alone and len(words) == 1:
         pixels = pixels_together(rows, *words, chip.word_bytes)

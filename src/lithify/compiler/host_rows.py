@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lithify.reference.float32 import SUM_WAYS
+from lithify.reference.quantized_rows import REDUCTIONS
 from lithify.reference.rows import ROW_WORKS, Beside, work_of
 from lithify.reference.written import Step
 
@@ -55,14 +56,24 @@ def row_operator(b: "Builder") -> str:
     if work.beside is not None:
         known[work.beside.name] = _beside(b, work.beside)
     columns = x.shape[1] if rank == 4 else x.shape[-1]
+    grouped = "groups" in b.node.attributes
+    if grouped:
+        groups, first = b.node.attributes["groups"], work.function.inputs[0]
+        columns = x.shape[1] * x.shape[2] // groups
+        known[first] = b.reshape(known[first], x.shape[0], groups, columns)
     for step in work.function.steps:
         known[step.result] = _made(b, step, known, columns)
     limits = b.node.attributes.get("minimum", -128), b.node.attributes.get("maximum", 127)
     result = known[work.function.results[0]]
-    if work.beside is not None:
+    if work.beside is not None or b.node.operator in REDUCTIONS:
         lowest = b.constant(np.array(-np.inf, np.float32))
         result = b.op("Where", b.op("IsNaN", result), lowest, result)
     made = b.round(result, *limits)
+    if grouped:
+        return b.reshape(made, *x.shape)
+    if b.node.operator in REDUCTIONS:
+        shape = (x.shape[0], *x.shape[2:], x.shape[1]) if turned else x.shape
+        made = b.op("Expand", made, b.constant(np.array(shape, np.int64)))
     return b.op("Transpose", made, perm=[0, 3, 1, 2]) if turned else made
 
 

@@ -135,7 +135,8 @@ class RowProgram:
 
     operations: its program. zero_point: what is taken from the int8 values that it reads. data: float32 rows that it
     reads beside them, the same for every pixel: none, one or two. table: float32 [256], in which it looks values up.
-    alone: whether it treats every element alike, so that several pixels may make one row of it.
+    alone: whether it treats every element alike, so that several pixels may make one row of it. together: pixels that
+    do make one row.
     """
 
     operations: tuple[Micro, ...]
@@ -143,6 +144,7 @@ class RowProgram:
     data: tuple[NDArray[np.float32], ...]
     table: NDArray[np.float32] | None = None
     alone: bool = False
+    together: int = 1
 
     @property
     def extent(self) -> tuple[int, int, int]:

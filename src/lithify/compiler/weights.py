@@ -96,7 +96,8 @@ def program_words(operation: Operation, chip: Chip) -> int:
 
 def data_words(operation: Operation, chip: Chip) -> int:
     """Words of each float32 row that a vector program reads."""
-    return -(-4 * operation.x.channels // chip.word_bytes)
+    together = operation.program.together if operation.program is not None else 1
+    return -(-4 * together * operation.x.channels // chip.word_bytes)
 
 
 def pack_program(operation: Operation, chip: Chip) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from lithify.optimize.dead_code import remove_dead_code
 from lithify.optimize.einsum import expand_einsum
 from lithify.optimize.flatten import fold_flattened
 from lithify.optimize.gemm import make_gemm
+from lithify.optimize.group_norm import join_group_norms
 from lithify.optimize.identity import remove_identity
 from lithify.optimize.layer_norm import join_norms
 from lithify.optimize.limits import merge_limits
@@ -34,6 +35,7 @@ PASSES: tuple[Pass, ...] = (
     pair_many,
     simplify_masks,
     join_norms,
+    join_group_norms,
     expand_einsum,
     unroll_recurrent,
     move_transposes,

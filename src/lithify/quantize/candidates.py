@@ -92,7 +92,7 @@ def _concat(node: ir.Node) -> bool:
 
 def _rows(node: ir.Node) -> bool:
     """Not a Softmax that ends the network: of probabilities the user wants every digit."""
-    return rows.rows_of(node) is not None and (node.op_type in rows.NORMS or not _ends(node.outputs[0]))
+    return rows.rows_of(node) is not None and ("Softmax" not in node.op_type or not _ends(node.outputs[0]))
 
 
 def _ends(value: ir.Value) -> bool:

@@ -1,4 +1,4 @@
-"""Units of the operators along rows: Softmax, LogSoftmax, LayerNormalization and RMSNormalization."""
+"""Units of the operators along rows: Softmax and LogSoftmax, normalisations, reductions that take float32."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from lithify.optimize.masks import FARTHEST, mask_of
 from lithify.optimize.values import constant, integer, shape_of
 from lithify.quantize import qdq
+from lithify.quantize.moves import axes_of
 from lithify.quantize.unit import Target, Unit, of_scale
 from lithify.reference.graph import Node, Tensor
 from lithify.reference.operators import make_node
+from lithify.reference.quantized_rows import REDUCTIONS
 
 Shape = tuple[int, ...]
 
 NORMS = ("LayerNormalization", "RMSNormalization")
+REDUCED = tuple(REDUCTIONS)
+GROUPED = ("InstanceNormalization", "GroupNormalization")
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,19 @@ class Rows:
 def rows_of(node: ir.Node) -> Rows | None:
     """How the node works along rows; None for another node, and for what the chip has no definition of."""
     shape = shape_of(node.inputs[0]) if node.inputs else None
+    if shape and node.domain == "" and node.op_type in REDUCED:
+        axes = axes_of(node)
+        return Rows(axes) if axes and axes == tuple(range(axes[0], axes[-1] + 1)) else None
+    if shape and node.domain == "" and node.op_type in GROUPED:
+        return _grouped(node, shape)
     if not shape or node.domain != "" or node.op_type not in RULES:
         return None
     if any(value.uses() or value.is_graph_output() for value in node.outputs[1:]):
         return None
     axis = integer(node, "axis", -1) % len(shape)
+    if node.op_type == "LpNormalization":
+        p = integer(node, "p", 2)
+        return Rows((axis,), {"p": p}) if p in (1, 2) else None
     if node.op_type not in NORMS:
         return Rows((axis,))
     dims = shape[axis:]
@@ -62,6 +74,39 @@ def rows_of(node: ir.Node) -> Rows | None:
     if not (math.isfinite(epsilon) and epsilon > 0):
         return None
     return Rows(tuple(range(axis, len(shape))), {"epsilon": epsilon}, constants)
+
+
+def _grouped(node: ir.Node, shape: Shape) -> Rows | None:
+    """Groups of channels, with all their places, as rows: [N, groups, values]."""
+    channels = shape[1] if len(shape) > 2 else 0
+    groups = channels if node.op_type == "InstanceNormalization" else integer(node, "num_groups", 0)
+    epsilon = node.attributes.get_float("epsilon", 1e-5)
+    if not groups or channels % groups or not (math.isfinite(epsilon) and epsilon > 0):
+        return None
+    constants = {}
+    for name, value in zip(("scale", "bias"), node.inputs[1:], strict=False):
+        data = _real(value)
+        if data is None or data.size not in (channels, groups):
+            return None
+        constants[name] = np.repeat(data.reshape(-1), channels // data.size).astype(np.float32)
+    attributes = {"epsilon": epsilon, "groups": groups}
+    return Rows(tuple(range(1, len(shape))), attributes, constants) if len(constants) == 2 else None
+
+
+def grouped_operator(node: ir.Node, target: Target) -> Unit | None:
+    """InstanceNormalization or GroupNormalization between Reshapes."""
+    source, rows = qdq.activation(node.inputs[0]), rows_of(node)
+    before = qdq.parameters_of(source) if source is not None else None
+    if source is None or before is None or rows is None:
+        return None
+    series = _Series(str(node.name), str(source.name), shape_of(source) or (), before)
+    shape = series.shape
+    series.move("Reshape", (*shape[:2], math.prod(shape[2:])))
+    series.work("GroupNormalization", rows, target.parameters)
+    series.move("Reshape", shape)
+    if target.limited:
+        series.add("Clip", "clip", series.shape, **target.limits)
+    return series.unit(source, target.output)
 
 
 def _real(value: ir.Value | None) -> NDArray[np.float32] | None:
@@ -104,11 +149,25 @@ def row_operator(node: ir.Node, target: Target) -> Unit | None:
     if mask is not None:
         rows = replace(rows, mask=mask.rows())
     series.work(node.op_type, rows, target.parameters)
+    if node.op_type in REDUCED:
+        return _reduced(series, source, target)
     if last or turned:
         series.move("Reshape", inner)
     if turned:
         order = tuple(axis for axis in range(len(shape)) if axis not in rows.axes) + rows.axes
         series.move("Transpose", tuple(int(place) for place in np.argsort(order)))
+    if target.limited:
+        series.add("Clip", "clip", series.shape, **target.limits)
+    return series.unit(source, target.output)
+
+
+def _reduced(series: "_Series", source: ir.Value, target: Target) -> Unit:
+    """The first element of each row, all of which are its number."""
+    axis = 1 if len(series.shape) == 4 else len(series.shape) - 1
+    kept = tuple(1 if place == axis else size for place, size in enumerate(series.shape))
+    if kept != series.shape:
+        series.add("Slice", "first", kept, starts=(0,), ends=(1,), axes=(axis,), steps=(1,))
+    series.move("Reshape", target.output.shape)
     if target.limited:
         series.add("Clip", "clip", series.shape, **target.limits)
     return series.unit(source, target.output)
@@ -165,7 +224,8 @@ class _Series:
         return Unit((source,), nodes, (*self.tensors[:-1], output), self.constants)
 
 
-RULES: Mapping[str, Callable[[ir.Node, Target], Unit | None]] = dict.fromkeys(
-    ("Softmax", "LogSoftmax", *NORMS), row_operator
-)
+RULES: Mapping[str, Callable[[ir.Node, Target], Unit | None]] = {
+    **dict.fromkeys(("Softmax", "LogSoftmax", *NORMS, *REDUCED, "LpNormalization"), row_operator),
+    **dict.fromkeys(GROUPED, grouped_operator),
+}
 """ONNX operator -> the rule that reads it."""

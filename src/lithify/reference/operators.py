@@ -50,7 +50,7 @@ from lithify.reference.pooling import (
 from lithify.reference.products import conv, conv_shapes, gemm, gemm_shapes
 from lithify.reference.reductions import reduce_max, reduce_mean, reduce_min, reduce_shapes, reduce_sum
 from lithify.reference.resize import linear_shapes, nearest_shapes, resize_linear, resize_nearest
-from lithify.reference.rows import along_rows, masked_shapes, norm_shapes
+from lithify.reference.rows import along_rows, group_norm_shapes, masked_shapes, norm_shapes
 from lithify.reference.transposed import conv_transpose, conv_transpose_shapes
 
 # Limits of the int8 result, from a fused Relu or Clip; they act after rounding.
@@ -208,6 +208,21 @@ _ROWS = (
         more_inputs=True,
     ),
     Operator("Softmax", ("int8",), ("int8",), along_rows, same_shape),
+    *(
+        Operator(name, ("int8",), ("int8",), along_rows, same_shape)
+        for name in ("ReduceL1", "ReduceSumSquare", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp")
+    ),
+    Operator(
+        "LpNormalization", ("int8",), ("int8",), along_rows, same_shape, {"p": Attribute("int", 2, least=1, most=2)}
+    ),
+    Operator(
+        "GroupNormalization",
+        ("int8", "float32", "float32"),
+        ("int8",),
+        along_rows,
+        group_norm_shapes,
+        {"epsilon": Attribute("positive", 1e-5), "groups": Attribute("int", least=1)},
+    ),
     Operator("MaskedSoftmax", ("int8", "int8"), ("int8",), along_rows, masked_shapes),
     Operator("LogSoftmax", ("int8",), ("int8",), along_rows, same_shape),
     Operator(

@@ -4,6 +4,9 @@
 the vector unit a division of every element.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from lithify.reference.float_functions import FLOAT_FUNCTIONS, POLYNOMIALS
 from lithify.reference.written import Written, written
 
@@ -164,3 +167,54 @@ RMS_NORM = _define(
     """,
 )
 """x: integers."""
+
+# Numbers of a whole row, in the place of each of its elements.
+REDUCTIONS: Mapping[str, Written] = MappingProxyType(
+    {
+        "ReduceL1": _define("l1_of_integers(x, once) -> y", "a = absolute(x)\ns = row_sum(a)\ny = multiply(s, once)"),
+        "ReduceSumSquare": _define(
+            "sum_square_of_integers(x, twice) -> y", "q = multiply(x, x)\ns = row_sum(q)\ny = multiply(s, twice)"
+        ),
+        "ReduceL2": _define(
+            "l2_of_integers(x, once) -> y",
+            "q = multiply(x, x)\ns = row_sum(q)\nr = square_root(s)\ny = multiply(r, once)",
+        ),
+        "ReduceLogSum": _define(
+            "log_sum_of_integers(x, scale, steps) -> y",
+            "s = row_sum(x)\nz = multiply(s, scale)\nl = log(z)\ny = multiply(l, steps)",
+        ),
+        "ReduceLogSumExp": _define(
+            "log_sum_exp_of_integers(x, scale, steps) -> y",
+            """
+            largest = row_maximum(x)
+            distance = subtract(x, largest)
+            below = multiply(distance, scale)
+            above = maximum(below, -87)
+            power = exp_within(above)
+            sum = row_sum(power)
+            more = log_within(sum)
+            top = multiply(largest, scale)
+            whole = add(top, more)
+            y = multiply(whole, steps)
+            """,
+        ),
+    }
+)
+"""Operator -> its function. x: integers, `scale` their step; once and twice: that step, or its square, in those of the
+result; steps: of the result in 1."""
+
+# A row that is not zero has a norm of 1 at least, being of integers; one that is stays.
+LP_NORMALIZATIONS: Mapping[int, Written] = MappingProxyType(
+    {
+        1: _define(
+            "l1_normalization(x, steps) -> y",
+            "a = absolute(x)\ns = row_sum(a)\nn = maximum(s, 1)\nf = divide(steps, n)\ny = multiply(x, f)",
+        ),
+        2: _define(
+            "l2_normalization(x, steps) -> y",
+            "q = multiply(x, x)\ns = row_sum(q)\nm = maximum(s, 1)\nn = square_root(m)\nf = divide(steps, n)\n"
+            "y = multiply(x, f)",
+        ),
+    }
+)
+"""p -> x over the norm of its row. x: integers; steps: of the result in 1."""

@@ -24,6 +24,8 @@ from lithify.reference.quantized_rows import (
     LAYER_NORM,
     LOG_SOFTMAX,
     LOG_SOFTMAX_OF_MAXIMUM,
+    LP_NORMALIZATIONS,
+    REDUCTIONS,
     RMS_NORM,
     SOFTMAX,
     SOFTMAX_OF_KEPT,
@@ -51,7 +53,8 @@ class Beside:
 class RowWork:
     """What is computed of a row: `function` of its first input, f32(f32(value - offset) * scale), and of the others.
 
-    numbers: those that are one float32 number. rows: those that have one for every element, float32 [n]. beside: the
+    numbers: those that are one float32 number. rows: those that have one for every element, float32 [n], or [rows, n]
+    where they are others for each row, taken in turn by the rows. beside: the
     input that is a second tensor's, if one is.
     """
 
@@ -78,7 +81,8 @@ class RowNode:
     @property
     def columns(self) -> int:
         """Elements of a row."""
-        return row_length(self.x.shape)
+        groups = self.node.attributes.get("groups")
+        return row_length(self.x.shape) if groups is None else self.x.shape[1] * self.x.shape[2] // groups
 
 
 def row_length(shape: Shape) -> int:
@@ -103,6 +107,33 @@ def _masked_softmax(of: RowNode) -> RowWork:
     return replace(_softmax(of, SOFTMAX_OF_KEPT, SOFTMAX_OF_KEPT_MAXIMUM), beside=Beside("keep", 0, np.float32(1)))
 
 
+def _reduction(of: RowNode) -> RowWork:
+    """A number of the row, in the place of each of its elements; scales are divided in float64."""
+    scale, step = float(scale_of(of.x)), float(scale_of(of.y))
+    with np.errstate(over="ignore"):
+        known = {
+            "scale": np.float32(scale),
+            "steps": np.float32(1 / step),
+            "once": np.float32(scale / step),
+            "twice": np.float32(scale * scale / step),
+        }
+    function = REDUCTIONS[of.node.operator]
+    return RowWork(function, of.x.zero_point, np.float32(1), {name: known[name] for name in function.inputs[1:]})
+
+
+def _lp_normalization(of: RowNode) -> RowWork:
+    """The step of x cancels out."""
+    function = LP_NORMALIZATIONS[of.node.attributes["p"]]
+    return RowWork(function, of.x.zero_point, np.float32(1), {"steps": steps_in_one(of.y)})
+
+
+def _group_norm(of: RowNode) -> RowWork:
+    """LayerNormalization of rows that are several channels with all their values; scale and bias are a channel's."""
+    groups, values = of.node.attributes["groups"], of.x.shape[-1]
+    parts = tuple(np.repeat(operand, values).reshape(groups, -1) for operand in of.operands)
+    return _norm(replace(of, operands=parts), LAYER_NORM)
+
+
 def _elementwise(of: RowNode) -> RowWork:
     """No row, but the unit works on rows."""
     function, numbers = expression(of.node), {"steps": steps_in_one(of.y)}
@@ -125,6 +156,9 @@ ROW_WORKS: Mapping[str, Callable[[RowNode], RowWork]] = MappingProxyType(
     {
         "Softmax": lambda of: _softmax(of, SOFTMAX, SOFTMAX_OF_MAXIMUM),
         "Elementwise": _elementwise,
+        **dict.fromkeys(REDUCTIONS, _reduction),
+        "LpNormalization": _lp_normalization,
+        "GroupNormalization": _group_norm,
         "MaskedSoftmax": _masked_softmax,
         "LogSoftmax": lambda of: _softmax(of, LOG_SOFTMAX, LOG_SOFTMAX_OF_MAXIMUM),
         "LayerNormalization": lambda of: _norm(of, LAYER_NORM),
@@ -165,6 +199,20 @@ def norm_shapes(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Shape, .
     return (x.shape,)
 
 
+def group_norm_shapes(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Shape, ...]:
+    """The shape of x, [images, channels, values]; scale and bias are a number for each channel."""
+    x, scale, bias = inputs
+    assert x is not None and scale is not None and bias is not None
+    channels = x.shape[1] if len(x.shape) == 3 else 0
+    if scale.shape != (channels,) or bias.shape != (channels,) or channels % node.attributes["groups"]:
+        raise LithifyError(
+            f"Node '{node.name}' ({node.operator}) was given {x.shape}, scale {scale.shape}, bias {bias.shape} and "
+            f"{node.attributes['groups']} groups; it takes [images, channels, values], a number for each channel and "
+            "groups of equally many channels."
+        )
+    return (x.shape,)
+
+
 def masked_shapes(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Shape, ...]:
     """The shape of x, whose rows are its last axis; the mask has some rows, which x's rows take in turn."""
     x, mask = inputs
@@ -189,6 +237,8 @@ def along_rows(node: Node, operands: tuple[Operand | None, ...], outputs: tuple[
     work = ROW_WORKS[node.operator](RowNode(node, x.tensor, outputs[0], given))
     image = x.data.ndim == 4
     rows = np.moveaxis(x.data, 1, -1) if image else x.data.reshape(x.data.shape or (1,))
+    if "groups" in node.attributes:
+        rows = rows.reshape(rows.shape[0], node.attributes["groups"], -1)
     values = np.multiply(centred(rows, work.offset).astype(np.float32), work.scale)
     first, *names = work.function.inputs
     known = {first: values, **work.numbers, **work.rows}
@@ -197,5 +247,6 @@ def along_rows(node: Node, operands: tuple[Operand | None, ...], outputs: tuple[
         known[first] = values.reshape(-1, *beside.shape)
         known[work.beside.name] = beside
     result = evaluate(work.function, *(known[name] for name in (first, *names)))
-    made = round_to_int8(result, outputs[0].zero_point)
+    # What is one number of a row stands in the place of each of its elements.
+    made = round_to_int8(np.broadcast_to(result, np.asarray(known[first]).shape), outputs[0].zero_point)
     return (np.ascontiguousarray(np.moveaxis(made, -1, 1) if image else made.reshape(x.data.shape)),)

@@ -149,7 +149,8 @@ def move_reshapes(
         if not between or not read:
             continue
         with suppress(Unsupported):
-            operations = lower_chain(graph, (node,), chip)
+            turned = lower_turned(graph, (node,), chip, source)
+            operations = lower_chain(graph, (node,), chip) if turned is None else turned
             for operation in operations:
                 check_fields(operation, chip)
             lowered[node.name] = operations

@@ -28,6 +28,8 @@ def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     source, target = image_of(x), image_of(y)
     work, rows = work_of(node, graph), target.whole.positions
+    if any(data.ndim > 1 for data in work.rows.values()):
+        return _each_row(graph, node, chip, shape, work)
     beside = graph.tensors[node.inputs[1]] if work.beside is not None else None
     made = [
         Operation(
@@ -56,6 +58,31 @@ def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
         raise Unsupported(f"its program and one row do not fit in the {chip.scratchpad_bytes} bytes of scratchpad")
     found = min(fitting, key=lambda operation: _cycles(operation, rows, shape))
     return (found,) if beside is None else _in_turn(found, image_of(beside))
+
+
+def _each_row(graph: Graph, node: Node, chip: Chip, shape: VectorShape, work: RowWork) -> tuple[Operation, ...]:
+    """An operation for each row: it has rows of constants of its own, or numbers where those are alike."""
+    x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
+    source, target = image_of(x), image_of(y)
+    period = max(len(data) for data in work.rows.values())
+    together = x.shape[1] // node.attributes["groups"]
+    count, columns = target.width // together, source.channels * together
+    if count > MOST_TURNS:
+        raise Unsupported(f"it has {count} rows of constants of their own, and the chip takes {MOST_TURNS}")
+    if together > 1 and source.channels % chip.word_bytes:
+        raise Unsupported(f"its channels have {source.channels} values, which are no whole words of {chip.word_bytes}")
+    made = []
+    for row in range(count):
+        own = {name: data[row % period] if data.ndim > 1 else data for name, data in work.rows.items()}
+        program = replace(row_program(replace(work, rows=own), columns), together=together)
+        operation = Operation(
+            node.name, node.operator, "vector", source, target, Rectangle(0, row * together, 1, together), Sliding(),
+            (1, 1), 0, y.zero_point, *FULL, None, None, 0, target.name, program=program,
+        )  # fmt: skip
+        if _banks(operation, chip) > chip.scratchpad_banks:
+            raise Unsupported(f"its program and one row do not fit in the {chip.scratchpad_bytes} bytes of scratchpad")
+        made.append(operation)
+    return tuple(made)
 
 
 def _in_turn(operation: Operation, beside: Image) -> tuple[Operation, ...]:
@@ -87,7 +114,8 @@ def _banks(operation: Operation, chip: Chip) -> int:
     """Banks of its program, of one row of each tensor that it reads and of one that it writes."""
     words = chunk_words(operation, chip, whole_part(operation, chip), 1, True)
     images = (operation.x, operation.y, *((operation.x,) if operation.residual else ()))
-    pixels = (image.pixel_words(chip.word_bytes) for image in images)
+    together = operation.program.together if operation.program else 1
+    pixels = (together * image.pixel_words(chip.word_bytes) for image in images)
     return sum(-(-count // chip.bank_words) for count in (words, *pixels))
 
 

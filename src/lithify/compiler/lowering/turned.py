@@ -31,11 +31,14 @@ def lower_turned(
     """
     node, y = chain[-1], graph.tensors[chain[-1].outputs[0]]
     source, target = image_of(graph.tensors[name or chain[0].inputs[0]]), image_of(y)
-    if len(y.shape) not in (2, 3) or y.dtype != "int8":
+    if len(y.shape) not in (2, 3, 4) or y.dtype != "int8":
         return None
+    places = chain_places(graph, chain)
+    if len(y.shape) == 4:
+        return _turned_image(chain[-1], source, target, places.reshape(*y.shape[:2], -1), chip)
     rows, outputs = y.shape[-2:]
     count = target.width // rows
-    found = slices(np.swapaxes(chain_places(graph, chain), -1, -2), source.channels, count, 1)
+    found = slices(np.swapaxes(places, -1, -2), source.channels, count, 1)
     if found is None or min(rows, outputs) == 1 or count * -(-rows // BLOCK) > MOST_OPERATIONS:
         return None
     step, starts = found
@@ -71,6 +74,53 @@ def lower_turned(
                     tensor=target.name,
                     landing=Landing((0, number * rows + first), (1, 1), 0, outputs),
                     second=Second(source, pixel, step, channel + first, 0, (), 0),
+                )
+            )
+    for operation in operations:
+        check_fields(operation, chip)
+    return tuple(operations)
+
+
+def _turned_image(
+    node: Node, source: Image, target: Image, places: NDArray[np.int64], chip: Chip
+) -> tuple[Operation, ...] | None:
+    """As `lower_turned`, of images whose channels are rows of a matrix: a piece of a line of pixels at a time.
+
+    places: [images, channels, pixels].
+    """
+    images, outputs, pixels = places.shape
+    found = slices(places, source.channels, images, 1)
+    pieces = -(-target.width // BLOCK)
+    if found is None or min(outputs, pixels) == 1 or target.height * pieces > MOST_OPERATIONS:
+        return None
+    step, starts = found
+    bias, ones = np.zeros(outputs, np.int32), np.ones(outputs, np.float32)
+    operations = []
+    for line in range(target.height):
+        image, inner = divmod(line, target.height // images)
+        pixel, channel = starts[image]
+        for first in range(0, target.width, BLOCK):
+            size = min(BLOCK, target.width - first)
+            operations.append(
+                Operation(
+                    layer=node.name,
+                    operator=node.operator,
+                    unit="conv",
+                    x=Image(_name(size), 1, size, size),
+                    y=target,
+                    region=Rectangle(0, 0, 1, size),
+                    sliding=Sliding(),
+                    cut=(1, 1),
+                    pad_value=0,
+                    zero_point=0,
+                    minimum=FULL[0],
+                    maximum=FULL[1],
+                    parameters=Parameters(np.broadcast_to(np.int8(0), (outputs, 1, 1, size)), bias, ones),
+                    residual=None,
+                    macs=0,
+                    tensor=target.name,
+                    landing=Landing((line, first), (1, 1), 0, outputs),
+                    second=Second(source, pixel, step, channel + inner * target.width + first, 0, (), 0),
                 )
             )
     for operation in operations:

@@ -118,13 +118,19 @@ class Program(Lanes):
         """Works out what belongs to the row before the loop of `name`; it stays."""
         steps = self.needed(name, row=True)
         self.count_uses(steps)
+        fused: Step | None = None
         for number, step in enumerate(steps):
             self._free_scalars()
             if step.instruction in ("divide", "square_root"):
                 self._on_scalars(step)
                 continue
-            self.lanes(step)
             later = steps[number + 1 :]
+            apart = [entry for entry in self.steps.values() if entry not in steps and step.result in entry.operands]
+            if later and not apart and self.fuses(step, later[0]):
+                fused = step
+                continue
+            product, fused = fused, None
+            self.lanes(step, product)
             others = [entry for entry in self.steps.values() if step.result in entry.operands and entry not in later]
             divides = any(
                 step.result in entry.operands and entry.instruction in ("divide", "square_root") for entry in later
@@ -133,9 +139,11 @@ class Program(Lanes):
                 scalar = self._take_scalar()
                 self.operations[-1] = replace(self.operations[-1], to_scalar=1, target=scalar)
                 self.places[step.result] = Place(scalar=scalar)
-            else:
+            elif not (later and step.result in later[0].operands and self.uses[step.result] == 1):
                 self.keep(step.result)
             self._release(step)
+            if product is not None:
+                self._release(product)
         self._free_scalars()
         self.accumulator = None
 
