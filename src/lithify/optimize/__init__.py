@@ -5,6 +5,7 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from lithify.optimize.affine import fold_affine
+from lithify.optimize.attention import expand_attention
 from lithify.optimize.bias import fold_bias
 from lithify.optimize.constants import fold_constants
 from lithify.optimize.dead_code import remove_dead_code
@@ -32,6 +33,7 @@ Pass = Callable[[ir.Model], ir.Model]
 PASSES: tuple[Pass, ...] = (
     fold_constants,
     remove_identity,
+    expand_attention,
     pair_many,
     simplify_masks,
     join_norms,

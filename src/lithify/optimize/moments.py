@@ -73,8 +73,8 @@ def _found(
         return None
     if not (_of_groups(of_values, shape) and _of_groups(of_squares, shape)):
         return None
-    for away, row in (tuple(shift.inputs), tuple(shift.inputs)[::-1]):
-        bias, product = _row(row, shape), producer(away, "Mul")
+    for away, summand in (tuple(shift.inputs), tuple(shift.inputs)[::-1]):
+        bias, product = _row(summand, shape), producer(away, "Mul")
         if bias is None or product is None:
             continue
         for one, other in (tuple(product.inputs), tuple(product.inputs)[::-1]):
