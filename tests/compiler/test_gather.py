@@ -13,6 +13,7 @@ from compiler.test_rows import WITH_UNIT, device
 from lithify.compiler import compile_graph
 from lithify.errors import LithifyError
 from lithify.isa.program import Program
+from lithify.isa.sequence import chip_segments, segment_instructions
 from lithify.networks import transformer
 from lithify.networks.builder import Builder
 from lithify.optimize import optimize
@@ -22,6 +23,7 @@ from lithify.quantize.data import Input
 from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.operators import make_node
 from lithify.runtime import run
+from lithify.sim.inference import moved_bytes, simulate
 from lithify.verify import verify
 
 STEP = np.float32(0.1)
@@ -197,3 +199,13 @@ def test_gathers_agree_in_rtl(shape: str, kind: str) -> None:
     program = compile_graph(gather(table, indices, kind, axis), CHIPS["tiny"])
     result = verify(program, gather(table, indices, kind, axis), seeded(inputs(program), 3), rtl="full")
     assert result.agreed, result
+
+
+def test_the_bytes_of_lists_and_rows_are_counted() -> None:
+    """What is not of a transfer is the program itself, in bursts of 128 bytes."""
+    graph = gather((50, 24), (1, 21), "constant")
+    program = compile_graph(graph, CHIPS["tiny"])
+    (segment,) = chip_segments(program)
+    moved = sum(moved_bytes(program.chip, entry) for entry in segment_instructions(program, segment))
+    fetched = simulate(program).dram_bytes - moved
+    assert 0 < fetched <= segment.size and fetched % 128 == 0

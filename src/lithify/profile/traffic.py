@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lithify.isa import Queue
+from lithify.isa.lists import TABLE_BYTES
 from lithify.isa.program import Base, ChipSegment, Program
 from lithify.isa.sequence import instruction_layers
 from lithify.profile.scratchpad import Use
@@ -59,6 +60,8 @@ def moves(program: Program, segment: ChipSegment, run: SegmentRun, use: Use) -> 
         base, first = value("base"), value("offset")
         end = first + (value("planes") - 1) * value("plane_stride") + (value("rows") - 1) * value("row_stride")
         end += value("row_bytes")
+        if load and value("listed"):
+            end = first + value("table") * TABLE_BYTES
         if load:
             served: dict[str, int] = {}
             for reader, words in use.readers.get(place, {}).items():

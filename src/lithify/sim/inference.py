@@ -13,6 +13,7 @@ from lithify.chip.pipeline import DRAM_LATENCY
 from lithify.isa.conditions import skip_of
 from lithify.isa.encoding import Instruction
 from lithify.isa.layout import dram_layout
+from lithify.isa.lists import list_bytes
 from lithify.isa.operations import Queue
 from lithify.isa.program import ChipSegment, Layer, Program
 from lithify.isa.sequence import all_instructions, first_instruction, instruction_layers, segment_instructions
@@ -242,10 +243,13 @@ def moved_bytes(chip: Chip, instruction: Instruction) -> int:
     value = instruction.integer
     if instruction.operation.queue not in (Queue.LOAD, Queue.STORE):
         return 0
-    plane = np.arange(value("planes"), dtype=np.int64)[:, None] * value("plane_stride")
+    listed = instruction.operation.name == "LOAD" and bool(value("listed"))
+    # Planes that a list places are all cut as at the table's begin.
+    step = 0 if listed else value("plane_stride")
+    plane = np.arange(value("planes"), dtype=np.int64)[:, None] * step
     first = value("offset") + plane + np.arange(value("rows"), dtype=np.int64)[None, :] * value("row_stride")
     beats = (first + value("row_bytes") - 1) // chip.bus_bytes - first // chip.bus_bytes + 1
-    return int(beats.sum()) * chip.bus_bytes
+    return int(beats.sum()) * chip.bus_bytes + (list_bytes(chip) if listed else 0)
 
 
 def moved_by(bursts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
