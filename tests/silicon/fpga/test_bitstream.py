@@ -155,7 +155,7 @@ def slow_report(achieved: float) -> dict:
 @needs_wheels
 def test_a_missed_clock_leaves_nothing(run, tools, tmp_path: Path) -> None:
     tools(slow_report(93.4))
-    words = ("fpga", "--board", "ulx3s-85", "--chip", "tiny", "-o", tmp_path / "out ü")
+    words = ("fpga", "--board", "ulx3s-85", "--chip", "tiny", "--clock", 100, "-o", tmp_path / "out ü")
     found: Ran = run(*words)
     assert found.status == 1 and found.out == ""
     assert found.err.splitlines()[-1] == (
@@ -178,7 +178,7 @@ def test_auto_takes_the_next_smaller_where_the_clock_is_missed(tools, monkeypatc
         return {}
 
     monkeypatch.setattr(bitstream_module, "system_verilog", only_small)
-    made = lithify.fpga("ulx3s-85")
+    made = lithify.fpga("ulx3s-85", clock_hz=100_000_000)
     assert made.chip.multipliers == 64
     assert made.refused and all("reaches 90.0 MHz" in why for why in made.refused.values())
 
@@ -212,7 +212,7 @@ def test_a_part_too_small(tools, tmp_path: Path) -> None:
 )
 def test_wrong_options(options: dict[str, int], message: str) -> None:
     with pytest.raises(LithifyError) as error:
-        lithify.fpga("ulx3s-85", "tiny", **options)
+        lithify.fpga("ulx3s-85", "tiny", clock_hz=100_000_000, **options)
     assert message in str(error.value)
 
 
