@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Ran
+from tests.silicon.fpga.probe import probed
 
 import lithify
 from lithify.chip import load_chip, parse_chip, write_chip
 from lithify.errors import LithifyError
 from lithify.fpga import BITSTREAM, CHIP, REPORT
+from lithify.rtl.compute.array import Array
 from lithify.rtl.link.system import SystemDescription
 from lithify.rtl.verilog import verilog
 from lithify.silicon.fpga import bitstream as bitstream_module
@@ -282,6 +284,19 @@ def test_the_tools_take_every_board(name: str, monkeypatch: pytest.MonkeyPatch) 
     assert made.bits.startswith(b"\xff\x00Part: " + device[name].encode())
     with pytest.raises(LithifyError, match=rf"^On {name} the system reaches [0-9.]+ MHz, and 400 MHz were asked for"):
         bitstream_module.make_bitstream(board, replace(system, clock_hz=400_000_000))
+
+
+@needs_wheels
+@pytest.mark.slow
+def test_a_small_array_meets_its_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chip's array of 4 x 4, placed and routed: sixteen products in blocks, 60 MHz (it reached 73)."""
+    chip = estimate.chip_of(4, 4, 1, 10**8)
+    monkeypatch.setattr(bitstream_module, "system_verilog", lambda system: probed(Array(chip)))
+    made = bitstream_module.make_bitstream(
+        board_named("ulx3s-25"), SystemDescription(chip, 4096, 60_000_000, 1_000_000)
+    )  # fmt: skip
+    assert made.reached_hz >= 60e6 and made.resources["multipliers"].used == 16
+    assert made.bits.startswith(b"\xff\x00Part: LFE5U-25F") and len(made.bits) > 100_000
 
 
 @needs_wheels
