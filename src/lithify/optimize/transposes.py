@@ -241,10 +241,15 @@ def _merge(node: ir.Node) -> bool:
 
 
 def _rise(graph: ir.Graph, node: ir.Node) -> bool:
-    """Moves a Transpose up over arithmetic with constants that an input of the model goes through first."""
+    """Moves a Transpose up over arithmetic with constants that an input of the model goes through first.
+
+    Not over a DequantizeLinear: between floats of a known scale it is a movement of int8, before it of nobody's.
+    """
     value = node.inputs[0] if node.op_type == "Transpose" else None
     above = value.producer() if value is not None else None
     if value is None or above is None or above.domain != "" or value.is_graph_output() or len(value.uses()) != 1:
+        return False
+    if above.op_type == "DequantizeLinear":
         return False
     perm, shape, place = perm_of(node), shape_of(value), _variable(above)
     if shape is None or place is None or not _from_input(above.inputs[place]):
