@@ -14,6 +14,7 @@ from lithify.optimize.flatten import fold_flattened
 from lithify.optimize.gemm import make_gemm
 from lithify.optimize.group_norm import join_group_norms
 from lithify.optimize.identity import remove_identity
+from lithify.optimize.indices import plain_indices
 from lithify.optimize.layer_norm import join_norms
 from lithify.optimize.limits import merge_limits
 from lithify.optimize.many import pair_many
@@ -34,6 +35,7 @@ PASSES: tuple[Pass, ...] = (
     fold_constants,
     remove_identity,
     expand_attention,
+    plain_indices,
     pair_many,
     simplify_masks,
     join_norms,
