@@ -14,9 +14,15 @@ FLAGS = (*COMPILE_FLAGS, "-O1")
 """These simulations are short: a quick build is worth more than a quick run."""
 
 
-def build(component: Any, harness: str, headers: dict[str, str]) -> ctypes.CDLL:
-    """The shared library of a component's Verilog and ``harness`` (a C++ file beside this one), with extra headers."""
-    files = modules(component)
+def build(component: Any, harness: str, headers: dict[str, str], files: dict[str, str] | None = None) -> ctypes.CDLL:
+    """The shared library of a component's Verilog and ``harness`` (a C++ file beside this one), with extra headers.
+
+    ``files``: other Verilog of the component's module, such as its netlist.
+    """
+    if files is None:
+        files = modules(component)
+    else:
+        component._MustUse__used = True  # its netlist stands for it; Amaranth need not warn
     cxx, tool = find_compiler("zig"), backend("verilator")
     texts = files | headers | {"harness.cpp": (Path(__file__).parent / harness).read_text()}
 
