@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from tests.cli.conftest import DATA, NETWORK, Ran
 
+from compiler.test_batch import model
+from compiler.test_states import elman
 from lithify.chip import Chip, load_chip, parse_chip
 from lithify.isa.file import load_program
 from lithify.isa.sequence import all_instructions
@@ -192,3 +195,28 @@ def test_layers_that_stay_float(run: Run, tmp_path: Path) -> None:
         "Error: --keep-float names the layer 'node_lin', which the model does not have. "
         "Near it are: 'node_linear', 'node_view', 'node_relu'.\n"
     )
+
+
+def test_a_state_goes_from_the_quantiser_into_the_program(run: Run, tmp_path: Path) -> None:
+    onnx.save(elman(), tmp_path / "elman.onnx")
+    as_json(run("quantize", tmp_path / "elman.onnx", "--state", "h=h_out", "-o", tmp_path / "q.onnx", "--json"))
+    as_json(run("compile", tmp_path / "q.onnx", "--chip", "tiny", "--strict", "-o", tmp_path / "e.lith", "--json"))
+    program = load_program(tmp_path / "e.lith")
+    assert [(state.input, state.output) for state in program.states] == [("h", "h_out")]
+    assert program.inputs == ("x",) and program.outputs == ("y",)
+    wrong = run("quantize", tmp_path / "elman.onnx", "--state", "h", "-o", tmp_path / "r.onnx")
+    assert (
+        wrong.status != 0 and "'h' is no state: write an input's name, '=' and an output's, as in h=h_out." in wrong.err
+    )
+
+
+def test_cycles_of_fewer_samples_than_the_batch(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "pictures.onnx"
+    onnx.save(model("pictures"), path)
+    run("quantize", path, "--shape", "image=3,3,12,12", "-o", tmp_path / "q.onnx")
+    run("compile", tmp_path / "q.onnx", "--chip", "tiny", "-o", tmp_path / "p.lith")
+    one, all_three = (
+        as_json(run("simulate", tmp_path / "p.lith", *more, "--json"))["cycles"] for more in (("--samples", "1"), ())
+    )
+    assert one < all_three / 2
+    assert run("simulate", tmp_path / "p.lith", "--samples", "4").status == 1

@@ -131,6 +131,7 @@ def optimize(model: Path, output: Path, shape: Shapes, as_json: bool) -> None:
 @options.output(required=True, what="The quantised model (.onnx, QDQ form).")
 @options.shape
 @options.quantizer
+@options.state
 @pictures.preprocessing
 @options.seed
 @options.as_json
@@ -144,6 +145,7 @@ def quantize(
     equalize: bool | None,
     keep_float: tuple[str, ...],
     input_ranges: Ranges,
+    state: tuple[tuple[str, str], ...],
     preprocessing: "Preprocessing | None",
     seed: int,
     as_json: bool,
@@ -155,10 +157,11 @@ def quantize(
     import lithify
     from lithify.flow import quantize_with_choice
     from lithify.quantize import is_quantized
+    from lithify.quantize.states import with_states
     from lithify.report.quantization import pictures_of, quantized_of
 
     made = quantize_with_choice(
-        lithify.optimize(lithify.load(model, shape=options.shapes(shape))),
+        with_states(lithify.optimize(lithify.load(model, shape=options.shapes(shape))), dict(state)),
         data,
         method=method,
         bias_correction=bias_correction,
@@ -259,13 +262,19 @@ def run(program: Path, inputs: tuple[Path, ...], output: Path | None, device: st
 @PROGRAM
 @options.chip
 @options.output(what="Write every retirement (queue, cycle) to an .npz file.")
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    default=None,
+    help="Samples of a program's batch, 1 to all.  [default: all]",
+)
 @options.as_json
-def simulate(program: Path, chip: str | None, output: Path | None, as_json: bool) -> None:
+def simulate(program: Path, chip: str | None, output: Path | None, samples: int | None, as_json: bool) -> None:
     """Count the cycles of a compiled program, exactly."""
     from lithify.program import Program
 
     loaded = Program.load(program, chip=chip)
-    found = loaded.simulate()
+    found = loaded.simulate(samples)
     if output is not None:
         from lithify.folder import write_arrays
 

@@ -53,6 +53,20 @@ class InputRange(click.ParamType[tuple[str, tuple[float, float]]]):
         return name, (low, high)
 
 
+class State(click.ParamType[tuple[str, str]]):
+    """`h=h_out`: an input, and the output that it was in the run before."""
+
+    name = "INPUT=OUTPUT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        name, _, output = str(value).partition("=")
+        if not name or not output:
+            self.fail(f"'{value}' is no state: write an input's name, '=' and an output's, as in h=h_out.", param, ctx)
+        return name, output
+
+
 def shapes(given: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
     """The mapping that `lithify.load` takes."""
     return dict(given)
@@ -113,6 +127,13 @@ def quantizer(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+state = click.option(
+    "--state",
+    type=State(),
+    multiple=True,
+    help="An input that is, in each run, what an output was in the run before: programs compiled from the model keep "
+    "it on the chip. May be repeated.",
+)
 seed = click.option("--seed", type=click.IntRange(0), default=0, help="Seed of random input.  [default: 0]")
 rtl = click.option(
     "--rtl",

@@ -26,6 +26,9 @@ OLDEST_OPSET = 13
 OLDEST_IR = 7
 """That of the oldest operator set; constants need not be inputs in it."""
 NEWEST_OPSET = 26
+STATES = "lithify.state"
+"""The property of a model in which `lithify.quantize` notes its states."""
+
 NEWEST_IR = 13
 """What ONNX Runtime 1.31, the judge, still loads (measured)."""
 
@@ -85,7 +88,7 @@ def settle(model: ir.Model, source: str, shape: Mapping[str, Sequence[int]] | No
     RemoveInitializersFromInputsPass()(model)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     ClearMetadataAndDocStringPass()(model)
-    for name in set(model.metadata_props) - {KEY}:
+    for name in set(model.metadata_props) - {KEY, STATES}:
         del model.metadata_props[name]
     NameFixPass()(model)
     operators.check(model, source)

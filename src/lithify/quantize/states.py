@@ -6,9 +6,8 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from lithify.errors import LithifyError
+from lithify.frontend.onnx import STATES
 from lithify.optimize.recurrent import ROLE, role_of
-
-KEY = "lithify.state"
 
 
 def with_states(model: ir.Model, states: Mapping[str, str]) -> ir.Model:
@@ -26,7 +25,7 @@ def with_states(model: ir.Model, states: Mapping[str, str]) -> ir.Model:
                     f"{', '.join(known)}."
                 )
         first, last = inputs[name], outputs[output]
-        role = role_of(first) or role_of(last) or f"{KEY}.{name}"
+        role = role_of(first) or role_of(last) or f"{STATES}.{name}"
         others = {role_of(value) for value in (first, last)} - {None, role}
         for value in (first, last):
             value.metadata_props[ROLE] = role
@@ -34,10 +33,17 @@ def with_states(model: ir.Model, states: Mapping[str, str]) -> ir.Model:
             for value in node.outputs:
                 if role_of(value) in others:
                     value.metadata_props[ROLE] = role
-    model.metadata_props[KEY] = json.dumps(dict(states))
+    model.metadata_props[STATES] = json.dumps(dict(states))
     return model
 
 
 def states_of(model: ir.Model) -> dict[str, str]:
     """The states that the model was quantised with."""
-    return dict(json.loads(model.metadata_props.get(KEY, "{}")))
+    text = model.metadata_props.get(STATES, "{}")
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(entry, str) for pair in found.items() for entry in pair):
+        raise LithifyError(f"The model's property '{STATES}' holds {text!r}, which are no states; quantise it again.")
+    return found
