@@ -30,7 +30,7 @@ def test_presets() -> None:
     edge, tiny = load_chip("edge"), load_chip("tiny")
     assert (edge.rows, edge.columns, edge.multipliers, edge.dram_bytes_per_cycle) == (16, 16, 256, 5)
     assert (tiny.rows, tiny.columns, tiny.multipliers) == (8, 8, 64)
-    assert (edge.words, edge.bank_words, edge.column_words, edge.word_beats) == (15_360, 1024, 1, 1)
+    assert (edge.words, edge.bank_words, edge.column_words, edge.word_beats) == (15_360, 1024, 1, 2)
 
 
 @pytest.mark.parametrize("name", ["edge", "tiny"])

@@ -110,10 +110,12 @@ def _value(value: object) -> str:
 
 def _memories() -> list[str]:
     chips = _chips()
+    parts = [{part.name: part for part in memories(chip)} for chip in chips]
     rows = []
-    for parts in zip(*(memories(chip) for chip in chips), strict=True):
-        sizes = (f"{part.count} x {part.words} x {part.bits} bits = {part.bytes:,}" for part in parts)
-        rows.append((parts[0].name, *sizes, parts[0].purpose))
+    for name, purpose in {part.name: part.purpose for own in parts for part in own.values()}.items():
+        found = [own.get(name) for own in parts]
+        sizes = (f"{part.count} x {part.words} x {part.bits} bits = {part.bytes:,}" if part else "" for part in found)
+        rows.append((name, *sizes, purpose))
     rows.append(("all", *(f"{onchip_bytes(chip):,}" for chip in chips), ""))
     head = ("memory", *(f"{chip.name}, bytes" for chip in chips), "holds")
     return ["## Memories on the chip", "", *_table(head, rows)]
@@ -121,9 +123,9 @@ def _memories() -> list[str]:
 
 def _gates() -> list[str]:
     chips = _chips()
+    parts = [{block.name: f"{block.gates:,}" for block in gate_blocks(chip)} for chip in chips]
     rows = [
-        (parts[0].name, *(f"{part.gates:,}" for part in parts))
-        for parts in zip(*(gate_blocks(chip) for chip in chips), strict=True)
+        (name, *(own.get(name, "") for own in parts)) for name in dict.fromkeys(name for own in parts for name in own)
     ]
     rows.append(("all", *(f"{gate_count(chip):,}" for chip in chips)))
     text = "NAND2 equivalents without the scratchpad. Modelled (`src/lithify/chip/gates.py`), not synthesised."

@@ -15,7 +15,7 @@ TWO = {"weight_ports": 2, "scratchpad_banks": 64}
 """Small banks: the halves of some of them hold an instruction's weights."""
 CHIPS = {
     "8x8": TINY,
-    "16x16": load_chip("edge").model_copy(update={"activation_ports": 3}),
+    "16x16": load_chip("edge").model_copy(update={"activation_ports": 3, "lanes": 16}),
     "8x32": TINY.model_copy(update={"columns": 32}),
     "lanes": TINY.model_copy(update={"columns": 16, "lanes": 2, "accumulators": 13}),
     "bare": TINY.model_copy(update={"units": ()}),

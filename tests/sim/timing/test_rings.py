@@ -10,7 +10,7 @@ from lithify.sim.timing import simulate
 from lithify.sim.timing.compute import ComputeTiming
 from rtl.programs import PROGRAM, hardware
 
-EDGE = load_chip("edge").model_copy(update={"activation_ports": 3})
+EDGE = load_chip("edge").model_copy(update={"activation_ports": 3, "lanes": 16, "queue_depth": 8, "vector_lanes": 0})
 BANK = EDGE.bank_words
 SIZE = 5  # rows and columns of the image, of one word a pixel
 STEP = BANK + SIZE  # from row to row: neighbours lie in different banks of a ring of four
