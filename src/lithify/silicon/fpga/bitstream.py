@@ -93,7 +93,7 @@ def make_bitstream(
         start = time.perf_counter()
         words = [board.device, "--package", board.package, "--speed", board.speed, "--json", "design.json"]
         words += ["--lpf", "board.lpf", "--textcfg", "design.config", "--report", "report.json", "--seed", str(seed)]
-        words += ["--freq", f"{system.clock_hz / 1e6:g}", "--timing-allow-fail", "--router", "router2", "-q"]
+        words += ["--freq", f"{system.clock_hz / 1e6:g}", "--timing-allow-fail", "-q"]
         done = run_tool("nextpnr_ecp5", words, folder)
         if done[0] and "Unable to" in done[1]:
             raise PartTooSmall(_too_small(board, f"nextpnr finds no place: {_last(done[1])}"))
