@@ -25,6 +25,8 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks: begin -->\n", "<!-- benchmarks: end -->\n"
 STANDARD_CHIP = "edge"
+ALL = (*STANDARD, "bert_base", "vit_b16")
+"""The standard networks, and transformers."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def chip_of(name: str) -> Chip:
 
 def wanted() -> dict[str, list[str]]:
     """The chips that each network is measured on."""
-    found = {network: [STANDARD_CHIP] for network in STANDARD}
+    found = {network: [STANDARD_CHIP] for network in ALL}
     for row in PUBLISHED:
         if row.chip not in found.setdefault(row.network, []):
             found[row.network].append(row.chip)
@@ -109,7 +111,7 @@ def table(rows: list[Row], extra: dict[tuple[str, str], Published]) -> str:
 def page(rows: list[Row]) -> str:
     """The contents of docs/benchmarks.md."""
     by = {(row["network"], row["chip"]): row for row in rows}
-    standard = [by[name, STANDARD_CHIP] for name in STANDARD if (name, STANDARD_CHIP) in by]
+    standard = [by[name, STANDARD_CHIP] for name in ALL if (name, STANDARD_CHIP) in by]
     compared = {(row.network, row.chip): row for row in PUBLISHED if (row.network, row.chip) in by}
     return f"""# Benchmarks
 
