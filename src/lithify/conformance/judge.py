@@ -33,6 +33,9 @@ OPERATORS = frozenset(
     MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean ReduceSum ReduceMax ReduceMin
     Concat Slice Split Pad Transpose Flatten Squeeze Unsqueeze Reshape Expand Tile DepthToSpace SpaceToDepth Resize
     Identity Dropout Constant
+    Softmax LogSoftmax LayerNormalization RMSNormalization InstanceNormalization GroupNormalization
+    Div Pow ReduceL2 CumSum ArgMax Less LessOrEqual Greater GreaterOrEqual Equal Where
+    Gather LSTM GRU RNN TopK NonMaxSuppression
     """.split()
 )
 """Operators that the chip is to run."""
