@@ -34,13 +34,13 @@ def drawn(seed: int, count: int) -> list[Chip]:
     return found
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Prints a line a chip; the exit status."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--pdk", type=Path, required=True, help="the folder of a process kit")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--chips", type=int, default=10)
-    given = options.parse_args()
+    given = options.parse_args(arguments)
     kit, worst = load_kit(given.pdk), 0.0
     for chip in drawn(given.seed, given.chips):
         synthesised, modelled = synthesize_chip(chip, kit, corners=()).report.nand2, gate_count(chip)

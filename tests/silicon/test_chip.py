@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from benchmarks import area
 from tests.silicon.test_synthesis import KIT, needs_kit
 
 import lithify
@@ -46,6 +47,19 @@ def test_tiny_on_a_real_kit(tmp_path: Path) -> None:
     clock = worst_path(result, "lithify_chip", kit)
     print(f"worst path before layout: {clock.period * 1e9:.2f} ns, {clock.margin_hz / 1e6:.0f} MHz with the margin")
     assert clock.margin_hz >= CLOCK_FLOOR_HZ
+
+
+def test_chips_are_drawn_by_a_seed() -> None:
+    """The same seed, the same chips, all small enough to be mapped in minutes."""
+    chips = area.drawn(5, 4)
+    assert chips == area.drawn(5, 4) != area.drawn(6, 4)
+    assert all(chip.multipliers <= area.MOST_MULTIPLIERS for chip in chips)
+
+
+@pytest.mark.campaign
+@needs_kit
+def test_the_area_model_is_within_ten_percent() -> None:
+    assert area.main(["--pdk", str(KIT), "--seed", "5", "--chips", "3"]) == 0
 
 
 def _vector_unit() -> tuple[dict[str, str], str, list[Memory]]:

@@ -37,7 +37,8 @@ class GateCosts:
     the words of a second tensor are addressed; parameter_bit: of the parameters.
     table_bit, table_lane: of the look-up table, and of a lane's way to its entries. queue_bit: of all queues.
     bank_bit: of a bank's port, its register and the choice among its macros; reader_bit: what a port beyond the first
-    four puts on top. transfer, transfer_bit, bus_bit: load and store unit, of a word's bits, and of the bus.
+    four puts on top. transfer, transfer_bit, bus_bit: load and store unit, of a word's bits, and of the bus; gather:
+    the list of planes of a load.
     sequencers, control: what does not change with the chip. vector_lane, vector: of the vector unit a lane, and what
     does not grow with them; registers, program and table are macros.
     """
@@ -62,7 +63,8 @@ class GateCosts:
     queue_bit: float = 11.85
     bank_bit: float = 21.2
     reader_bit: float = 1.83
-    transfer: float = 23_300.0
+    transfer: float = 19_500.0
+    gather: float = 3_800.0
     transfer_bit: float = 41.0
     bus_bit: float = 41.0
     sequencers: float = 27_500.0
@@ -106,7 +108,10 @@ def gate_blocks(chip: Chip, costs: GateCosts | None = None) -> tuple[Block, ...]
         "sequencers": cost.sequencers,
         "vector unit": chip.vector.lanes * cost.vector_lane + cost.vector if chip.vector else 0.0,
         "queues": queues * cost.queue_bit,
-        "transfers": cost.transfer + word_bits * cost.transfer_bit + 8 * chip.bus_bytes * cost.bus_bit,
+        "transfers": cost.transfer
+        + word_bits * cost.transfer_bit
+        + 8 * chip.bus_bytes * cost.bus_bit
+        + (cost.gather if chip.has("gather") else 0.0),
         "scratchpad ports": chip.scratchpad_banks * word_bits * (cost.bank_bit + more_ports * cost.reader_bit),
         "control": cost.control,
     }
