@@ -21,7 +21,7 @@ from lithify.silicon.fpga.boards import Board, board_named
 from lithify.silicon.fpga.estimate import chips_for, memory_for
 
 AUTO = "auto"
-CLOCK_HZ = 40_000_000
+CLOCK_HZ = 25_000_000
 """What is asked for by default; docs/decisions/0018-systems-on-ecp5.md says what is reached."""
 
 MEMORY_UNIT = 4096

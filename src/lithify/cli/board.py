@@ -21,7 +21,7 @@ from lithify.cli.screen import Watch, emit
     "--memory", type=click.IntRange(1), default=None, metavar="KB", help="DRAM in block RAM.  [default: what fits]"
 )
 @click.option(
-    "--clock", type=click.FloatRange(1, 400), default=40.0, metavar="MHZ", help="The clock to be met.  [default: 40]"
+    "--clock", type=click.FloatRange(1, 400), default=25.0, metavar="MHZ", help="The clock to be met.  [default: 25]"
 )
 @click.option(
     "--baud", type=click.IntRange(9600), default=1_000_000, help="Bits a second of the link.  [default: 1000000]"
