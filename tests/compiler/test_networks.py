@@ -109,7 +109,8 @@ def test_resnet50_on_edge() -> None:
     assert not check(graph, CHIPS["edge"], values(graph)).reasons
 
 
-def test_the_layers_of_a_network_hold_all_its_work() -> None:
-    compilation = compile_with_reasons(built("resnet8"), CHIPS["edge"])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_layers_of_a_network_hold_all_its_work(batch: int) -> None:
+    compilation = compile_with_reasons(built("resnet8", (batch, 3, 32, 32)), CHIPS["edge"])
     row = networks.NETWORKS["resnet8"]
-    assert sum(layer.macs for layer in compilation.program.layers) == row.macs
+    assert sum(layer.macs for layer in compilation.program.layers) == batch * row.macs

@@ -154,12 +154,18 @@ def _results(part: Compiled, first: int, chip: Chip) -> list[Result]:
 def _layers(part: Compiled, first: int) -> list[Layer]:
     """One entry for each layer, in the order of their first instructions."""
     spans: dict[str, tuple[str, int, int, int]] = {}
+    images: dict[str, set[int]] = {}
     for number, action in enumerate(part.actions, first):
         if action.queue in (Queue.COMPUTE, Queue.VECTOR):
             operation = part.operations[part.steps[action.step].operation]
             _, begin, _, macs = spans.get(operation.layer, ("", number, 0, 0))
             spans[operation.layer] = operation.operator, begin, number, max(macs, operation.macs)
-    return [Layer(name, *span) for name, span in spans.items()]
+            images.setdefault(operation.layer, set()).add(operation.excerpt.row if operation.excerpt else 0)
+    # Of a batch every image has its own operations, which count its own work.
+    return [
+        Layer(name, operator, begin, end, macs * len(images[name]))
+        for name, (operator, begin, end, macs) in spans.items()
+    ]
 
 
 def _info(tensor: Tensor) -> TensorInfo:
