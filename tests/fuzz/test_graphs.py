@@ -66,8 +66,10 @@ def test_a_wrong_bit_is_found_and_its_model_made_small(monkeypatch: pytest.Monke
     """A functional simulator that is wrong in one value of each segment with a pool."""
     right = FunctionalDevice.run_segment
 
-    def wrong(device: FunctionalDevice, program: object, segment: object, dram: dict[object, NDArray[np.uint8]]):  # type: ignore[no-untyped-def]
-        found = right(device, program, segment, dram)  # type: ignore[arg-type]
+    def wrong(  # type: ignore[no-untyped-def]
+        device: FunctionalDevice, program: object, segment: object, dram: dict[object, NDArray[np.uint8]], skip: int = 0
+    ):
+        found = right(device, program, segment, dram, skip)  # type: ignore[arg-type]
         if any(layer.operator == "MaxPool" for layer in program.layers):  # type: ignore[attr-defined]
             for place in segment.outputs:  # type: ignore[attr-defined]
                 dram[place.base][place.offset] ^= 1
