@@ -53,6 +53,10 @@ def conv(activations: int, weights: int, results: int, residual: int | None = No
     return instruction("CONV", **{**values, **fields})
 
 
+APART = {"out_height": 1, "out_row_words": 0, "out_pixel_words": 32, "in_width": 32}
+"""Results whose positions are 32 words apart: eight of them take a bank."""
+
+
 def refused(entries: list[Instruction], on: Chip | None = None) -> str:
     with pytest.raises(LithifyError) as caught:
         check_order(on or chip(), entries)
@@ -126,6 +130,15 @@ def test_a_chain_of_tokens_orders_what_it_passes_through() -> None:
             "Instruction 0 (CONV) has residual and results in scratchpad bank 2; each must be in banks of its own.",
         ),
         (
+            # Results half a bank below what is added; and in its place from the last to the first.
+            [conv(1, 0, 2, residual=2, size=24, residual_address=2 * BANK + 128, **APART)],
+            "Instruction 0 (CONV) has residual and results in scratchpad bank 2; each must be in banks of its own.",
+        ),
+        (
+            [conv(1, 0, 3, residual=2, size=32, **APART)],
+            "Instruction 0 (CONV) has residual and results in scratchpad bank 3; each must be in banks of its own.",
+        ),
+        (
             [conv(1, 0, 2), conv(2, 0, 3)],
             "Instruction 1 (CONV) reads activations in scratchpad bank 2 while instruction 0 (CONV) may still use it; "
             "the later must be `serial`, or they must use different banks.",
@@ -169,6 +182,7 @@ def test_hazards_are_refused_with_both_instructions(entries: list[Instruction], 
         [conv(1, 0, 2), conv(3, 0, 1)],  # the feeder has left bank 1 before the second is drained
         [conv(1, 0, 2), conv(1, 0, 2)],
         [conv(1, 0, 2), conv(1, 0, 3, size=200), conv(1, 0, 4), conv(2, 0, 5)],  # 200 beats lie between
+        [conv(1, 0, 2, residual=3, size=32, **APART)],  # results a bank below what is added, over what has been read
         [conv(1, 0, 2), conv(1, 0, 3), conv(1, 0, 4, serial=1), conv(2, 0, 5)],  # retired before the serial one
         [conv(1, 0, 2), conv(3, 0, 4), conv(5, 1, 6)],  # weights where the last but one read activations
         [load(0, offset=0, base=3), store(1, offset=64, base=3)],

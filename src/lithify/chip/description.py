@@ -49,7 +49,7 @@ class Chip(BaseModel):
     ]
     lanes: Annotated[int, Field(ge=1, description="Post-processing lanes: results rounded a cycle; divides `rows`.")]
     scratchpad_bytes: Annotated[int, Field(ge=1024, description="Scratchpad size.")]
-    scratchpad_banks: Annotated[int, Field(ge=5, le=64, description="Single-port banks of the scratchpad.")]
+    scratchpad_banks: Annotated[int, Field(ge=5, le=127, description="Single-port banks of the scratchpad.")]
     bus_bytes: Annotated[
         int,
         Field(

@@ -45,6 +45,9 @@ ROW_CYCLES = 4
 COPIES = ((2, 4), (2, 2), (1, 4), (1, 2), (2, 1), (1, 1))
 """Staging copies, of inputs and of the others, that are tried; all others only where the first does not fit."""
 
+OVER_CYCLES = 100
+"""An instruction whose results take the place of what is added waits about so long for the one before."""
+
 VISIT_CYCLES = 100
 """What a visit loses to loads that wait for one another, about (measured)."""
 
@@ -89,11 +92,12 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Staged:
-    """Which images of an operation lie in DRAM."""
+    """Which images of an operation lie in DRAM. least: words of results that a block must have, if not all."""
 
     input: bool
     residual: bool
     output: bool
+    least: int = 0
 
 
 class TooLarge(Exception):
@@ -182,6 +186,13 @@ def _families(operation: Operation, chip: Chip, ring_banks: int, staged: Staged)
         for plan in plans:
             for outside in (False,) if operation.each_word_alone else (False, True):
                 ways += [(plan, size, outside) for size in _slices(plan, count, ring_banks)]
+    resident = not (staged.input or staged.residual or staged.output)
+    if weights is not None and resident and len(weights.parts) == 1 and 2 * weights.chunk_banks > ring_banks:
+        # Taps come one by one, and go one by one when the last tile has used them: the next group's take their place.
+        if operation.sliding.kernel != (1, 1) and operation.second is None and not operation.each_word_alone:
+            if operation.region.positions > chip.accumulators:
+                taps = plan_weights(operation, chip, ring_banks, (1, 1, whole_part(operation, chip).chunks[1]))
+                ways.append((taps, 1, False))
     halves: list[int] = []
     size = count
     while alike and size > 1:
@@ -225,6 +236,10 @@ def _shapes(operation: Operation, staged: Staged, chip: Chip, split: bool) -> li
         return [(1, region.width)]
     rows = [-(-region.height // count) for count in COUNTS if count < region.height] + [1]
     shapes = [(height, region.width) for height in rows]
+    if staged.least:
+        words = operation.results.pixel_words(chip.word_bytes)
+        shapes = [(height, width) for height, width in shapes if height * width * words >= staged.least]
+        return shapes or [(region.height, region.width)]
     # The residual is read with the steps of the results, so both must be staged with the same width.
     if operation.residual is None or staged.residual == staged.output:
         shapes += [(1, -(-region.width // count)) for count in COUNTS if count < region.width] + [(1, 1)]
@@ -335,7 +350,8 @@ def _estimate(
     if weights is not None:
         each = -(-weights.total_bytes // (slices * chunks))
         rounds, together = (1, slices * chunks) if blocks.blocks_outside else (slices, chunks)
-        stay = staying([weights.chunk_banks] * together, ring_banks)
+        sizes = _part_banks(operation, weights, chip)
+        stay = staying((sizes * -(-together // len(sizes)))[:together], ring_banks)
         loads = rounds * (stay + (together - stay) * uses)
         moved = loads * each
         bank = chip.bank_words * word
@@ -345,8 +361,15 @@ def _estimate(
             if over > 0:
                 waits += loads * (dram_cycles(chip, min(each, over * bank)) + LOAD_CYCLES)
         elif rounds > 1 and uses > 1:
-            over = 2 * together * weights.chunk_banks - ring_banks
-            waits += rounds * dram_cycles(chip, min(together * each, over * bank)) if over > 0 else 0
+            over = 2 * together * sum(sizes) // len(sizes) - ring_banks
+            late = dram_cycles(chip, min(together * each, over * bank)) if over > 0 else 0
+            if len(sizes) > 1:
+                # The last tile gives up one part after the other, and the first one of the next needs them so.
+                late = max(0, late - 2 * compute * (len(sizes) - 1) // (rounds * uses * len(sizes)))
+                # They follow one another as the passes of one instruction do.
+                compute = sum(many * count * group_cycles(operation, chip, tile) for tile, many in small)
+                idle = START_CYCLES + 2 * count * uses * len(sizes)
+            waits += rounds * late
         elif 2 * weights.chunk_banks > ring_banks:
             over = 2 * weights.chunk_banks - ring_banks
             waits += loads * (dram_cycles(chip, min(each, over * bank)) + LOAD_CYCLES)
@@ -380,8 +403,19 @@ def _estimate(
         ahead = min(BURSTS_IN_FLIGHT * BURST_BEATS * chip.bus_bytes, max(moved // max(1, loads), inputs // visits))
         late = dram_cycles(chip, ahead) * (between + fetched) // busy - (copies[1] - 1) * compute // visits
         busy += visits * max(0, late)
+    if staged.least:
+        idle += steps * OVER_CYCLES
     edges = dram_cycles(chip, _inputs(operation, blocks)[1] * pixel * staged.input) + others // visits
     return busy + edges + idle + visits * VISIT_CYCLES * bool(between)
+
+
+def _part_banks(operation: Operation, weights: Weights, chip: Chip) -> list[int]:
+    """Banks of a chunk of each part."""
+    if len(weights.parts) == 1:
+        return [weights.chunk_banks]
+    lasts = [number == len(weights.parts) - 1 for number in range(len(weights.parts))]
+    words = [chunk_words(operation, chip, part, 1, last) for part, last in zip(weights.parts, lasts, strict=True)]
+    return [chunk_banks(count, chip.weight_ports, chip) for count in words]
 
 
 def _banks(sizes: list[int], slots: tuple[int, ...]) -> frozenset[int]:
@@ -396,6 +430,13 @@ def _tile_shape(block: Rectangle, chip: Chip) -> tuple[int, int]:
 def tiles(block: Rectangle, chip: Chip) -> tuple[Rectangle, ...]:
     """The block cut into rectangles of one tile each."""
     return block.pieces(*_tile_shape(block, chip))
+
+
+def in_turn(pieces: tuple[Rectangle, ...]) -> tuple[Rectangle, ...]:
+    """Tiles with a small last one put second: weights come while the last works, and the first of the next round."""
+    if len(pieces) > 2 and pieces[-1].positions < pieces[0].positions:
+        return pieces[0], pieces[-1], *pieces[1:-1]
+    return pieces
 
 
 def plan_weights(

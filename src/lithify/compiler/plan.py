@@ -17,6 +17,7 @@ from lithify.compiler.image import Image
 from lithify.compiler.memory import best_plan as plan_by_blocks
 from lithify.compiler.operation import Operation
 from lithify.compiler.spread import layout
+from lithify.compiler.weights import chunk_banks, chunk_words, table_words, whole_part
 
 LONGEST = 5
 """Operations of a stretch at most."""
@@ -28,6 +29,11 @@ STATES = 64
 
 WORSE = 50
 """By one part in so many an operation may take longer in banks that the one before leaves free."""
+
+APART = 4
+"""Banks at least of results that take the place of what is added to them: the last of a group are written while the
+first of the next are read.
+"""
 
 SINGLE = (1, 1), (0, 0)
 """Kernel and padding of what reads the pixels of its results' places."""
@@ -126,12 +132,24 @@ def _read_unfinished(operations: Sequence[Operation], views: Mapping[str, str]) 
     return found
 
 
+def descents(legs: "Sequence[_Leg]", name: str) -> int:
+    """How often results take the place of an image, and others the place of these."""
+    count = 0
+    for leg in legs:
+        if leg.over is not None and leg.over[0] == name:
+            count, name = count + 1, leg.over[1]
+    return count
+
+
 @dataclass(frozen=True)
 class _Leg:
-    """One step of the walk: a stretch, and whether it goes by blocks."""
+    """One step of the walk: a stretch, and whether it goes by blocks. over: if its results take the place of an image,
+    that and theirs.
+    """
 
     stretch: Stretch
     single: bool
+    over: tuple[str, str] | None = None
 
 
 class _Planner:
@@ -218,8 +236,10 @@ class _Planner:
         """A stretch with these residents, and its cycles."""
         first, last = banks_for(self.operations[begin], self.chip)
         free = last - first - sum(map(self.banks_of, resident)) * (first == 0)
+        over = self.over(begin, resident) if end == begin + 1 else None
+        room = free if over is None else free + self.banks_of(over) - 1
         # What goes on beside something else goes alone: only single operations have banks of their own.
-        if free < 2 or (end > begin + 1 and any(operation.beside for operation in self.operations[begin:end])):
+        if room < 2 or (end > begin + 1 and any(operation.beside for operation in self.operations[begin:end])):
             return None, None
         made = {self.operations[index].y.name for index in range(begin, end)}
         stored = frozenset(
@@ -235,9 +255,31 @@ class _Planner:
         touched = {name for operation in self.operations[begin:end] for name in (*operation.reads, operation.y.name)}
         case = begin, end, resident & touched, free
         if case not in self.judged:
-            self.judged[case] = self.judge(stretch, free)
+            self.judged[case] = self.judge(stretch, free) if free >= 2 else (False, None)
         alone, cycles = self.judged[case]
+        if over is not None:
+            shorter = self.block_cycles(begin, resident, room, over=True)
+            if shorter is not None and (cycles is None or shorter < cycles):
+                return _Leg(stretch, True, (over, self.operations[begin].y.name)), shorter
         return _Leg(stretch, alone), cycles
+
+    def over(self, index: int, resident: frozenset[str]) -> str | None:
+        """The image that an operation adds to and nothing reads later, if its results can take that one's place.
+
+        They lie a bank lower, in the same order: what a result covers has been read, and both are never in one bank at
+        a time.
+        """
+        operation, bank = self.operations[index], self.chip.bank_words
+        y, residual = operation.y, operation.residual
+        if residual is None or residual.broadcast or residual.column or operation.unit == "stream" or operation.beside:
+            return None
+        name, words = residual.image, y.pixel_words(self.chip.word_bytes)
+        if not {name, y.name} <= resident or name == operation.x.name or self.last[name] > index:
+            return None
+        whole = operation.landing is None and operation.region == y.whole
+        alike = self.images[name].whole == y.whole and self.images[name].spread == y.spread == 0
+        large = y.whole.positions * words >= APART * bank
+        return name if whole and alike and large and bank % words == 0 else None
 
     def judge(self, stretch: Stretch, free: int) -> tuple[bool, int | None]:
         """Whether a stretch goes by blocks, and its cycles."""
@@ -303,18 +345,19 @@ class _Planner:
             )
         return tuple(shapes)
 
-    def staged(self, index: int, resident: frozenset[str]) -> Staged:
+    def staged(self, index: int, resident: frozenset[str], over: bool = False) -> Staged:
         """What of an operation passes through staging banks."""
         operation = self.operations[index]
         return Staged(
             operation.x.name not in resident,
             operation.residual is not None and operation.residual.image not in resident,
             operation.y.name not in resident,
+            APART * self.chip.bank_words if over else 0,
         )
 
-    def block_cycles(self, index: int, resident: frozenset[str], free: int) -> int | None:
+    def block_cycles(self, index: int, resident: frozenset[str], free: int, over: bool = False) -> int | None:
         """The estimate for an operation by blocks with `free` banks in one piece."""
-        staged = self.staged(index, resident)
+        staged = self.staged(index, resident, over)
         case = ("blocks", *self.shape(Stretch(index, index + 1, resident, frozenset())), staged, free)
         if case not in self.costs:
             blocks = self.blocks(index, staged, [(0, free)], free)
@@ -352,19 +395,34 @@ class _Planner:
         phases: list[Bands | Single] = []
         # Of the array and the vector unit: the staging banks of the operation before.
         before: dict[bool, frozenset[int]] = {}
-        for leg in legs:
+        # Of images over which others will lie: the banks below that these will need.
+        below: dict[str, tuple[int, int]] = {}
+        for number, leg in enumerate(legs):
             stretch, vector = leg.stretch, self.operations[leg.stretch.first].program is not None
             for name in sorted(stretch.resident - set(held), key=lambda name: (-self.banks_of(name), name)):
-                needed = self.banks_of(name)
-                fitting = [run for run in self.runs(held) if run[1] >= needed]
-                if not fitting:
-                    raise _Fragmented(name)
-                # The lowest: what is highest bounds the ring of weights.
-                homes[name] = fitting[0][0]
-                held[name] = fitting[0][0], needed
+                needed, steps = self.banks_of(name), descents(legs[number + 1 :], name)
+                if leg.over is not None and name == leg.over[1]:
+                    first = held[leg.over[0]][0] - 1
+                    if not any(start <= first < start + count for start, count in self.runs(held)):
+                        raise _Fragmented(name)
+                    below.pop(leg.over[0], None)
+                else:
+                    taken = {**held, **{f"below {other}": place for other, place in below.items() if place[1]}}
+                    runs = self.runs(taken)
+                    fitting = [run for run in runs if run[1] >= needed + steps] or [
+                        run for run in runs if run[1] >= needed
+                    ]
+                    if not fitting:
+                        raise _Fragmented(name)
+                    # The lowest: what is highest bounds the ring of weights.
+                    first = fitting[0][0] + min(steps, fitting[0][1] - needed)
+                homes[name] = first
+                held[name] = first, needed
+                if steps:
+                    below[name] = max(0, first - steps), min(first, steps)
             phase: Single | Bands | None
             if leg.single:
-                phase = self.single(stretch, held, before.get(vector, frozenset()))
+                phase = self.single(stretch, held, before.get(vector, frozenset()), leg.over is not None)
                 before[vector] = phase.blocks.banks if phase else frozenset()
             else:
                 phase, before = self.bands(stretch, held), {}
@@ -373,6 +431,7 @@ class _Planner:
                     raise _Fragmented(self.operations[stretch.first].y.name)
                 raise _Fragmented(max(held, key=lambda name: held[name]))
             phases.append(phase)
+            below = {name: place for name, place in below.items() if self.last[name] >= stretch.end}
             held = {name: place for name, place in held.items() if self.last[name] >= stretch.end}
         cycles = sum(phase.blocks.cycles if isinstance(phase, Single) else phase.cycles for phase in phases)
         return Plan(homes, tuple(phases), cycles)
@@ -389,39 +448,74 @@ class _Planner:
             place = max(place, first + count)
         return found
 
-    def single(self, stretch: Stretch, held: Mapping[str, tuple[int, int]], before: frozenset[int]) -> Single | None:
-        """before: banks of the operation before, which it had better leave alone: then neither waits for the other."""
+    def single(
+        self, stretch: Stretch, held: Mapping[str, tuple[int, int]], before: frozenset[int], over: bool
+    ) -> Single | None:
+        """before: banks of the operation before, which it had better leave alone: then neither waits for the other.
+        over: whether results take the place of what is added to them.
+        """
         begin, end = banks_for(self.operations[stretch.first], self.chip)
         runs = self.runs(held, begin, end)
-        if not runs or sum(runs[-1]) != end:
+        staged = self.staged(stretch.first, stretch.resident, over)
+        if runs and not (staged.input or staged.residual or staged.output):
+            # Nothing but weights, of which only each chunk needs banks in one piece.
+            free = sum(count - count % self.chip.weight_ports for _, count in runs)
+            blocks = self.blocks(stretch.first, staged, [(0, free)], free) if free else None
+            table = table_words(self.operations[stretch.first], self.chip)
+            largest = chunk_banks(table, self.chip.weight_ports, self.chip)
+            if blocks is not None and blocks.weights is not None:
+                largest = blocks.weights.chunk_banks
+            if blocks is not None and largest <= max(count for _, count in runs):
+                return Single(stretch.first, blocks)
+        if not runs:
             return None
-        staged = self.staged(stretch.first, stretch.resident)
-        blocks = self.blocks(stretch.first, staged, runs, end)
+        blocks = self.blocks(stretch.first, staged, runs, sum(runs[-1]))
         if blocks is not None and before & blocks.banks and self.several_units:
             others = self.runs({**held, **{f"bank {bank}": (bank, 1) for bank in before}}, begin, end)
-            found = self.blocks(stretch.first, staged, others, end) if others and sum(others[-1]) == end else None
+            found = self.blocks(stretch.first, staged, others, sum(others[-1])) if others else None
             if found is not None and found.cycles <= blocks.cycles + blocks.cycles // WORSE:
                 blocks = found
         return Single(stretch.first, blocks) if blocks else None
 
     def bands(self, stretch: Stretch, held: Mapping[str, tuple[int, int]]) -> Bands | None:
+        """The best bands whose weights lie above all rings; where there are none, and all images are resident, those
+        with weights in any banks.
+        """
         runs = self.runs(held)
-        if not runs or sum(runs[-1]) != self.chip.scratchpad_banks:
+        if not runs:
             return None
         candidates = cuts(self.operations, stretch, self.images, self.chip)
-        made = {operation.y.name for operation in self.operations[stretch.first : stretch.end]}
-        for free in range(sum(count for _, count in runs), 1, -1):
+        most, scattered = sum(count for _, count in runs), None
+        for free in range(most, 1, -1):
             bands = plan_bands(self.operations, stretch, candidates, free, self.chip)
             if bands is None:
-                return None
-            if bands.ring_banks > runs[-1][1]:
-                continue
-            top = self.chip.scratchpad_banks - bands.ring_banks
-            below = [(first, min(count, top - first)) for first, count in runs if first < top]
-            names = list(bands.rows)
-            narrow = narrowed(self.operations, stretch, self.images, bands.strips)
-            rings = [ring_layout(narrow[name], bands.rows[name], stretch, made, self.chip) for name in names]
-            slots = pack([ring.banks for ring in rings], below)
-            if slots is not None:
-                return replace(bands, slots=dict(zip(names, slots, strict=True)))
-        return None
+                break
+            if free == most and not bands.rows and self.largest_chunk(bands) <= max(count for _, count in runs):
+                scattered = bands
+            top = sum(runs[-1]) - bands.ring_banks
+            if top >= runs[-1][0]:
+                below = [(first, min(count, top - first)) for first, count in runs if first < top]
+                placed = self.rings(stretch, bands, below)
+                if placed is not None:
+                    return placed
+        return scattered
+
+    def largest_chunk(self, bands: Bands) -> int:
+        """Banks of the largest chunk of weights of a stretch."""
+        first, sizes = bands.stretch.first, [0]
+        for index, count in enumerate(bands.chunk_groups, first):
+            operation = self.operations[index]
+            if operation.parameters is not None:
+                words = chunk_words(operation, self.chip, whole_part(operation, self.chip), count, True)
+            else:
+                words = table_words(operation, self.chip)
+            sizes.append(chunk_banks(words, self.chip.weight_ports, self.chip))
+        return max(sizes)
+
+    def rings(self, stretch: Stretch, bands: Bands, runs: list[tuple[int, int]]) -> Bands | None:
+        """Bands with the places of their rings, which lie within these runs of banks."""
+        made = {operation.y.name for operation in self.operations[stretch.first : stretch.end]}
+        narrow = narrowed(self.operations, stretch, self.images, bands.strips)
+        layouts = [ring_layout(narrow[name], rows, stretch, made, self.chip) for name, rows in bands.rows.items()]
+        slots = pack([ring.banks for ring in layouts], runs)
+        return replace(bands, slots=dict(zip(bands.rows, slots, strict=True))) if slots is not None else None

@@ -32,7 +32,7 @@ class _Block:
 
     steps: that use them, in order. size: in banks. first: bank, once a place is found; following: the next free one.
     placed: chunks that have been given a place. page: of chunks that stay over several phases the only one, which holds
-    all.
+    all. scattered: that there were not so many banks in one piece, so that each page has a place of its own.
     """
 
     steps: list[int]
@@ -42,6 +42,7 @@ class _Block:
     dense: bool = False
     placed: set[Key] = field(default_factory=set)
     page: "_Page | None" = None
+    scattered: bool = False
 
 
 @dataclass(eq=False)
@@ -166,10 +167,16 @@ class _Placing:
         else:
             size = chunk_banks(chunk.words, chunk.ports, chip)
             if block and block.first < 0:
-                found = self.room(block.size, index, block.steps[-1], low=False)
+                alone = block.scattered
+                found = self.room(size if alone else block.size, index, last if alone else block.steps[-1], low=False)
+                if found is None and not (block.dense or block.scattered):
+                    block.scattered = True
+                    found = self.room(size, index, last, low=False)
                 if found is None:
                     self.drop(block)
                     block, last = None, self.last_use[index]
+                elif block.scattered:
+                    block.following = found
                 else:
                     block.first = block.following = found
             if block:

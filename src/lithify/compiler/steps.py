@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from lithify.chip import Chip
 from lithify.compiler.bands import Bands, ring_layout, strip_columns
-from lithify.compiler.blocks import Blocks, tiles
+from lithify.compiler.blocks import Blocks, in_turn, tiles
 from lithify.compiler.cost import best_tile
 from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Landing, Operation
@@ -379,7 +379,8 @@ def _visit(
             yield step
             loads = ()
         return
-    for small in tiles(piece, chip):
+    # What is added may lie where results go, which then must come in their order.
+    for small in tiles(piece, chip) if operation.residual else in_turn(tiles(piece, chip)):
         for group in range(*slice_):
             for number, part in enumerate(weights.parts):
                 # Inputs that are staged whole are loaded once, by the first instruction of the visit.

@@ -28,7 +28,7 @@ def strided_views(operations: Sequence[Operation], chip: Chip) -> tuple[tuple[Op
             and sliding.kernel == (1, 1)
             and sliding.pads == (0, 0)
             and max(sliding.strides) > 1
-            and 3 * words > chip.words
+            and 2 * words > chip.words
         ):
             name = f"{x.name} (pixels for {operation.layer})"
             views[name] = x.name

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.chip import Chip
+from lithify.chip.pipeline import compute_pipeline
 from lithify.isa.addresses import (
     Addresses,
     input_rows,
@@ -79,6 +80,27 @@ def banks_of(chip: Chip, index: int, instruction: Instruction) -> Banks:
         residual=mask(residual),
         results=mask(results),
     )
+
+
+def residual_meets_results(chip: Chip, instruction: Instruction) -> int:
+    """The banks in which a word of the second tensor may be read in the cycle in which a result is written; also those
+    where a result lies over what is still to be read.
+
+    Word j is read some cycles before result j is written; in the cycle of that write a word up to as many beats later.
+    """
+    pipeline, beats = compute_pipeline(chip), chip.word_beats
+    ahead = (pipeline.result - pipeline.residual + beats - 1) // beats
+    results, residual = result_addresses(instruction), residual_addresses(instruction)
+    met = 0
+    for later in range(ahead + 1):
+        written, read = results[: results.size - later] // chip.bank_words, residual[later:] // chip.bank_words
+        met |= sum(1 << int(bank) for bank in np.unique(written[written == read]))
+    # For each result the place in the order of reading of what it covers.
+    order = np.argsort(residual, kind="stable")
+    place = np.minimum(np.searchsorted(residual[order], results), residual.size - 1)
+    covered = residual[order][place] == results
+    late = covered & (order[place] > np.arange(results.size))
+    return met | sum(1 << int(bank) for bank in np.unique(results[late] // chip.bank_words))
 
 
 def activation_words(instruction: Instruction) -> Addresses:

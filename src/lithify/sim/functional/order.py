@@ -23,7 +23,7 @@ from lithify.isa.addresses import positions, set_words
 from lithify.isa.checks import check_instruction
 from lithify.isa.encoding import Instruction
 from lithify.isa.operations import Queue
-from lithify.sim.functional.banks import Banks, banks_of
+from lithify.sim.functional.banks import Banks, banks_of, residual_meets_results
 from lithify.sim.functional.dram import Span, dram_spans, spans_meet
 
 LARGEST_TOKEN_COUNT = 255
@@ -208,7 +208,7 @@ def _check_compute(chip: Chip, queue: list[_Entry]) -> None:
     retire = compute_pipeline(chip).retire
     last_serial = -1
     for number, entry in enumerate(queue):
-        _check_one(entry)
+        _check_one(chip, entry)
         banks, value = entry.banks, entry.instruction.integer
         # The table's first word, and so all that follows it, waits until every earlier compute instruction has retired.
         alone = value("lookup") == 1
@@ -240,7 +240,7 @@ def _check_compute(chip: Chip, queue: list[_Entry]) -> None:
                     )
 
 
-def _check_one(entry: _Entry) -> None:
+def _check_one(chip: Chip, entry: _Entry) -> None:
     banks = entry.banks
     roles = {
         "activations": banks.activations,
@@ -251,10 +251,13 @@ def _check_one(entry: _Entry) -> None:
     names = list(roles)
     for position, first in enumerate(names):
         for second in names[position + 1 :]:
-            if roles[first] & roles[second]:
+            met = roles[first] & roles[second]
+            if met and (first, second) == ("residual", "results"):
+                met = residual_meets_results(chip, entry.instruction)
+            if met:
                 raise LithifyError(
                     f"{_capital(entry)} has {first} and {second} in scratchpad bank "
-                    f"{_bits(roles[first] & roles[second])[0]}; each must be in banks of its own."
+                    f"{_bits(met)[0]}; each must be in banks of its own."
                 )
 
 
