@@ -131,7 +131,7 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
 )  # fmt: skip
 """Every command that takes a path, in an order in which each finds what it needs."""
 
-ELSEWHERE = {"fpga", "synth"}
+ELSEWHERE = {"fpga", "layout", "synth"}
 """Tried where their tools are (tests/silicon)."""
 WITHOUT_PATHS = {"doctor", "bench", "conformance", "fuzz", "serve"}
 

@@ -32,6 +32,7 @@ _TYPES = {
     "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,
     "float32": TensorProto.FLOAT,
+    "float64": TensorProto.DOUBLE,
     "bool": TensorProto.BOOL,
 }
 

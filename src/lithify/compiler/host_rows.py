@@ -41,6 +41,9 @@ _REDUCED: Mapping[str, tuple[str, float]] = MappingProxyType(
 LEAST, MOST = -126, 127
 """Exponents of normal numbers."""
 
+FARTHEST = 512
+"""Powers of 2 that the primitive `scale` knows, up and down."""
+
 
 def row_operator(b: "Builder") -> str:
     """The int8 result of an operator along rows."""
@@ -123,10 +126,16 @@ def _slice(b: "Builder", name: str, first: int, end: int) -> str:
 
 
 def _scale(b: "Builder", x: str, steps: str) -> str:
-    """x * 2^rint(steps), for powers that are normal numbers."""
-    powers = b.constant(np.ldexp(np.float32(1), np.arange(LEAST, MOST + 1)).astype(np.float32))
-    place = b.op("Sub", b.cast(b.op("Round", steps), "int64"), b.constant(np.array(LEAST, np.int64)))
-    return b.op("Mul", x, b.op("Gather", powers, place))
+    """x * 2^rint(steps), steps taken as within +-FARTHEST; exact but for infinity and what is flushed to zero."""
+    nothing, unknown = b.constant(np.array(0, np.float32)), b.op("IsNaN", steps)
+    ends = (b.constant(np.array(end, np.float32)) for end in (-FARTHEST, FARTHEST))
+    whole = b.op("Clip", b.op("Round", b.op("Where", unknown, nothing, steps)), *ends)
+    powers = b.constant(np.ldexp(1.0, np.arange(-FARTHEST, FARTHEST + 1)))
+    place = b.op("Add", b.cast(whole, "int64"), b.constant(np.array(FARTHEST, np.int64)))
+    made = b.cast(b.op("Mul", b.cast(x, "float64"), b.op("Gather", powers, place)), "float32")
+    least = b.constant(np.array(np.finfo(np.float32).tiny, np.float32))
+    normal = b.op("Where", b.op("Less", b.op("Abs", made), least), b.op("Mul", made, nothing), made)
+    return b.op("Where", unknown, b.constant(np.array(np.nan, np.float32)), normal)
 
 
 def _exponent(b: "Builder", x: str) -> str:

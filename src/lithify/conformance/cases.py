@@ -20,6 +20,8 @@ _DATA = ("Add", "Sub", "Mul", "Div", "Concat", "Max", "Min", "Mean", "Sum", "Pow
 """Operators whose inputs are all data. Of every other the first is data and the rest are parameters: in a network they
 are weights, shapes and axes, which are constants.
 """
+_PLACES = {"Attention": (0, 1, 2, 4, 5)}
+"""Which inputs are data of operators with several: queries, keys and values, and those of the past."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ def _parameters(model: onnx.ModelProto, given: dict[str, Any]) -> tuple[str, ...
         name
         for node in model.graph.node
         for index, name in enumerate(node.input)
-        if index == 0 or node.op_type in _DATA
+        if node.op_type in _DATA or index in _PLACES.get(node.op_type, (0,))
     }
     outputs = {entry.name for entry in model.graph.output}
     inner = {name for node in model.graph.node for attribute in node.attribute for name in _names(attribute)}

@@ -9,11 +9,18 @@ from lithify.optimize.values import add_constant, constant, insert, integer, set
 
 Shape = tuple[int, ...]
 
+_KNOWN = {
+    "is_causal", "kv_num_heads", "left_window_size", "q_num_heads", "qk_matmul_output_mode", "right_window_size",
+    "scale", "softcap", "softmax_precision",
+}  # fmt: skip
+"""Attributes whose meaning is here; an Attention with others stays."""
+
 
 def expand_attention(model: ir.Model) -> ir.Model:
     """Writes out every Attention of fixed shapes whose mask is absent, causal or constant, and that makes Y alone.
 
-    Heads that share keys and values are rows of one product. Differs by rounding only. Others stay.
+    Heads that share keys and values are rows of one product. Differs by rounding only. Others stay, and those whose
+    keys or values are constants.
     """
     model = model.clone()
     for node in list(model.graph):
@@ -29,8 +36,11 @@ def _expand(graph: ir.Graph, node: ir.Node) -> None:
     others = any(value.uses() or value.is_graph_output() for value in node.outputs[1:])
     if q is None or k is None or v is None or None in shapes or q.dtype != ir.DataType.FLOAT:
         return
+    # What is constant has no rows that the chip could load in place of weights.
+    if constant(k) is not None or constant(v) is not None:
+        return
     softcap: float = node.attributes.get_float("softcap", 0.0)
-    if any(value is not None for value in inputs[4:]) or others or softcap != 0:
+    if any(value is not None for value in inputs[4:]) or others or softcap != 0 or set(node.attributes) - _KNOWN:
         return
     flat = len(shapes[0] or ()) == 3
     counts = (integer(node, "q_num_heads", 0), *(integer(node, "kv_num_heads", 0),) * 2)
@@ -39,7 +49,13 @@ def _expand(graph: ir.Graph, node: ir.Node) -> None:
         return
     (batch, count, rows, width), (_, shared, columns, _), (*_, depth) = (shape or () for shape in heads)
     keep = _kept(node, mask, (rows, columns))
-    if keep is None or count % shared or (mask is not None and keep.ndim > 2 and math.prod(keep.shape[:-2]) != 1):
+    # A row of which nothing is kept is not a number by some definitions, and zeros by others: the host's to say.
+    if (
+        keep is None
+        or np.isneginf(keep).all(-1).any()
+        or count % shared
+        or (mask is not None and keep.ndim > 2 and math.prod(keep.shape[:-2]) != 1)
+    ):
         return
     making = _Making(graph, node)
     parts = []
@@ -82,9 +98,11 @@ def _kept(node: ir.Node, mask: ir.Value | None, shape: tuple[int, int]) -> np.nd
             return None
         added = np.where(data, np.float32(0), np.float32(-np.inf)) if data.dtype == np.bool_ else data
         added = added.astype(np.float32) + np.zeros(shape, np.float32)
-    if integer(node, "is_causal", 0):
-        added = np.where(np.tril(np.ones(shape, np.bool_)), added, np.float32(-np.inf))
-    return added
+    ahead = np.arange(shape[1]) - np.arange(shape[0])[:, None]
+    left, right = (integer(node, f"{side}_window_size", -1) for side in ("left", "right"))
+    right = 0 if integer(node, "is_causal", 0) else right
+    seen = (ahead >= -left if left >= 0 else True) & (ahead <= right if right >= 0 else True)
+    return np.where(seen, added, np.float32(-np.inf))
 
 
 class _Making:

@@ -1,5 +1,7 @@
 """What depends on constants alone is computed once, now, by onnxscript's folder."""
 
+from math import prod
+
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass, NameFixPass
@@ -9,6 +11,10 @@ from lithify.optimize.values import add_constant, constant, integer, shape_of
 
 _KEPT = ("QuantizeLinear", "DequantizeLinear")
 """Folding these would turn stored int8 weights into floats and lose the quantisation."""
+
+
+_MOST_ELEMENTS = 1 << 18
+"""Of a ConstantOfShape that becomes a constant: a million bytes."""
 
 
 def fold_constants(model: ir.Model) -> ir.Model:
@@ -21,11 +27,19 @@ def fold_constants(model: ir.Model) -> ir.Model:
         onnx_shape_inference=True,
         input_size_limit=1 << 20,
         output_size_limit=1 << 20,
-        should_fold=lambda node: False if node.op_type in _KEPT else None,
+        should_fold=_should_fold,
     )
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     NameFixPass()(model)
     return model
+
+
+def _should_fold(node: ir.Node) -> bool | None:
+    """None where onnxscript's own rule decides: it would keep every ConstantOfShape, masks of attention among them."""
+    if node.op_type in _KEPT:
+        return False
+    shape = shape_of(node.outputs[0]) if node.op_type == "ConstantOfShape" else None
+    return True if shape is not None and prod(shape) <= _MOST_ELEMENTS else None
 
 
 def _split(graph: ir.Graph, node: ir.Node) -> None:
