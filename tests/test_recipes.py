@@ -36,6 +36,7 @@ def apply(page: Path, root: Path) -> list[Path]:
 SLOW = pytest.mark.slow  # it builds a simulator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["add-an-operator.md", pytest.param("add-an-instruction.md", marks=SLOW)])
 def test_recipe(name: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))

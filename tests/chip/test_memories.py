@@ -73,6 +73,7 @@ def test_a_vector_unit_has_memories_and_gates_of_its_own() -> None:
     assert {name for name in blocks if blocks[name] != others[name]} == {"queues", "scratchpad ports"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ports", [1, 2])
 def test_the_table_is_what_the_verilog_has(ports: int) -> None:
     chip = altered("tiny", weight_ports=ports)

@@ -43,6 +43,7 @@ def layer() -> Compilation:
     return compiled(128, 256, 4, 1, CHIP)
 
 
+@pytest.mark.slow
 def test_everything_is_on_the_chip(layer: Compilation) -> None:
     assert not layer.reasons
     assert not [segment for segment in layer.program.segments if isinstance(segment, HostSegment)]
@@ -98,6 +99,7 @@ def test_the_array_hardly_waits(layer: Compilation) -> None:
     assert simulation.cycles < 0.9 * (array + vector)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tokens", "width", "heads"), [(12, 32, 2), (40, 48, 3), (19, 40, 2)])
 @pytest.mark.parametrize("chip", ["edge", "small", "wide"])
 def test_small_encoders_on_small_chips(chip: str, tokens: int, width: int, heads: int) -> None:

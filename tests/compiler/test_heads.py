@@ -116,6 +116,7 @@ def random_products(chip: str, numbers: range) -> None:
         check(graph, CHIPS[chip], {name: int8(random, graph.tensors[name].shape) for name in graph.inputs})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chip", ["tiny", "edge"])
 def test_random_products(chip: str) -> None:
     random_products(chip, range(3))

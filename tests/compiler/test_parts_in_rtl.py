@@ -215,6 +215,7 @@ def quantized(name: str) -> Graph:
     return read(quantize(model, seeded(inputs_of(model), 4)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARTS)
 def test_nothing_runs_on_the_host(name: str) -> None:
     graph = quantized(name)

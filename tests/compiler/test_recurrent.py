@@ -27,6 +27,7 @@ def samples(graph: Graph) -> dict[str, np.ndarray]:
     return dict(next(iter(seeded(inputs, 1))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chip", ["tiny", pytest.param("small", marks=pytest.mark.slow), pytest.param("wide", marks=pytest.mark.slow)]
 )
@@ -47,6 +48,7 @@ def test_every_tensor_is_the_reference(operator: str, settings: dict[str, Any], 
     assert all(node.operator != "Host" for node in graph.nodes)
 
 
+@pytest.mark.slow
 def test_weights_of_the_state_are_stored_and_loaded_once() -> None:
     sizes, loaded = [], []
     for steps in (2, 4):

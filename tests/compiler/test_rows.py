@@ -104,6 +104,7 @@ def check_graphs(seed: int, first: int, end: int) -> None:
             raise AssertionError(f"graph {number} of seed {seed} on '{chip.name}'") from error
 
 
+@pytest.mark.slow
 def test_random_graphs() -> None:
     """Beside convolutions, additions and all that moves."""
     check_graphs(7, 0, 8)

@@ -110,6 +110,7 @@ def test_a_reset_begins_anew_and_several_samples_are_steps() -> None:
     assert np.array_equal(together, np.concatenate(first))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["elman", pytest.param("LSTM", marks=pytest.mark.slow)])
 def test_twenty_runs_in_rtl(name: str) -> None:
     """The bits of the reference, and of each run the cycles of the timing simulator."""

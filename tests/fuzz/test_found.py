@@ -111,6 +111,7 @@ def test_a_model_without_inputs_is_refused() -> None:
     assert str(refusal.value) == "'g' has no input: its outputs are constants, and there is nothing to compile."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [2**31 - 1, 60_000])
 def test_a_stride_as_large_as_a_number_can_be(stride: int) -> None:
     """Its phases were counted one by one, for hours."""

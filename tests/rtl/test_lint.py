@@ -21,6 +21,7 @@ def chips() -> dict[str, Chip]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["tiny", "edge", *(pytest.param(name, marks=pytest.mark.slow) for name in ("narrow", "wide"))]
 )

@@ -96,6 +96,7 @@ MASKED: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name.endswith("bias") else pytest.mark.slow) for name in MASKED]
 )
@@ -108,6 +109,7 @@ def test_masks_stay_on_the_chip(name: str) -> None:
     assert "Host" not in {node.operator for node in graph.nodes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODULES)
 def test_nothing_runs_on_the_host(name: str) -> None:
     graph = quantized(name)

@@ -61,6 +61,7 @@ def check(chip: Chip, seed: int, count: int) -> None:
     assert fires == naive.fires
 
 
+@pytest.mark.slow
 def test_results_equal_the_loops() -> None:
     for seed in range(3):
         check(TINY, seed, 20)

@@ -81,6 +81,7 @@ def test_products_go_to_blocks_while_there_are_any() -> None:
     assert estimate.multipliers(chip, PARTS["25F"]) == 18 + 8
 
 
+@pytest.mark.slow
 def test_the_products_of_a_column_are_found() -> None:
     chip = estimate.chip_of(4, 4, 1, 10**8)
     found = selection(verilog(chip), 3).split()

@@ -65,6 +65,7 @@ def check(chip: Chip, seed: int, skip: int = 0) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40))
 @pytest.mark.parametrize("name", FAST)
 def test_random_programs(name: str, seed: int) -> None:
