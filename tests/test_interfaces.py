@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-import pytest
 from numpy.typing import NDArray
-from tests.cli.conftest import Ran
+from tests.conftest import Ran
 from tests.frontend.models import floats, proto, typed
 from tests.quantize.judge import by_runtime
 
 import lithify
-from lithify.cli import invoke
 
 WEIGHTS: dict[str, NDArray[Any]] = {
     "w": floats(1, 6, 3, 3, 3, scale=0.2), "v": floats(2, 6, 4, 1, 1, scale=0.3), "bias": floats(3, 6),
@@ -27,18 +25,6 @@ TWO = """g (float[batch, 3, side, side] picture, float[batch, 4, side, side] mas
     map = Relu(s)
     mean = GlobalAveragePool(map)
 }"""
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Runs one command line in this process."""
-
-    def call(*words: object) -> Ran:
-        status = invoke([str(word) for word in words])
-        seen = capsys.readouterr()
-        return Ran(status, seen.out, seen.err)
-
-    return call
 
 
 def test_several_inputs_and_outputs_of_open_shapes(run: Callable[..., Ran], tmp_path: Path) -> None:

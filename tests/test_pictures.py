@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.cli.conftest import DATA, EXAMPLES, NETWORK, Ran
+from tests.cli.conftest import DATA, EXAMPLES, NETWORK
+from tests.conftest import Ran
 from tests.frontend.models import floats, typed
 from tests.quantize.judge import by_runtime
 
 import lithify
-from lithify.cli import invoke
 from lithify.preprocessing import Preprocessing
 from lithify.quantize import chain_of
 
@@ -26,18 +26,6 @@ Image = pytest.importorskip("PIL.Image")
 GREY = Preprocessing("L")
 SHIFTED = Preprocessing("L", mean=(0.25,), std=(0.5,))
 """As if the network had been trained on (pixel / 255 - 0.25) / 0.5."""
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Runs one command line in this process."""
-
-    def call(*words: object) -> Ran:
-        status = invoke([str(word) for word in words])
-        seen = capsys.readouterr()
-        return Ran(status, seen.out, seen.err)
-
-    return call
 
 
 def pixels(name: str, count: int = 400) -> NDArray[np.uint8]:

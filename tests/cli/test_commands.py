@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from tests.cli.conftest import DATA, NETWORK, Ran
+from tests.cli.conftest import DATA, NETWORK
+from tests.conftest import Ran
 
 from compiler.test_batch import model
 from compiler.test_states import elman

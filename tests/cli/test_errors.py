@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tests.cli.conftest import DATA, NETWORK, Ran
+from tests.cli.conftest import DATA, NETWORK
+from tests.conftest import Ran
 
 from lithify.chip import Chip, load_chip, write_chip
 from lithify.isa.file import load_program

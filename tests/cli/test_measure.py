@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import DATA, NETWORK, Ran
+from tests.cli.conftest import DATA, NETWORK
 from tests.cli.test_errors import refused
+from tests.conftest import Ran
 
 import lithify
 from lithify.networks import NETWORKS

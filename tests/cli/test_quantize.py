@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from tests.cli.conftest import DATA, EXAMPLES, NETWORK, Ran
+from tests.cli.conftest import DATA, EXAMPLES, NETWORK
+from tests.conftest import Ran
 
 import lithify
 

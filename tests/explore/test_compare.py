@@ -8,11 +8,10 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Ran
+from tests.conftest import Ran
 
 import lithify
 from lithify import LithifyError
-from lithify.cli import invoke
 from lithify.explore import processor
 from lithify.explore.compare import COLUMNS, Comparison
 from lithify.explore.figure import HOW
@@ -23,18 +22,6 @@ from lithify.explore.terminal import MARKS, si
 from lithify.networks import NETWORKS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Runs one command line in this process."""
-
-    def call(*words: object) -> Ran:
-        status = invoke([str(word) for word in words])
-        seen = capsys.readouterr()
-        return Ran(status, seen.out, seen.err)
-
-    return call
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Ran, run  # noqa: F401
 from tests.cli.test_errors import refused
+from tests.conftest import Ran
 from tests.silicon.small import SMALL
 from tests.silicon.test_synthesis import KIT, needs_kit
 
@@ -23,16 +23,16 @@ from lithify.silicon.kit import load_kit
 Run = Callable[..., Ran]
 
 
-def test_a_clock_without_a_kit_is_refused(run: Run) -> None:  # noqa: F811
+def test_a_clock_without_a_kit_is_refused(run: Run) -> None:
     expected = "A clock needs a process kit: name its folder (pdk, or --pdk), or leave the clock out."
     assert refused(run("synth", "--chip", "tiny", "--clock", "200")) == expected
 
 
-def test_a_folder_without_a_kit_is_refused(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_a_folder_without_a_kit_is_refused(run: Run, tmp_path: Path) -> None:
     assert refused(run("synth", "--chip", "tiny", "--pdk", tmp_path)).startswith(f"No process kit in '{tmp_path}':")
 
 
-def test_a_missing_yosys_is_named(run: Run) -> None:  # noqa: F811
+def test_a_missing_yosys_is_named(run: Run) -> None:
     ran = run("synth", "--chip", "tiny", "--yosys", "no-such-yosys")
     sentence = "Error: There is no program 'no-such-yosys': name a Yosys executable or leave the choice out.\n"
     assert (ran.status, ran.out, ran.err.endswith(sentence)) == (1, "", True)
@@ -61,7 +61,7 @@ def test_a_clock_without_opensta_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.slow
-def test_gates_without_a_kit(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_gates_without_a_kit(run: Run, tmp_path: Path) -> None:
     """Blocks add up, memories are named and left out, and what was written is what was printed."""
     path = tmp_path / "small.toml"
     path.write_text(write_chip(SMALL), encoding="utf-8")
@@ -82,7 +82,7 @@ def test_gates_without_a_kit(run: Run, tmp_path: Path) -> None:  # noqa: F811
 
 @pytest.mark.slow
 @needs_kit
-def test_a_chip_on_a_kit(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_a_chip_on_a_kit(run: Run, tmp_path: Path) -> None:
     """Area, macros and clocks; a clock that is not met is an error, and leaves nothing written."""
     path = tmp_path / "small.toml"
     path.write_text(write_chip(SMALL), encoding="utf-8")

@@ -110,12 +110,14 @@ def compare(
 
     model: a file, a model as `lithify.load` gives it, or the name of a standard network. data: samples to calibrate
     and judge with. cpu_watts: what the processor draws while it computes, where the machine does not count it.
-    Raises LithifyError for what a step refuses, and for a power that is not above 0.
+    Raises LithifyError for what a step refuses, without a chip, and for a power that is not above 0.
     """
     from lithify.report.model import describe
 
     if cpu_watts is not None and not cpu_watts > 0:
         raise LithifyError(f"The processor's power was given as {cpu_watts} W; it must be above 0.")
+    if not chips:
+        raise LithifyError("No chip was given to compare with; name at least one, a preset or a description (.toml).")
     described = [load_chip(chip) for chip in chips]
     units = processor.processors()
     stage = Stages(progress or Silent(), 3 + len(units) + len(described))
@@ -166,7 +168,7 @@ def _accuracy(
     from lithify.quantize.data import read
     from lithify.report import Accuracy
 
-    if data is None or not programs:
+    if data is None:
         return None, Accuracy()
     first = programs[0]
     samples = read(data, first.model_inputs, preprocessing=first.pictures)
@@ -254,7 +256,7 @@ def _on_chip(
 
 
 def _of_others(entry: Published, operations: int) -> Contender:
-    source = f"{entry.source}, {entry.year}"
+    source = f"{entry.source}, read in {entry.year}"
     figures = _speed(entry.seconds, operations, PUBLISHED, source)
     if entry.peak is not None:
         figures["peak_operations_per_s"] = Figure(entry.peak, PUBLISHED, source)

@@ -16,7 +16,7 @@ ALIKE = 0.01
 
 @dataclass(frozen=True)
 class Published:
-    """A system's figure for one network, batch 1 unless the note says otherwise.
+    """A system's figure for one network, batch 1 unless the note says otherwise. year: in which it was read.
 
     One of latency_ms, per_second, and cycles with clock_hz is there. multipliers: of 8 bits unless `system` says so.
     watts: while it computes.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Ran
+from tests.conftest import Ran
 from tests.silicon.fpga.probe import probed
 
 import lithify

@@ -55,30 +55,44 @@ def lower_turned(
         for first in range(0, rows, BLOCK):
             size = min(BLOCK, rows - first)
             operations.append(
-                Operation(
-                    layer=node.name,
-                    operator=node.operator,
-                    unit="conv",
-                    x=Image(_name(size), 1, size, size),
-                    y=target,
-                    region=Rectangle(0, 0, 1, size),
-                    sliding=Sliding(),
-                    cut=(1, 1),
-                    pad_value=0,
-                    zero_point=0,
-                    minimum=FULL[0],
-                    maximum=FULL[1],
-                    parameters=parameters[size],
-                    residual=None,
-                    macs=0,
-                    tensor=target.name,
-                    landing=Landing((0, number * rows + first), (1, 1), 0, outputs),
-                    second=Second(source, pixel, step, channel + first, 0, (), 0),
+                _by_identity(
+                    node,
+                    target,
+                    size,
+                    parameters[size],
+                    Landing((0, number * rows + first), (1, 1), 0, outputs),
+                    Second(source, pixel, step, channel + first, 0, (), 0),
                 )
             )
     for operation in operations:
         check_fields(operation, chip)
     return tuple(operations)
+
+
+def _by_identity(
+    node: Node, target: Image, size: int, parameters: Parameters, landing: Landing, second: Second
+) -> Operation:
+    """A product of so many rows of the identity with the second operand, whose rows become columns."""
+    return Operation(
+        layer=node.name,
+        operator=node.operator,
+        unit="conv",
+        x=Image(_name(size), 1, size, size),
+        y=target,
+        region=Rectangle(0, 0, 1, size),
+        sliding=Sliding(),
+        cut=(1, 1),
+        pad_value=0,
+        zero_point=0,
+        minimum=FULL[0],
+        maximum=FULL[1],
+        parameters=parameters,
+        residual=None,
+        macs=0,
+        tensor=target.name,
+        landing=landing,
+        second=second,
+    )
 
 
 def _turned_image(
@@ -102,25 +116,13 @@ def _turned_image(
         for first in range(0, target.width, BLOCK):
             size = min(BLOCK, target.width - first)
             operations.append(
-                Operation(
-                    layer=node.name,
-                    operator=node.operator,
-                    unit="conv",
-                    x=Image(_name(size), 1, size, size),
-                    y=target,
-                    region=Rectangle(0, 0, 1, size),
-                    sliding=Sliding(),
-                    cut=(1, 1),
-                    pad_value=0,
-                    zero_point=0,
-                    minimum=FULL[0],
-                    maximum=FULL[1],
-                    parameters=Parameters(np.broadcast_to(np.int8(0), (outputs, 1, 1, size)), bias, ones),
-                    residual=None,
-                    macs=0,
-                    tensor=target.name,
-                    landing=Landing((line, first), (1, 1), 0, outputs),
-                    second=Second(source, pixel, step, channel + inner * target.width + first, 0, (), 0),
+                _by_identity(
+                    node,
+                    target,
+                    size,
+                    Parameters(np.broadcast_to(np.int8(0), (outputs, 1, 1, size)), bias, ones),
+                    Landing((line, first), (1, 1), 0, outputs),
+                    Second(source, pixel, step, channel + inner * target.width + first, 0, (), 0),
                 )
             )
     for operation in operations:
