@@ -3,7 +3,11 @@
 Control flow that data decide runs on the host, and with --strict is refused too.
 """
 
+from collections.abc import Callable
+
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
@@ -44,17 +48,69 @@ def test_refused_by_name(given: onnx.ModelProto, sentence: str) -> None:
     assert str(error.value) == sentence
 
 
-def test_control_flow_that_data_decide_is_named() -> None:
+def scalar(name: str, kind: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, [])
+
+
+def an_if() -> onnx.ModelProto:
     branches = {
         name: helper.make_graph([helper.make_node(operator, ["x"], [name])], name, [], [value(name)])
         for name, operator in (("then_branch", "Relu"), ("else_branch", "Neg"))
     }
-    given = model(
+    return model(
         helper.make_node("ReduceMax", ["x"], ["largest"], keepdims=0),
         helper.make_node("Cast", ["largest"], ["positive"], to=TensorProto.BOOL),
         helper.make_node("If", ["positive"], ["y"], **branches),
     )
-    quantized = lithify.quantize(lithify.optimize(load_proto(given)))
-    assert "If" in lithify.compile(quantized, "tiny").host_nodes
-    with pytest.raises(lithify.LithifyError, match=r"^These operators would run on the host: .*If.*; --strict allows"):
+
+
+def a_loop() -> onnx.ModelProto:
+    """As often as the largest of x says, at most seven times."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["on"]),
+            helper.make_node("Add", ["before", "x"], ["after"]),
+        ],
+        "body",
+        [scalar("round", TensorProto.INT64), scalar("go", TensorProto.BOOL), value("before")],
+        [scalar("on", TensorProto.BOOL), value("after")],
+    )
+    return model(
+        helper.make_node("Constant", [], ["most"], value_float=7.0),
+        helper.make_node("ReduceMax", ["x"], ["largest"], keepdims=0),
+        helper.make_node("Clip", ["largest", "", "most"], ["few"]),
+        helper.make_node("Cast", ["few"], ["count"], to=TensorProto.INT64),
+        helper.make_node("Loop", ["count", "", "x"], ["y"], body=body),
+    )
+
+
+def a_scan() -> onnx.ModelProto:
+    body = helper.make_graph(
+        [helper.make_node("Add", ["sum", "entry"], ["more"]), helper.make_node("Identity", ["more"], ["part"])],
+        "body",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("sum", "entry")],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("more", "part")],
+    )
+    return model(
+        helper.make_node("Constant", [], ["begin"], value_floats=[0.0]),
+        helper.make_node(
+            "Scan", ["begin", "x"], ["end", "y"], body=body, num_scan_inputs=1, scan_input_axes=[1],
+            scan_output_axes=[1],
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("operator", "given"), [("If", an_if), ("Loop", a_loop), ("Scan", a_scan)])
+def test_control_flow_that_data_decide_is_named(operator: str, given: Callable[[], onnx.ModelProto]) -> None:
+    """The host runs it and says so, as every other operator that the chip has not; --strict refuses it by name."""
+    proto = given()
+    x = np.array([[3.4, -1, 2, 0.5]], np.float32)
+    quantized = lithify.quantize(lithify.optimize(load_proto(proto)), x[None])
+    program = lithify.compile(quantized, "tiny")
+    assert operator in program.host_nodes
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,), wanted = program.run(x), session.run(["y"], {"x": x})[0]
+    assert np.abs(found - wanted).max() <= 0.05 * np.ptp(wanted)
+    sentence = rf"^These operators would run on the host: .*{operator}.*; --strict allows"
+    with pytest.raises(lithify.LithifyError, match=sentence):
         lithify.compile(quantized, "tiny", strict=True)

@@ -1,5 +1,8 @@
 """Damaged files: taken, or refused with one sentence; never a traceback, a hang or a file half written."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,12 @@ def test_in_a_process_of_their_own() -> None:
 @pytest.mark.parametrize("seed", range(2, 12))
 def test_a_campaign_of_damaged_files(seed: int) -> None:
     assert fuzz_files(1000, seed=seed).findings == ()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limits there")
+def test_what_works_too_long_is_ended() -> None:
+    endless = "from lithify.fuzz.files import _allow; _allow(0.1)\nwhile True: pass"
+    assert subprocess.run([sys.executable, "-c", endless], check=False, timeout=60).returncode == -signal.SIGXCPU
 
 
 def test_a_number_gives_the_same_file_again() -> None:

@@ -102,6 +102,18 @@ def test_an_output_that_holds_nothing_is_refused() -> None:
     )
 
 
+def test_a_tensor_of_no_type_is_refused() -> None:
+    """What the checker passes, shape inference ends with an error of its own."""
+    one = numpy_helper.from_array(np.ones((1,), np.float32), "one")
+    proto = model([helper.make_node("Add", ["x", "one"], ["y"])], [Y], one)
+    proto.graph.value_info.append(VALUE("one", TensorProto.UNDEFINED, [1]))
+    with pytest.raises(LithifyError) as refusal:
+        lithify.load(proto)
+    assert str(refusal.value) == (
+        "'g' is damaged: ONNX's shape inference ends with 'Invalid tensor data type 0'. Export it again or repair it."
+    )
+
+
 def test_a_model_without_inputs_is_refused() -> None:
     node = helper.make_node("Constant", [], ["y"], value=numpy_helper.from_array(X))
     proto = model([node], [Y])

@@ -98,6 +98,22 @@ def test_units(name: str) -> None:
     assert kinds(agree(_model(body), fused=name != "rescale")) == ["Quantize", *expected, "Dequantize"]
 
 
+@pytest.mark.parametrize(
+    ("body", "operators"),
+    [
+        ("t = Transpose<perm = [0, 1, 3, 2]>(s)\n k = QuantizeLinear(t, sx, zx)", ["Elementwise"]),
+        ("t = Exp(s)\n k = QuantizeLinear(t, sx, zx)", ["Elementwise"]),
+        ("k = Transpose<perm = [0, 1, 3, 2]>(wq3)", ["Elementwise"]),
+    ],
+)
+def test_what_constants_alone_decide_is_known(body: str, operators: list[str]) -> None:
+    """The chip reads what is computed of constants only, by a node that no pass folded."""
+    body = f"s = DequantizeLinear(wq3, sx, zx)\n {body}\n o = DequantizeLinear(k, sx, zx)\n r = Max(d, o)"
+    text = f"g (float[1, 3, 5, 5] x) => (float[1, 3, 5, 5] y) {{ {HEAD}{body}{TAIL} }}"
+    graph = agree(typed(text, {**CONSTANTS, "wq3": _ints(6, 1, 3, 5, 5)}))
+    assert kinds(graph) == ["Quantize", *operators, "Dequantize"]
+
+
 def test_clip_becomes_limits() -> None:
     graph = agree(_model("c = Conv(d, w, b)\n r = Clip(c, low, six)"))
     (conv,) = (node for node in graph.nodes if node.operator == "Conv")

@@ -52,6 +52,11 @@ def infer(model: ir.Model, source: str) -> None:
         raise LithifyError(
             f"The shapes of '{source}' contradict each other: {reason}. Give other shapes or repair the model."
         ) from error
+    except ValueError as error:  # what the library's own checks missed: an attribute or a constant of no type
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise LithifyError(
+            f"'{source}' is damaged: ONNX's shape inference ends with '{reason}'. Export it again or repair it."
+        ) from error
     found = {entry.name: entry.type for entry in (*inferred.graph.value_info, *inferred.graph.output)}
     for node in model.graph:
         for value in node.outputs:

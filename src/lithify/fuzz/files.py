@@ -4,8 +4,11 @@ Files are tried in a process of their own, with a limit of memory and of time, s
 machine is a finding like any other.
 """
 
+import math
 import multiprocessing
+import signal
 import tempfile
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,7 +26,9 @@ from lithify.fuzz.mutate import KINDS, Kind
 from lithify.progress import Progress, Silent, Stages
 
 SECONDS = 60
-"""A file that takes longer hangs."""
+"""Of processor time; a file that takes longer hangs. A busy machine makes no findings."""
+PATIENCE = 10
+"""Times as many seconds by the clock, for what waits and does not work."""
 MEMORY = 6 << 30
 """Bytes of address space; beyond it Python raises MemoryError, of which the command line makes a sentence."""
 ORIGINALS = 12
@@ -140,13 +145,16 @@ class _Tester:
             other.close()
         self._pipe.send((kind.name, kind.ending, data))
         try:
-            if not self._pipe.poll(SECONDS):
+            if not self._pipe.poll(SECONDS * PATIENCE):
                 self._stop()
-                return f"hangs: no answer after {SECONDS} s"
+                return f"hangs: no answer after {SECONDS * PATIENCE} s"
             return str(self._pipe.recv())
         except EOFError:
+            self._process.join()
             code = self._process.exitcode
             self._stop()
+            if code == -getattr(signal, "SIGXCPU", 0):
+                return f"hangs: no answer after {SECONDS} s of processor time"
             return f"dies: the process ended with {code}"
 
     def _stop(self) -> None:
@@ -165,7 +173,17 @@ def _serve(pipe: Connection, folder: str) -> None:
     with suppress(EOFError, KeyboardInterrupt):
         while True:
             kind, ending, data = pipe.recv()
+            _allow(SECONDS)
             pipe.send(try_file(kind, ending, data, Path(folder)))
+
+
+def _allow(seconds: float) -> None:
+    """Ends this process, even within a library, once it has worked so much longer."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        end = math.ceil(time.process_time() + seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (end, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 def try_file(kind: str, ending: str, data: bytes, folder: Path) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx_ir.passes.common import NameFixPass, TopologicalSortPass
@@ -23,6 +24,7 @@ from lithify.quantize.stored import store_weights
 from lithify.quantize.unit import Unit, tensor_of
 from lithify.quantize.units import unit
 from lithify.reference.graph import Graph, Node, Tensor
+from lithify.reference.host import run_model
 from lithify.reference.operators import make_node
 
 
@@ -65,6 +67,9 @@ def read(model: ir.Model) -> Graph:
             tensors.update((tensor.name, tensor) for tensor in found.tensors)
             constants.update(found.constants)
             parts.append(((phase[node], place[node]), found.nodes))
+    for value in dict.fromkeys(value for step in steps.values() if step.unit for value in step.unit.inputs):
+        if (data := _known(value, model)) is not None:
+            tensors[str(value.name)], constants[str(value.name)] = tensor_of(value), data
     kept = {value for step in steps.values() for value in step.inputs} | set(model.graph.outputs)
     for group in groups:
         nodes = host.with_constant_makers(group)
@@ -111,6 +116,17 @@ def _needed(model: ir.Model) -> dict[ir.Node, _Step]:
         elif node is not None and node not in steps and node.outputs[0].is_graph_output():
             steps[node] = _Step(node, (), None)
     return steps
+
+
+def _known(value: ir.Value, model: ir.Model) -> NDArray[Any] | None:
+    """The value of what depends on constants alone, by ONNX Runtime; None for what does not."""
+    maker = value.producer()
+    if maker is None:
+        return constant(value)
+    if not host.only_constants(maker):
+        return None
+    nodes = host.with_constant_makers((maker,))
+    return np.asarray(run_model(host.model_of(nodes, (), (value,), model), {})[str(value.name)])
 
 
 def _step(node: ir.Node) -> _Step:

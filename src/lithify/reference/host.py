@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from lithify.errors import LithifyError
 from lithify.reference.definition import Array, Operand
 from lithify.reference.graph import Node, Tensor
@@ -30,7 +32,7 @@ def run_model(model: bytes, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """All outputs by name of a serialised ONNX ModelProto on one thread of the CPU."""
     session = _session(model)
     try:
-        results = session.run(None, dict(feeds))
+        results = session.run(None, {name: np.asarray(value) for name, value in feeds.items()})
     except Exception as problem:  # ONNX Runtime raises its own many types
         raise LithifyError(f"ONNX Runtime could not run the host model: {_first_line(problem)}") from problem
     return {output.name: result for output, result in zip(session.get_outputs(), results, strict=True)}
