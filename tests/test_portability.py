@@ -133,7 +133,7 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
 
 ELSEWHERE = {"fpga", "layout", "synth"}
 """Tried where their tools are (tests/silicon)."""
-WITHOUT_PATHS = {"doctor", "bench", "conformance", "fuzz", "serve"}
+WITHOUT_PATHS = {"devices", "doctor", "bench", "conformance", "fuzz", "serve"}
 
 
 @pytest.mark.slow

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from lithify.fuzz import fuzz
     from lithify.preprocessing import Preprocessing
     from lithify.program import Program
+    from lithify.runtime.inventory import list_devices
+    from lithify.runtime.session import Session
     from lithify.target import Target, chip
 
 __version__ = "0.1.0"
@@ -50,6 +52,7 @@ __all__ = [
     "LithifyError",
     "Preprocessing",
     "Program",
+    "Session",
     "Target",
     "bench",
     "build",
@@ -63,6 +66,7 @@ __all__ = [
     "fpga",
     "fuzz",
     "layout",
+    "list_devices",
     "load",
     "optimize",
     "profile",
@@ -79,6 +83,7 @@ _ELSEWHERE = {
     "LithifyError": "lithify.errors",
     "Preprocessing": "lithify.preprocessing",
     "Program": "lithify.program",
+    "Session": "lithify.runtime.session",
     "bench": "lithify.bench",
     "build": "lithify.build",
     "compare": "lithify.explore.compare",
@@ -87,6 +92,7 @@ _ELSEWHERE = {
     "chip": "lithify.target",
     "fpga": "lithify.fpga",
     "fuzz": "lithify.fuzz",
+    "list_devices": "lithify.runtime.inventory",
 }
 """Files of the words that are not in `flow.py`."""
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-_DEVICES: "Mapping[str, Device]" = {"CPU": "functional", "FUNCTIONAL": "functional", "RTL": "rtl"}
+_DEVICES: "Mapping[str, Device]" = {"CPU": "sim", "FUNCTIONAL": "sim", "RTL": "rtl"}
 """Name of a device, in capitals -> what executes programs. CPU: the chip's functional simulator on this processor."""
 
 
@@ -41,7 +41,7 @@ class LithifyRep(BackendRep):
     def __init__(
         self,
         model: onnx.ModelProto,
-        device: "Device" = "functional",
+        device: "Device" = "sim",
         chip: "str | Path | Chip" = "edge",
         strict: bool = False,
         calibration: "Source | None" = None,

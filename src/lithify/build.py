@@ -20,7 +20,7 @@ from lithify.optimize import PASSES
 from lithify.preprocessing import Preprocessing
 from lithify.profile import profile_program
 from lithify.profile.page import PAGE, write_page
-from lithify.program import PROGRAM, QUANTIZED, stack
+from lithify.program import QUANTIZED, stack
 from lithify.progress import Progress, Silent, Stages
 from lithify.quantize import chain_of
 from lithify.quantize.data import inputs_of, read
@@ -31,6 +31,7 @@ from lithify.report.quantization import pictures_of, quantized_of
 from lithify.report.terminal import as_text, layers_table, quantization_table, summary_table
 from lithify.runtime.chip import RtlDevice, verilog_of
 from lithify.runtime.host import host_milliseconds
+from lithify.runtime.resident import PROGRAM
 from lithify.sim.inference import costs, run_segments
 from lithify.verify import verify, verify_samples
 

@@ -181,7 +181,7 @@ def refuse_host(program: "Program") -> None:
 
 
 def run(
-    program: "Program | str | Path", *inputs: "NDArray[Any] | str | Path", device: "Device" = "functional"
+    program: "Program | str | Path", *inputs: "NDArray[Any] | str | Path", device: "Device" = "sim"
 ) -> "list[NDArray[Any]]":
     """The outputs of a program (or of a .lith file) for one input after the other, in the model's order; see
     `Program.run`.

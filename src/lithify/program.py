@@ -1,7 +1,6 @@
 """A compiled network as its user holds it: run it, count its cycles, prove it, save it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -15,24 +14,25 @@ from lithify.errors import LithifyError
 from lithify.isa import program as isa_program
 from lithify.isa.file import load_program, save
 from lithify.preprocessing import Preprocessing
-from lithify.progress import Progress, Silent
+from lithify.progress import Progress
 from lithify.quantize.data import Input, Samples, Source, read
 from lithify.reference.graph import Graph, Tensor
-from lithify.runtime import Device as RunsSegments
-from lithify.runtime import FunctionalDevice, run
+from lithify.runtime import run
+from lithify.runtime.opened import opened
+from lithify.runtime.resident import PROGRAM
 from lithify.runtime.states import Memory, first_memory, held
 
 if TYPE_CHECKING:
     from lithify.sim.inference import Simulation
     from lithify.verify import Verification
 
-PROGRAM = "program.lith"
 QUANTIZED = "quantized.onnx"
-"""Names of the two files in a build folder that `verify` needs."""
+"""Name of the quantised model in a build folder, beside `PROGRAM`: what `verify` needs."""
 
 Device = str
-"""What executes a program: "functional", the functional simulator; "rtl", the chip's Verilog, simulated; "fpga:" and a
-serial port, as in "fpga:/dev/ttyUSB0", a board that `lithify fpga` made a bitstream for.
+"""What executes a program: "sim", the functional simulator; "timing", the same with its cycles; "rtl", the chip's
+Verilog, simulated; "fpga:" and a serial port, as in "fpga:/dev/ttyUSB0", a board that `lithify fpga` made a bitstream
+for; or as frameworks write it, "asic:0" (see `lithify.runtime.names`).
 """
 
 
@@ -125,7 +125,7 @@ class Program(isa_program.Program):
         """What the host makes of a picture before the network takes it; None where no preprocessing was stated."""
         return self.preprocessing.host if self.preprocessing is not None else None
 
-    def run(self, *inputs: NDArray[Any] | str | Path, device: Device = "functional") -> list[NDArray[Any]]:
+    def run(self, *inputs: NDArray[Any] | str | Path, device: Device = "sim") -> list[NDArray[Any]]:
         """The outputs, in the model's order.
 
         inputs: one for each input of the network, in its order: an array that is one sample, or several stacked along
@@ -191,7 +191,7 @@ class Program(isa_program.Program):
         for name, given in zip(self.inputs, inputs, strict=True):
             if given.dtype.kind == "f" and not np.isfinite(given).all():
                 raise LithifyError(f"The input '{name}' holds NaN or infinite values; give finite numbers.")
-        with open_device(self.chip, device, None) as machine:
+        with opened(device, self.chip) as machine:
             for first in range(0, count, self.batch):
                 part = [
                     given[first : first + self.batch].astype(self.tensors[name].dtype, copy=False)
@@ -201,11 +201,11 @@ class Program(isa_program.Program):
         return [np.concatenate(arrays) for arrays in zip(*made, strict=True)]
 
     def run_samples(
-        self, samples: Samples, *, device: Device = "functional", progress: Progress | None = None
+        self, samples: Samples, *, device: Device = "sim", progress: Progress | None = None
     ) -> list[NDArray[Any]]:
         """The outputs for every sample, stacked along the batch axis ([N * batch, ...])."""
         outputs = []
-        with open_device(self.chip, device, progress) as machine:
+        with opened(device, self.chip, progress.note if progress else None) as machine:
             for index in range(len(samples)):
                 outputs.append(run(self, samples[index], machine, memory=self._kept()).outputs)
                 if progress:
@@ -293,30 +293,6 @@ def stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
         return arrays[0]
     first = arrays[0]
     return np.concatenate(arrays) if first.ndim and first.shape[0] == 1 else np.stack(arrays)
-
-
-@contextmanager
-def open_device(chip: Chip, device: Device, progress: Progress | None = None) -> Iterator[RunsSegments]:
-    """A device by its name, for as long as it is used.
-
-    Raises LithifyError for a name that is none, and where a board does not answer.
-    """
-    if device == "functional":
-        yield FunctionalDevice(record=False)
-    elif device == "rtl":
-        from lithify.runtime.chip import RtlDevice
-
-        yield RtlDevice.of(chip, (progress or Silent()).note)
-    elif device.startswith("fpga:"):
-        from lithify.runtime.fpga import FpgaDevice
-
-        with FpgaDevice.open(device) as board:
-            yield board
-    else:
-        raise LithifyError(
-            f"Unknown device '{device}'; the devices are 'functional', 'rtl', and a board as 'fpga:' with its serial "
-            "port, as in 'fpga:/dev/ttyUSB0'."
-        )
 
 
 def _fields(compiled: isa_program.Program) -> Mapping[str, Any]:

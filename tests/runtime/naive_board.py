@@ -6,6 +6,7 @@ import numpy as np
 
 from lithify.chip import Chip
 from lithify.isa.link import ANSWER, COMMANDS, IDENTIFICATION, PAYLOAD_BYTES, REQUEST, Status, checksum
+from lithify.isa.operations import ISA_VERSION
 from lithify.isa.registers import BASES, BY_NAME, DEVICE_ID
 from lithify.rtl.link.bridge import REGISTER_BYTES
 from lithify.rtl.link.system import SystemDescription
@@ -20,6 +21,7 @@ class NaiveBoard:
         self.memory = np.zeros(system.memory_bytes, np.uint8)
         self.registers = bytearray(REGISTER_BYTES)
         self._set("ID", DEVICE_ID)
+        self._set("VERSION", ISA_VERSION)
         self.coming, self.answers = b"", b""
         self.written, self.closed, self.error = 0, False, 0
         self.timeout = 1.0

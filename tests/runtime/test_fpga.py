@@ -75,8 +75,8 @@ def test_another_chip(compiled, plug) -> None:
     with FpgaDevice.open(PORT) as device, pytest.raises(LithifyError) as error:
         run(compiled.program, [compiled.x], device)
     assert str(error.value) == (
-        "The board holds a bitstream of another chip than the program's, 'hand': compile the network for the chip that "
-        "`lithify fpga` wrote beside the bitstream (chip.toml), or program the board with this one."
+        "The board holds another chip than the program's, 'hand': compile the network for the chip that is there (of a "
+        "board, the chip.toml that `lithify fpga` wrote beside the bitstream), or put the program's chip there."
     )
 
 
@@ -102,7 +102,10 @@ def test_an_error_of_the_chip(compiled, plug) -> None:
         ("fpga:", "'fpga:' is no device: write fpga: and the serial port, as in fpga:/dev/ttyUSB0"),
         ("fpga:/dev/ttyUSB0@fast", "'fpga:/dev/ttyUSB0@fast' is no device"),
         ("fpga:/dev/no-such-port", "The port '/dev/no-such-port' cannot be opened"),
-        ("gpu", "Unknown device 'gpu'; the devices are 'functional', 'rtl', and a board as 'fpga:'"),
+        (
+            "gpu",
+            "Unknown device 'gpu'; the devices are 'sim', 'timing', 'rtl', several as in 'sim:0-3'",
+        ),
     ],
 )
 def test_wrong_devices(compiled, name: str, message: str) -> None:

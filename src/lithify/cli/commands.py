@@ -54,6 +54,23 @@ def doctor(as_json: bool) -> None:
     require(findings)
 
 
+@click.command(short_help="List the devices that run programs.")
+@options.as_json
+def devices(as_json: bool) -> None:
+    """List what `--device` and `lithify.Session` take on this machine. No port is opened to see what is behind it."""
+    import lithify
+
+    there = lithify.list_devices()
+    if as_json:
+        from dataclasses import asdict
+
+        emit([asdict(device) for device in there])
+    else:
+        from lithify.report.terminal import devices_table, show
+
+        show(devices_table(there))
+
+
 @click.command(short_help="List a program's instructions.")
 @click.argument("program", type=options.PATH)
 @options.output(what="Write the listing to a file.")
@@ -129,4 +146,4 @@ def rtl(chip: str, output: Path | None, as_json: bool) -> None:
         click.echo(f"{len(files)} files, {lines:,} lines of Verilog in {target}")
 
 
-COMMANDS = (report, rtl, disassemble, chips, doctor)
+COMMANDS = (report, rtl, disassemble, chips, devices, doctor)

@@ -231,9 +231,9 @@ def compile(model: Path, chip: str | None, output: Path, shape: Shapes, strict: 
 @options.output(what="Write the outputs to an .npz file.")
 @click.option(
     "--device",
-    default="functional",
+    default="sim",
     metavar="NAME",
-    help="What executes the program: functional, rtl, or a board as fpga:PORT.  [default: functional]",
+    help="What executes the program: sim, timing, rtl, or a board as fpga:PORT.  [default: sim]",
 )
 @options.as_json
 def run(program: Path, inputs: tuple[Path, ...], output: Path | None, device: str, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from lithify.doctor import Finding
 from lithify.report.model import ModelFacts
 from lithify.report.quantization import Quantized, Way
 from lithify.report.summary import Report, Verified
+from lithify.runtime.inventory import DeviceInfo
 from lithify.sim.cost import SPENT, LayerCost
 
 if TYPE_CHECKING:
@@ -225,6 +226,14 @@ def findings_table(findings: Sequence[Finding]) -> Table:
         table.add_row(
             "yes" if finding.found else missing, finding.name, finding.version, finding.detail, finding.install
         )
+    return table
+
+
+def devices_table(devices: Sequence[DeviceInfo]) -> Table:
+    """What runs programs on this machine."""
+    table = new_table("devices", "name", "there", "what", "remark")
+    for device in devices:
+        table.add_row(device.name, "yes" if device.available else "-", device.description, device.remark)
     return table
 
 

@@ -1,16 +1,20 @@
 """What runs a chip segment: a device. The functional simulator is one; the timing simulator and the RTL are others."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lithify.isa.layout import dram_layout
 from lithify.isa.program import Base, ChipSegment, Program
+from lithify.isa.sequence import segment_instructions
 from lithify.isa.stream import ResultStream
 from lithify.sim.functional import run_segment
+from lithify.sim.timing import simulate
+from lithify.sim.timing.compute import ComputeTiming
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class FunctionalDevice:
 
     record: bool = True
     seed: int = 0
-    name: str = "functional"
+    name: str = "sim"
 
     def run_segment(
         self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]], skip: int = 0
@@ -66,3 +70,26 @@ class FunctionalDevice:
         bases = {int(base): memory for base, memory in dram.items()}
         trace = run_segment(program.chip, instructions, bases, self.record, self.seed, skip)
         return DeviceResult(trace.stream(program.chip) if self.record else None)
+
+
+@dataclass(frozen=True)
+class TimingDevice:
+    """The functional simulator's bits with the timing simulator's cycles, which are the RTL's."""
+
+    bits: FunctionalDevice = field(default_factory=lambda: FunctionalDevice(record=False))
+    name: str = "timing"
+    _known: dict[tuple[int, int, int], tuple[Program, int]] = field(default_factory=dict, repr=False, compare=False)
+
+    def run_segment(
+        self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]], skip: int = 0
+    ) -> DeviceResult:
+        """Runs the segment bit by bit; its cycles, which no data changes, are counted once."""
+        result = self.bits.run_segment(program, segment, dram, skip)
+        key = id(program), segment.start, skip
+        if key not in self._known:
+            chip, layout = program.chip, dram_layout(program, segment)
+            bases = {int(base): address for base, address in layout.bases.items()}
+            instructions = segment_instructions(program, segment)
+            timing = simulate(chip, instructions, segment.size, bases, ComputeTiming(chip), skip=skip)
+            self._known[key] = program, timing.cycles
+        return replace(result, cycles=self._known[key][1])

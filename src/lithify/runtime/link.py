@@ -21,6 +21,7 @@ from lithify.isa.link import (
     Status,
     checksum,
 )
+from lithify.runtime.bus import ChipFailure
 
 BAUD = 1_000_000
 """Bits a second on the line, unless the port's name says otherwise."""
@@ -138,7 +139,7 @@ class Link:
             if status not in (Status.CHECKSUM, Status.BROKEN_OFF):
                 break
         if status is None:
-            raise LithifyError(
+            raise ChipFailure(
                 f"Nothing on '{self._name}' answers at {self._second_bytes * FRAME_BITS:,.0f} bits a second; check the "
                 "cable and the port, and that the board holds a bitstream of `lithify fpga` (--program writes one)."
             )
@@ -160,7 +161,7 @@ class Link:
             length = int.from_bytes(start[2:], "little")
             rest = self._port.read(length + CHECKSUM_BYTES) if length in (0, size) else b""
         except OSError as error:  # pyserial's own are OSErrors
-            raise LithifyError(
+            raise ChipFailure(
                 f"The link over '{self._name}' broke: {_reason(error)}; connect the board again."
             ) from error
         body, sum_ = start[1:] + rest[:-CHECKSUM_BYTES], rest[-CHECKSUM_BYTES:]

@@ -132,14 +132,8 @@ class Session:
         cycles, or when the chip breaks a rule of the bus.
         """
         start = told = self.counters().cycle
-        while True:
-            counts = self._counts()
-            if counts.fault:
-                reason = FAULTS[counts.fault].format(address=counts.fault_address, dram_bytes=self._dram.size)
-                raise LithifyError(f"The simulated chip broke the memory bus in cycle {counts.now - 1}: {reason}.")
-            if counts.interrupt:
-                return
-            left = start + cycle_limit - counts.now
+        while not self._finished():
+            left = start + cycle_limit - self.counters().cycle
             if left <= 0:
                 raise LithifyError(f"The simulated chip had not finished after the limit of {cycle_limit} cycles.")
             self._api.lithify_run(self._handle, min(left, every, SLICE))
@@ -149,6 +143,23 @@ class Session:
             if progress and now.cycle - told >= SLICE:
                 told = now.cycle
                 progress(told)
+
+    def advance(self, cycles: int) -> bool:
+        """Clock the chip until it raises its interrupt, at most so many cycles; whether it has.
+
+        Raises LithifyError when the chip breaks a rule of the bus.
+        """
+        if not self._finished():
+            self._api.lithify_run(self._handle, cycles)
+        return self._finished()
+
+    def _finished(self) -> bool:
+        """Whether the interrupt is there; LithifyError for a fault."""
+        counts = self._counts()
+        if counts.fault:
+            reason = FAULTS[counts.fault].format(address=counts.fault_address, dram_bytes=self._dram.size)
+            raise LithifyError(f"The simulated chip broke the memory bus in cycle {counts.now - 1}: {reason}.")
+        return bool(counts.interrupt)
 
     def counters(self) -> Counters:
         """The harness's own counters, since reset."""
