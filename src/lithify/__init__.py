@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lithify.build import build
     from lithify.conformance import conformance
     from lithify.errors import LithifyError
+    from lithify.explore.advise import advise
     from lithify.explore.compare import compare
     from lithify.flow import (
         chips,
@@ -54,6 +55,7 @@ __all__ = [
     "Program",
     "Session",
     "Target",
+    "advise",
     "bench",
     "build",
     "chip",
@@ -84,6 +86,7 @@ _ELSEWHERE = {
     "Preprocessing": "lithify.preprocessing",
     "Program": "lithify.program",
     "Session": "lithify.runtime.session",
+    "advise": "lithify.explore.advise",
     "bench": "lithify.bench",
     "build": "lithify.build",
     "compare": "lithify.explore.compare",

@@ -12,6 +12,7 @@ from lithify.chip import Chip, load_chip
 from lithify.errors import LithifyError
 from lithify.explore import processor
 from lithify.explore.figure import COUNTED, GIVEN, HOW, MEASURED, MODELLED, PUBLISHED, SIMULATED, Figure
+from lithify.explore.model import named_model
 from lithify.explore.published import Published, entries, standard_name
 from lithify.explore.speedup import amdahl_limit, beta, gamma, operations_per_cycle
 from lithify.progress import Progress, Silent, Stages
@@ -122,7 +123,7 @@ def compare(
     units = processor.processors()
     stage = Stages(progress or Silent(), 3 + len(units) + len(described))
     with stage("load and quantise"):
-        name, loaded = _loaded(model, shape, seed)
+        name, loaded = named_model(model, shape, seed)
         optimized = flow.optimize(loaded)
         quantized = flow.quantize(optimized, data, seed=seed)
     with stage("compile"):
@@ -143,18 +144,6 @@ def compare(
     standard = standard_name(facts.macs, facts.parameters)
     rows += [_of_others(entry, operations) for entry in entries() if entry.network == standard]
     return Comparison(name, operations, facts.parameters, standard, tuple(_gained(row, original) for row in rows))
-
-
-def _loaded(
-    model: "str | Path | ir.Model", shape: Mapping[str, Sequence[int]] | None, seed: int
-) -> tuple[str, ir.Model]:
-    from lithify import networks
-
-    if isinstance(model, ir.Model):
-        return model.graph.name or "network", model
-    if not Path(model).exists() and str(model) in networks.NETWORKS:
-        return str(model), networks.build(str(model), seed)
-    return Path(model).stem, flow.load(model, shape)
 
 
 def _accuracy(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MEASURED, SIMULATED, SYNTHESISED, MODELLED = "measured", "simulated", "synthesised", "modelled"
-PUBLISHED, COUNTED, GIVEN = "published", "counted", "given"
+PUBLISHED, COUNTED, GIVEN, ASSUMED = "published", "counted", "given", "assumed"
 
 HOW = {
     MEASURED: "by the clock of this machine",
@@ -14,6 +14,7 @@ HOW = {
     PUBLISHED: "the source's own figure, or arithmetic on it that is stated",
     COUNTED: "from the network's graph or the chip's description",
     GIVEN: "by you",
+    ASSUMED: "our guess, without a source: put your own in its place",
 }
 """What each word means."""
 

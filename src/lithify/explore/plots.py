@@ -56,13 +56,13 @@ def comparison_page(found: Comparison) -> str:
 
 def bars(rows: Sequence[Contender], name: str) -> str:
     """A bar for each contender that has the figure, as SVG; the axis is logarithmic but for shares of one."""
-    pyplot = _matplotlib()
+    plot = pyplot()
     known = [row for row in rows if name in row.figures and row.figures[name].value not in (0, float("inf"))]
-    figure, axes = pyplot.subplots(figsize=(8, 0.6 + 0.32 * len(known)))
+    figure, axes = plot.subplots(figsize=(8, 0.6 + 0.32 * len(known)))
     values = [row.figures[name].value for row in known]
     places = list(range(len(known)))[::-1]
-    drawn = axes.barh(places, values, color=[COLOURS[row.kind] for row in known], height=0.7)
-    axes.bar_label(drawn, [number(row, name) for row in known], padding=3, fontsize=8)
+    placed = axes.barh(places, values, color=[COLOURS[row.kind] for row in known], height=0.7)
+    axes.bar_label(placed, [number(row, name) for row in known], padding=3, fontsize=8)
     axes.set_yticks(places, [row.name for row in known], fontsize=8)
     if name not in _LINEAR:
         axes.set_xscale("log")
@@ -72,14 +72,20 @@ def bars(rows: Sequence[Contender], name: str) -> str:
     axes.tick_params(axis="x", labelsize=8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    return drawn(figure)
+
+
+def drawn(figure: Any) -> str:
+    """A figure as SVG, to stand in a page; it is closed."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    pyplot.close(figure)
+    pyplot().close(figure)
     text = stream.getvalue()
     return text[text.index("<svg") :]
 
 
-def _matplotlib() -> Any:
+def pyplot() -> Any:
+    """Matplotlib's, which draws the same for the same figures; LithifyError where it is not installed."""
     try:
         import matplotlib
     except ImportError as error:
@@ -87,6 +93,6 @@ def _matplotlib() -> Any:
     matplotlib.use("svg")
     # The same identifiers and text as text, whenever it is drawn.
     matplotlib.rcParams.update({"svg.hashsalt": "lithify", "svg.fonttype": "none"})
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plot
 
-    return pyplot
+    return plot

@@ -4,13 +4,14 @@ from math import isinf
 from typing import TYPE_CHECKING
 
 from lithify.explore.compare import COLUMNS, Comparison, Contender
-from lithify.explore.figure import COUNTED, GIVEN, HOW, MEASURED, MODELLED, PUBLISHED, SIMULATED, SYNTHESISED
+from lithify.explore.figure import ASSUMED, COUNTED, GIVEN, HOW, MEASURED, MODELLED, PUBLISHED, SIMULATED, SYNTHESISED
 from lithify.report.terminal import new_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-MARKS = {MEASURED: "m", SIMULATED: "s", SYNTHESISED: "y", MODELLED: "d", PUBLISHED: "p", COUNTED: "c", GIVEN: "g"}
+MARKS = {MEASURED: "m", SIMULATED: "s", SYNTHESISED: "y", MODELLED: "d", PUBLISHED: "p", COUNTED: "c", GIVEN: "g",
+         ASSUMED: "a"}  # fmt: skip
 """How a figure was obtained, in a letter behind it."""
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
