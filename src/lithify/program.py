@@ -105,6 +105,8 @@ class Program(isa_program.Program):
                    for entry in part.lists if entry.tensor == name]
             for name in self.inputs
         }  # fmt: skip
+        if self.cache is not None:
+            chosen[self.cache.position].append(self.cache.rows - self.cache.added + 1)
         return tuple(
             Input(name, self.tensors[name].shape, self.tensors[name].dtype, min(chosen[name], default=1))
             for name in self.inputs

@@ -84,7 +84,8 @@ NODES = [
         {"operator": "Convolve"},
         "Node 'n' has the operator 'Convolve', which is unknown; known are: Quantize, Dequantize, Signed, Unsigned, "
         "Conv, ConvTranspose, Gemm, MatMul, Add, Sub, Mul, MaxPool, AveragePool, GlobalAveragePool, ReduceMean, "
-        "ReduceSum, ReduceMax, ReduceMin, Reshape, Transpose, Expand, Tile, Slice, Gather, Split, Concat, Pad, "
+        "ReduceSum, ReduceMax, ReduceMin, Reshape, Transpose, Expand, Tile, Slice, Gather, Append, PositionMask, "
+        "PositionRange, Split, Concat, Pad, "
         "DepthToSpace, SpaceToDepth, ResizeNearest, "
         "ResizeLinear, Elementwise, "
         "Softmax, ReduceL1, ReduceSumSquare, ReduceL2, ReduceLogSum, ReduceLogSumExp, LpNormalization, "

@@ -23,7 +23,7 @@ from lithify.compiler.lowering.turned import identities
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node
 
-CONVERSIONS = ("Quantize", "Dequantize", "Signed", "Unsigned", "Reshape")
+CONVERSIONS = ("Quantize", "Dequantize", "Signed", "Unsigned", "Reshape", "PositionMask", "PositionRange")
 """Operators of the host that need no ONNX Runtime."""
 
 

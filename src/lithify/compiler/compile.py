@@ -15,7 +15,7 @@ from lithify.compiler.image import image_shape
 from lithify.compiler.memories import ALIGNMENT, Memories
 from lithify.compiler.samples import Batch, batch_of, samples_of
 from lithify.compiler.segment import END, Compiled, compile_segment, result_of
-from lithify.compiler.states import check_states, place_states, with_states
+from lithify.compiler.states import cache_of, check_states, place_states, with_states
 from lithify.errors import LithifyError
 from lithify.isa import Queue, encode
 from lithify.isa.program import ChipSegment, Conversion, HostSegment, Layer, Program, Result, Segment, TensorInfo
@@ -99,6 +99,7 @@ def compile_with_reasons(graph: Graph, chip: Chip, states: Mapping[str, str] = M
         batch=batch.size,
         mixed=batch.mixed,
         states=placed,
+        cache=cache_of(graph, pairs, chip),
     )
     return Compilation(program, assignment.reasons, tuple(compiled), time.perf_counter() - start)
 

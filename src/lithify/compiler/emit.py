@@ -23,7 +23,7 @@ def emit_transfer(name: str, buffer: Buffer, dram: DramImage, width: int, image_
     if buffer.landing is not None:
         dram, width = _landed(buffer.landing, dram, word), -1
     first = dram.offset + rectangle.y * dram.row_stride + rectangle.x * dram.pixel_stride + buffer.first_word * word
-    whole_pixels = (
+    whole_pixels = not dram.apart and (
         dram.pixel_stride == dram.pixel_bytes == buffer.pixel_words * word and buffer.pixel_words == image_words
     )
     row = rectangle.width * buffer.pixel_words

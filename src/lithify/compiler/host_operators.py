@@ -43,6 +43,13 @@ def _gather(b: "Builder") -> str:
     return b.op("Gather", *b.node.inputs, axis=b.node.attributes["axis"])
 
 
+def _append(b: "Builder") -> str:
+    new = b.tensor(1)
+    rows = np.broadcast_to(np.arange(new.shape[1])[None, :, None], new.shape).astype(np.int64)
+    position = b.reshape(b.cast(b.node.inputs[2], "int64"), 1, 1, 1)
+    return b.op("ScatterElements", b.node.inputs[0], b.op("Add", position, b.constant(rows)), b.node.inputs[1], axis=1)
+
+
 def _split(b: "Builder") -> tuple[str, ...]:
     axis, starts = b.node.attributes["axis"], np.cumsum((0, *b.node.attributes["split"]))
     limits = [[b.constant(np.array([end], np.int64)) for end in pair] for pair in pairwise(starts)]
@@ -184,6 +191,7 @@ RULES: Mapping[str, Callable[["Builder"], str | tuple[str, ...]]] = {
     "Tile": _tile,
     "Slice": _slice,
     "Gather": _gather,
+    "Append": _append,
     "Split": _split,
     "Concat": _concat,
     "Pad": _pad,

@@ -59,7 +59,8 @@ class DramImage:
 
     row_stride, pixel_stride: bytes from row to row and from pixel to pixel. pixel_bytes: bytes of a pixel that are
     read, which may overlap with the next pixel's (packed rows). fill: what completes a pixel's last word in the
-    scratchpad.
+    scratchpad. apart: whether every pixel is a row of its transfer, for where they lie is known only at a launch, and
+    with it where a longer row would be cut into bursts.
     """
 
     base: Base
@@ -68,6 +69,7 @@ class DramImage:
     pixel_stride: int
     pixel_bytes: int
     fill: int = 0
+    apart: bool = False
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:

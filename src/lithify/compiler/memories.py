@@ -18,7 +18,9 @@ LIMIT = 1 << 32
 @dataclass
 class Memories:
     """DRAM as it is filled while segments are compiled: bytes used behind each base, the constants, and by its digest
-    where each of these lies. state, next: offsets of tensors behind Base.STATE and Base.NEXT.
+    where each of these lies. state, next: offsets of tensors behind Base.STATE and Base.NEXT. cache: offsets of caches
+    behind Base.CACHE, by the tensors that they are before a run and by those that they become. pitch: bytes from row to
+    row of these.
     """
 
     used: dict[Base, int] = field(default_factory=lambda: dict.fromkeys(Base, 0))
@@ -26,6 +28,8 @@ class Memories:
     known: dict[bytes, int] = field(default_factory=dict)
     state: dict[str, int] = field(default_factory=dict)
     next: dict[str, int] = field(default_factory=dict)
+    cache: dict[str, int] = field(default_factory=dict)
+    pitch: int = 0
 
     def reserve(self, base: Base, size: int, what: str, alignment: int = ALIGNMENT) -> int:
         """Offset of `size` new bytes, a multiple of `alignment`."""

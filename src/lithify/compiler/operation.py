@@ -159,6 +159,7 @@ class Operation:
     second: what is multiplied with if not stored weights; the parameters' weights are then zeros of no meaning, and
     the kernel's rows are passes over the same words (`second.py`).
     gather: where x comes from if it is no image in memory, but what indices choose of one.
+    append: the cache, a tensor before the run, of which y is what it becomes: results are rows from the position on.
     excerpt: which rows of the image x is, if not all. landing: where results lie in y; then `region` counts positions,
     not pixels. unit: which instruction does it; cut: taps (height, width) that a depthwise pass takes at once, the
     whole kernel for stream, (1, 1) for conv. parameters: None for stream and vector; program: of vector alone. layer,
@@ -189,6 +190,7 @@ class Operation:
     program: RowProgram | None = None
     second: Second | None = None
     gather: Gather | None = None
+    append: str = ""
     beside: tuple[int, int] | None = None
 
     @property

@@ -124,7 +124,8 @@ def best_plan(
 def _read_unfinished(operations: Sequence[Operation], views: Mapping[str, str]) -> set[str]:
     """Images that are read from DRAM before all their parts are made: resident, they would be stored when whole."""
     last = {operation.y.name: index for index, operation in enumerate(operations) if operation.landing is not None}
-    found: set[str] = set()
+    # Of a cache nobody knows where in it the new rows are.
+    found = {operation.y.name for operation in operations if operation.append}
     for index, operation in enumerate(operations):
         from_dram = {operation.second.image.name} if operation.second is not None else set()
         from_dram |= {views[operation.x.name]} if operation.x.name in views else set()

@@ -29,6 +29,7 @@ from lithify.compiler.tokens import SerialStep, add_tokens, serial_flags
 from lithify.compiler.turns import take_turns
 from lithify.compiler.views import branches_first, strided_views, view_of
 from lithify.compiler.weights import group_result_words, pack_parameters, pack_program, pack_sets
+from lithify.errors import LithifyError
 from lithify.isa import Instruction, Queue, instruction
 from lithify.isa.lists import TABLE_BYTES, list_bytes
 from lithify.isa.program import Base, IndexList, Placement
@@ -93,9 +94,14 @@ def compile_segment(
         if name in wanted:
             pixel = image.pixel_words(chip.word_bytes) * chip.word_bytes
             step, alignment = steps_in_dram(pixel, name in tables, chip)
+            if name in memories.cache:
+                step = memories.pitch
             placement = Placement(name, Base.OUTPUTS, 0, image.height, image.width, image.channels, step)
             base = Base.OUTPUTS
-            if name in memories.next:
+            if name in memories.cache:
+                check_no_table(name, name in tables)
+                base, offset = Base.CACHE, memories.cache[name]
+            elif name in memories.next:
                 check_no_table(name, name in tables)
                 base, offset = Base.NEXT, memories.next[name]
             else:
@@ -134,6 +140,12 @@ def compile_segment(
             strides = None if operation.gather is not None else before[operation.layer]
             shown[operation.x.name] = views[operation.x.name], strides
     conditions = Conditions(operations, steps, _lookups(operations, steps), images, samples, shown, batch)
+    for operation in operations:
+        if operation.append and operation.y.name not in memories.cache:
+            raise LithifyError(
+                f"Layer '{operation.layer}' adds rows to '{operation.append}', but what this becomes is no state; "
+                f"compile with state={{'{operation.append}': '{operation.y.name}'}}."
+            )
     actions = order(_actions(operations, steps, images, dram, memories, lists, conditions, chip), cycles, chip)
     made_tokens = add_tokens(actions, chip)
     return Compiled(tuple(placements), tuple(outputs), operations, steps, made_tokens, plan, tuple(lists.made))
@@ -174,6 +186,11 @@ def _inputs(
         image = Image(name, *shape)
         pixel = image.pixel_words(chip.word_bytes) * chip.word_bytes
         step, alignment = steps_in_dram(pixel, name in tables, chip)
+        if name in memories.cache:
+            # What a cache is before a run nothing reads: rows are read of what it becomes.
+            raise LithifyError(
+                f"Layers read the cache '{name}' beside that which adds rows to it; let them read what it becomes."
+            )
         if name in constants:
             data = constants[name]
             pixels = (data.transpose(0, 2, 3, 1) if data.ndim == 4 else data).reshape(shape)
@@ -190,7 +207,21 @@ def _inputs(
                 base, offset = Base.INPUTS, memories.reserve(Base.INPUTS, placement.bytes, f"'{name}'", alignment)
             placements.append(replace(placement, base=base, offset=offset))
         dram[name] = DramImage(base, offset, image.width * step, step, pixel)
+    for operation in changed:
+        if operation.append:
+            if operation.append not in memories.cache:
+                raise LithifyError(
+                    f"Layer '{operation.layer}' adds rows to '{operation.append}', which is no state of the program; "
+                    f"compile with state={{'{operation.append}': '{operation.y.name}'}}."
+                )
+            placements.append(_cache(operation.append, operation.y, memories))
     return tuple(changed), placements, dram
+
+
+def _cache(name: str, image: Image, memories: Memories) -> Placement:
+    """Where a cache lies. name: of the tensor that it is before the run."""
+    shape = image.height, image.width, image.channels
+    return Placement(name, Base.CACHE, memories.cache[name], *shape, memories.pitch)
 
 
 def _actions(
@@ -479,8 +510,13 @@ def _transfer(
 ) -> Action:
     image, lies = images[buffer.image], dram[buffer.image]
     words = image.pixel_words(chip.word_bytes)
+    cache = name == "STORE" and lies.base is Base.CACHE
+    if cache:
+        # Which rows these are only the launch knows.
+        whole = int(Base.CACHE), lies.offset, lies.offset + image.width * lies.pixel_stride
+        lies = replace(lies, base=Base.APPEND, apart=True)
     entry = emit_transfer(name, buffer, lies, image.width, words, chip)
-    span = _span(entry)
+    span = whole if cache else _span(entry)
     banks = _buffer_banks(buffer, chip)
     if name == "LOAD":
         return Action(Queue.LOAD, entry, banks, (span,), (), step, buffer.places, True)

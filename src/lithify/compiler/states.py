@@ -1,15 +1,19 @@
-"""States: inputs that are what an output was in the run before. Both lie in the chip's DRAM, and never leave it."""
+"""States: inputs that are what an output was in the run before. Both lie in the chip's DRAM, and never leave it.
 
-from collections.abc import Mapping
+A state that rows are written into at a position (an Append) is a cache: input and output are the same bytes.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image, image_shape
-from lithify.compiler.memories import Memories
+from lithify.compiler.memories import ALIGNMENT, Memories
 from lithify.errors import LithifyError
-from lithify.isa.program import Base, ChipSegment, Placement, Segment, State
+from lithify.isa.lists import block_bytes, pitch
+from lithify.isa.program import Base, Cache, ChipSegment, Placement, Segment, State
 from lithify.reference.graph import Graph, Node
 
 
@@ -84,8 +88,11 @@ def place_states(graph: Graph, pairs: tuple[Pair, ...], aliases: Mapping[str, st
     tuple[State, ...]
 ):  # fmt: skip
     """Gives every state its place behind Base.STATE, and behind Base.NEXT; both are equally large."""
-    made = []
+    made = list(_place_caches(graph, pairs, memories, chip))
+    caches = {state.input for state in made}
     for pair in pairs:
+        if pair.input in caches:
+            continue
         tensor, original = graph.tensors[pair.read], aliases.get(pair.written, pair.written)
         shape = image_shape(tensor.shape)
         if image_shape(graph.tensors[original].shape) != shape or original in memories.next:
@@ -102,11 +109,61 @@ def place_states(graph: Graph, pairs: tuple[Pair, ...], aliases: Mapping[str, st
     return tuple(made)
 
 
+def _appends(graph: Graph, pairs: tuple[Pair, ...]) -> dict[str, Node]:
+    """The nodes that add rows to states in place, by the states' inputs: a state that nothing else reads."""
+    found = {}
+    for pair in pairs:
+        readers = [node for node in graph.nodes if pair.read in node.inputs]
+        if len(readers) == 1 and readers[0].operator == "Append" and readers[0].outputs[0] == pair.written:
+            found[pair.input] = readers[0]
+    return found
+
+
+def cache_of(graph: Graph, pairs: tuple[Pair, ...], chip: Chip) -> Cache | None:
+    """How rows are added to the caches among the states; None without any.
+
+    Raises LithifyError for caches that differ in their rows, in those that a run adds, or in their position.
+    """
+    appends = _appends(graph, pairs)
+    kinds = {
+        (node.inputs[2], graph.tensors[node.inputs[0]].shape[1], graph.tensors[node.inputs[1]].shape[1])
+        for node in appends.values()
+    }
+    if len(kinds) > 1:
+        told = "; ".join(f"{rows} rows, {added} of them added at '{name}'" for name, rows, added in sorted(kinds))
+        raise LithifyError(f"The caches of a program must be alike, and these are of several kinds: {told}.")
+    if not kinds:
+        return None
+    ((position, rows, added),) = kinds
+    words = [
+        Image(node.name, *image_shape(graph.tensors[node.inputs[0]].shape)).pixel_words(chip.word_bytes)
+        for node in appends.values()
+    ]
+    # Rows lie so far apart that each takes the same bursts wherever it is; the base register counts in ALIGNMENT.
+    return Cache(position, rows, added, max(ALIGNMENT, pitch(chip, max(words) * chip.word_bytes)))
+
+
+def _place_caches(graph: Graph, pairs: tuple[Pair, ...], memories: Memories, chip: Chip) -> Iterator[State]:
+    cache, appends = cache_of(graph, pairs, chip), _appends(graph, pairs)
+    if cache is None:
+        return
+    memories.pitch = cache.pitch
+    alignment = max(ALIGNMENT, min(cache.pitch, block_bytes(chip)))
+    for pair in pairs:
+        if pair.input not in appends:
+            continue
+        tensor = graph.tensors[pair.read]
+        place = Placement(pair.read, Base.CACHE, 0, *image_shape(tensor.shape), cache.pitch, fill=tensor.zero_point)
+        offset = memories.reserve(Base.CACHE, place.bytes, f"the cache '{pair.input}'", alignment)
+        memories.cache[pair.read] = memories.cache[pair.written] = offset
+        yield State(pair.input, pair.output, replace(place, offset=offset))
+
+
 def check_states(pairs: tuple[Pair, ...], aliases: Mapping[str, str], segments: list[Segment]) -> None:
     """Raises LithifyError for a state that the chip does not both read and make."""
     chip = [segment for segment in segments if isinstance(segment, ChipSegment)]
-    read = {place.tensor for segment in chip for place in segment.inputs if place.base is Base.STATE}
-    made = {place.tensor for segment in chip for place in segment.outputs if place.base is Base.NEXT}
+    read = {place.tensor for segment in chip for place in segment.inputs if place.base in (Base.STATE, Base.CACHE)}
+    made = {place.tensor for segment in chip for place in segment.outputs if place.base in (Base.NEXT, Base.CACHE)}
     for pair in pairs:
         if pair.read not in read or aliases.get(pair.written, pair.written) not in made:
             raise LithifyError(

@@ -15,6 +15,9 @@ _TYPES = {
     "Unsigned": ("int8", "uint8"),
 }
 """What conversions read and make; others keep the type."""
+_INDICES = ("int32", "int64")
+_OF_POSITION = {"PositionMask": ("int8", 2), "PositionRange": ("int64", 0)}
+"""What is made of a position: its type, and its dimensions where they are known."""
 
 
 def contradiction(program: Program) -> str | None:
@@ -63,9 +66,20 @@ def _shapes(program: Program) -> Iterator[str]:
     tensors = program.tensors
     for state in program.states:
         place = state.placement
-        end, held = place.offset + place.bytes, [program.base_bytes.get(base, 0) for base in (Base.STATE, Base.NEXT)]
-        if place.base is not Base.STATE or place.offset < 0 or end > min(held) or tensors[place.tensor].dtype != "int8":
+        bases = (Base.CACHE,) if place.base is Base.CACHE else (Base.STATE, Base.NEXT)
+        end, held = place.offset + place.bytes, [program.base_bytes.get(base, 0) for base in bases]
+        if place.base not in bases[:1] or place.offset < 0 or end > min(held) or tensors[place.tensor].dtype != "int8":
             yield f"the state '{state.input}' lies beyond its memory"
+    cache, held_rows = (
+        program.cache,
+        [state.placement for state in program.states if state.placement.base is Base.CACHE],
+    )
+    if cache is None and held_rows:
+        yield f"nothing says where rows of '{held_rows[0].tensor}' are added"
+    if cache is not None:
+        whole = all((place.width, place.pixel_bytes) == (cache.rows, cache.pitch) for place in held_rows)
+        if not whole or not 0 < cache.added <= cache.rows or cache.pitch % 128 or cache.position not in program.inputs:
+            yield f"its caches cannot be added to at '{cache.position}'"
     for alias, original in program.aliases.items():
         a, b = tensors[alias], tensors[original]
         if math.prod(a.shape) != math.prod(b.shape) or a.dtype != b.dtype:
@@ -90,6 +104,11 @@ def _shapes(program: Program) -> Iterator[str]:
             yield from (problem for entry in segment.lists for problem in _list(entry, program))
         elif not isinstance(segment, HostSegment):
             x, y = tensors[segment.input], tensors[segment.output]
+            if segment.operator in _OF_POSITION:
+                kind = y.dtype, len(y.shape) if segment.operator == "PositionMask" else 0
+                if x.dtype not in _INDICES or math.prod(x.shape) != 1 or kind != _OF_POSITION[segment.operator]:
+                    yield f"its conversion '{segment.name}' cannot make '{y.name}' of '{x.name}'"
+                continue
             types = _TYPES.get(segment.operator, (x.dtype, x.dtype))
             small = x if types[0] == "int8" else y
             scaled = segment.operator not in _TYPES or small.scale is not None
@@ -100,7 +119,7 @@ def _shapes(program: Program) -> Iterator[str]:
 def _list(entry: IndexList, program: Program) -> Iterator[str]:
     tensor = program.tensors[entry.tensor]
     end = entry.offset + 4 * len(entry.places)
-    if tensor.dtype not in ("int32", "int64") or min(entry.entries, entry.pitch) < 1:
+    if tensor.dtype not in _INDICES or min(entry.entries, entry.pitch) < 1:
         yield f"'{entry.tensor}' cannot be the indices of a list"
     elif not all(0 <= place < math.prod(tensor.shape) for place in entry.places):
         yield f"a list holds more than '{entry.tensor}' does"

@@ -32,6 +32,7 @@ from lithify.isa.consistency import contradiction
 from lithify.isa.operations import ISA_VERSION
 from lithify.isa.program import (
     Base,
+    Cache,
     ChipSegment,
     Conversion,
     HostSegment,
@@ -115,6 +116,7 @@ class _Map:
     batch: int = 1
     mixed: str = ""
     states: tuple[State, ...] = ()
+    cache: Cache | None = None
 
 
 _HEADER_JSON = TypeAdapter(Header)
@@ -180,6 +182,7 @@ def to_bytes(program: Program) -> bytes:
         batch=program.batch,
         mixed=program.mixed,
         states=program.states,
+        cache=program.cache,
     )
     contents: dict[str, Block] = {
         "chip": write_chip(program.chip).encode(),
@@ -242,6 +245,7 @@ def from_bytes(data: Block, where: str) -> Program:
             batch=mapping.batch,
             mixed=mapping.mixed,
             states=mapping.states,
+            cache=mapping.cache,
         )
     except (KeyError, ValidationError, UnicodeDecodeError) as error:
         raise _damaged(where, "its contents do not fit together") from error

@@ -20,13 +20,16 @@ class Layout:
 
 
 def dram_layout(program: Program, segment: ChipSegment) -> Layout:
-    """Instructions first, then the bases in their order."""
+    """Instructions first, then the bases in their order. Base.APPEND is Base.CACHE, as with an empty cache."""
     end = _pages(segment.size)
-    bases = {}
+    bases: dict[Base, int] = {}
     for base in Base:
+        if base is Base.APPEND:
+            continue
         bases[base] = end
         constants = len(program.constants) if base is Base.CONSTANTS else 0
         end += _pages(max(program.base_bytes.get(base, 0), constants))
+    bases[Base.APPEND] = bases[Base.CACHE]
     return Layout(0, bases, end)
 
 

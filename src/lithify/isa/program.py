@@ -16,7 +16,8 @@ from lithify.preprocessing import Chain
 
 class Base(IntEnum):
     """What each base register points to when a program runs. STATE: what the run before left behind NEXT; the two are
-    exchanged from run to run.
+    exchanged from run to run. CACHE: states that rows are appended to in place. APPEND: CACHE, moved on by the rows
+    that are there before the run.
     """
 
     CONSTANTS = 0
@@ -25,6 +26,8 @@ class Base(IntEnum):
     WORKSPACE = 3
     STATE = 4
     NEXT = 5
+    CACHE = 6
+    APPEND = 7
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,24 @@ class IndexList:
 
 
 @dataclass(frozen=True)
+class Cache:
+    """What is appended to in place. position: the input, one integer, that says how many rows are there before a run.
+
+    rows: of every cache. added: rows that a run writes. pitch: bytes from row to row in DRAM, of all caches.
+    """
+
+    position: str
+    rows: int
+    added: int
+    pitch: int
+
+
+@dataclass(frozen=True)
 class State:
     """An input of the network that is, in each run, what an output was in the run before; both stay in DRAM.
 
-    placement: of the int8 tensor behind Base.STATE; the output lies at the same place behind Base.NEXT.
+    placement: of the int8 tensor behind Base.STATE; the output lies at the same place behind Base.NEXT. Behind
+    Base.CACHE: of a state that is appended to, input and output at once.
     """
 
     input: str
@@ -135,7 +152,8 @@ class HostSegment:
 @dataclass(frozen=True)
 class Conversion:
     """Quantize (float32 -> int8), Dequantize (int8 -> float32), Signed (uint8 -> int8), Unsigned (int8 -> uint8) or
-    Reshape of one tensor, on the host.
+    Reshape of one tensor, PositionMask (position -> int8 of 1 and 0) or
+    PositionRange (position -> int64, itself and what follows), on the host.
     """
 
     name: str
@@ -194,6 +212,7 @@ class Program:
     preprocessing: how a picture becomes the input, which the host applies; None where the user stated nothing.
     batch: samples of dimension 0 of all inputs and outputs, of which a run may have fewer; 1: of its own there is one.
     states: inputs and outputs of the network that stay on the chip, and are not among those above.
+    cache: what of the states is appended to, if any is.
     mixed: why there is one, where dimension 0 is larger, in words that follow "the network".
     """
 
@@ -214,3 +233,4 @@ class Program:
     batch: int = 1
     mixed: str = ""
     states: tuple[State, ...] = ()
+    cache: Cache | None = None

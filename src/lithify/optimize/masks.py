@@ -1,9 +1,11 @@
 """Masks before a Softmax: which elements of its rows count, however the model says so.
 
 Exporters write them as an addition of 0 and something far below (-infinity, -1e9, the least float32), or as a choice
-between the scores and such a number. What is added is a constant; whatever it is, what it masks has no share.
+between the scores and such a number. What is added is a constant; whatever it is, what it masks has no share. Or it is
+computed from a position (`positions.py`): then all columns up to that of the row's own token count, and none behind.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +13,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lithify.optimize.dead_code import remove_dead_code
+from lithify.optimize.positions import at_positions
 from lithify.optimize.values import add_constant, bypass, constant, insert, producer, set_input, shape_of, used_once
 
 FAR = -64.0
@@ -23,12 +26,15 @@ FARTHEST = 32.0
 class Mask:
     """nodes: those that mask, in order of execution. x: what they mask, of their result's shape. keep: bool, which
     elements count, of a shape that broadcasts to it. below: the largest number that stands for a masked element.
+    position: where that is computed from a position, of which then `keep` is what position 0 keeps: row t has the
+    columns up to position + t.
     """
 
     nodes: tuple[ir.Node, ...]
     x: ir.Value
     keep: NDArray[np.bool_]
     below: float
+    position: ir.Value | None = None
 
     def rows(self) -> NDArray[np.int8]:
         """[rows, columns] of 1 and 0, which the rows of x take in turn."""
@@ -44,16 +50,25 @@ def mask_of(softmax: ir.Node) -> Mask | None:
     value = softmax.inputs[0] if softmax.inputs else None
     found: Mask | None = None
     while value is not None and used_once(value) and (one := _one(value)) is not None:
-        found = one if found is None else _both(one, found)
-        value = one.x
+        both = one if found is None else _both(one, found)
+        if both is None:
+            break
+        found, value = both, one.x
     shape = shape_of(found.x) if found is not None else None
     if found is None or not shape or softmax.attributes.get_int("axis", -1) % len(shape) != len(shape) - 1:
         return None
     return found if found.rows().any(axis=-1).all() else None
 
 
-def _both(one: Mask, other: Mask) -> Mask:
-    return Mask((*one.nodes, *other.nodes), one.x, one.keep & other.keep, max(one.below, other.below))
+def _both(one: Mask, other: Mask) -> Mask | None:
+    """Two masks one after the other; None where they are none of the known kinds together."""
+    nodes, below = (*one.nodes, *other.nodes), max(one.below, other.below)
+    if one.position is None and other.position is None:
+        return Mask(nodes, one.x, one.keep & other.keep, below)
+    computed, fixed = (one, other) if one.position is not None else (other, one)
+    if fixed.position is computed.position or fixed.keep.all():
+        return Mask(nodes, one.x, computed.keep, below, computed.position)
+    return None
 
 
 def _one(value: ir.Value) -> Mask | None:
@@ -62,6 +77,8 @@ def _one(value: ir.Value) -> Mask | None:
     if added is not None:
         for x, other in (tuple(added.inputs), tuple(added.inputs)[::-1]):
             data = constant(other)
+            if x is not None and data is None and (computed := _computed(other, added, x)) is not None:
+                return computed
             if x is None or data is None or data.dtype.kind != "f" or constant(x) is not None:
                 continue
             masked = data <= FAR
@@ -69,12 +86,52 @@ def _one(value: ir.Value) -> Mask | None:
                 return _fitting(added, x, ~masked, float(data[masked].max()))
     if chosen is not None:
         condition, first, second = (constant(entry) for entry in chosen.inputs)
-        if condition is None or condition.dtype != np.bool_:
+        if condition is None:
+            far = [(second, chosen.inputs[1], True), (first, chosen.inputs[2], False)]
+            found = [
+                _computed(chosen.inputs[0], chosen, x, kept, float(data.max()))
+                for data, x, kept in far
+                if data is not None and x is not None and constant(x) is None and data.size and (data <= FAR).all()
+            ]
+            return next((one for one in found if one is not None), None)
+        if condition.dtype != np.bool_:
             return None
         for data, x, keep in ((second, chosen.inputs[1], condition), (first, chosen.inputs[2], ~condition)):
             if data is not None and x is not None and constant(x) is None and data.size and (data <= FAR).all():
                 return _fitting(chosen, x, keep, float(data.max()))
     return None
+
+
+def _computed(
+    value: ir.Value | None, node: ir.Node, x: ir.Value, kept: bool = True, below: float | None = None
+) -> Mask | None:
+    """The mask that a value computed from a position is: float summands or, with `below`, a condition, under which an
+    element is kept or not.
+    """
+    shape, whole = shape_of(value), shape_of(x)
+    if not shape or not whole or len(shape) < 1 or shape[-1] != whole[-1] or whole != shape_of(node.outputs[0]):
+        return None
+    rows, columns = shape[-2] if len(shape) > 1 else 1, shape[-1]
+    found = at_positions(value, columns - rows + 1) if math.prod(shape) == rows * columns else None
+    if found is None:
+        return None
+    source, data = found
+    data = data.reshape(-1, rows, columns)
+    if below is None:
+        if data.dtype.kind != "f" or np.isnan(data).any():
+            return None
+        keep = data > FAR
+        if keep.all() or (data[keep] != 0).any():
+            return None
+        below = float(data[~keep].max())
+    elif data.dtype == np.bool_:
+        keep = data == kept
+    else:
+        return None
+    ends = np.arange(len(data))[:, None] + np.arange(rows)
+    if not np.array_equal(keep, np.arange(columns) <= ends[:, :, None]):
+        return None
+    return Mask((node,), x, keep[0].reshape(shape), below, source) if x.dtype == ir.DataType.FLOAT else None
 
 
 def _fitting(node: ir.Node, x: ir.Value, keep: NDArray[np.bool_], below: float) -> Mask | None:

@@ -6,6 +6,7 @@ import onnx_ir as ir
 
 from lithify.optimize.expressions import ROOTS, expression_of
 from lithify.optimize.functions import elementwise, variables
+from lithify.optimize.positions import appended
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import constant, integer, shape_of
 from lithify.quantize import moves, rows
@@ -139,6 +140,7 @@ _MOVEMENT: Mapping[str, Callable[[ir.Node], bool]] = {
     "Transpose": lambda node: new_shape(node) is not None or moves.moved(node) is not None,
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), lambda node: new_shape(node) is not None),
     "Concat": _concat,
+    "TensorScatter": lambda node: appended(node) is not None,
     "Split": lambda node: True,
     "Resize": lambda node: _is_resize(node, "ResizeNearest"),
 }

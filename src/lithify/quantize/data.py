@@ -83,6 +83,11 @@ def _entries(value: "ir.Value") -> int:
     """How many entries a tensor of indices chooses from."""
     found = []
     for node, index in value.uses():
+        if node.op_type == "TensorScatter" and index == 2:
+            cache, new = (entry.shape if entry is not None else None for entry in node.inputs[:2])
+            if cache is not None and new is not None and cache.is_static() and new.is_static():
+                axis = node.attributes.get_int("axis", -2)
+                found.append(int(cache.numpy()[axis]) - int(new.numpy()[axis]) + 1)
         table = node.inputs[0] if node.op_type == "Gather" and index == 1 else None
         if table is not None and table.shape is not None and table.shape.is_static():
             axis = node.attributes.get_int("axis", 0)

@@ -6,11 +6,12 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from lithify.optimize.positions import counted
 from lithify.optimize.values import constant, integer, shape_of
 from lithify.quantize import moves, qdq
 from lithify.quantize.fixed import fixed, stored
 from lithify.quantize.unit import Target, Unit, of_scale, rescaling, tensor_of
-from lithify.reference.graph import Tensor
+from lithify.reference.graph import Node, Tensor
 from lithify.reference.operators import make_node
 
 _INDICES: tuple[Any, ...] = (ir.DataType.INT32, ir.DataType.INT64)
@@ -38,10 +39,16 @@ def gather(node: ir.Node, target: Target) -> Unit | None:
     kept, source = stored(node.inputs[0]), qdq.activation(node.inputs[0])
     axis = integer(node, "axis", 0) % len(shape_of(node.inputs[0]) or (0,))
     name, shape = str(node.name), target.output.shape
-    data = constant(indices)
+    data, chosen = constant(indices), str(indices.name)
+    nodes: tuple[Node, ...] = ()
     inputs = (indices,) if data is None else ()
-    constants = {} if data is None else {str(indices.name): data}
-    tensors = () if data is None else (Tensor(str(indices.name), data.shape, data.dtype.name),)
+    constants = {} if data is None else {chosen: data}
+    tensors = () if data is None else (Tensor(chosen, data.shape, data.dtype.name),)
+    position = counted(indices, (shape_of(node.inputs[0]) or (0,))[axis])
+    if position is not None:
+        places, inputs = shape_of(indices) or (), (position,)
+        tensors, chosen = (Tensor(f"{name}.places", places, "int64"),), f"{name}.places"
+        nodes = (make_node(chosen, "PositionRange", (str(position.name),), (chosen,), shape=places),)
     if kept is not None:
         values, own = kept
         if own.scale.ndim:
@@ -53,11 +60,13 @@ def gather(node: ir.Node, target: Target) -> Unit | None:
     else:
         return None
     if own.same(target.parameters) and not target.limited:
-        made = make_node(name, "Gather", (table.name, str(indices.name)), (target.output.name,), axis=axis)
-        return Unit(inputs, (made,), (*tensors, target.output), constants)
+        made = make_node(name, "Gather", (table.name, chosen), (target.output.name,), axis=axis)
+        return Unit(inputs, (*nodes, made), (*tensors, target.output), constants)
     rows = of_scale(f"{name}.gathered", shape, own)
-    made = make_node(name, "Gather", (table.name, str(indices.name)), (rows.name,), axis=axis)
+    made = make_node(name, "Gather", (table.name, chosen), (rows.name,), axis=axis)
     entries = np.clip(rescaling(rows, target.output), target.minimum, target.maximum).astype(np.int8)
     lookup = Tensor(f"{name}.rescale.table", (256,), "int8")
     again = make_node(f"{name}.rescale", "Lookup", (rows.name, lookup.name), (target.output.name,))
-    return Unit(inputs, (made, again), (*tensors, rows, lookup, target.output), {**constants, lookup.name: entries})
+    return Unit(
+        inputs, (*nodes, made, again), (*tensors, rows, lookup, target.output), {**constants, lookup.name: entries}
+    )

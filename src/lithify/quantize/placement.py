@@ -8,6 +8,7 @@ through each other, or where the network does nothing else. Everything else stay
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import onnx_ir as ir
 
@@ -146,7 +147,10 @@ def _work(node: ir.Node, limits: Mapping[ir.Value, Function], moves: bool) -> Wo
     inputs = tuple(
         value
         for index, value in enumerate(node.inputs)
-        if value is not None and value.const_value is None and (index == 0 or node.op_type in _SEVERAL)
+        if value is not None
+        and value.const_value is None
+        and (index == 0 or node.op_type in _SEVERAL)
+        and value.dtype not in _INTEGERS
     )
     outputs = tuple(value for value in node.outputs if value.uses() or value.is_graph_output())
     if len(outputs) == 1 and (after := limits.get(outputs[0])) is not None:
@@ -154,7 +158,8 @@ def _work(node: ir.Node, limits: Mapping[ir.Value, Function], moves: bool) -> Wo
     return Work((node,), inputs, outputs, moves)
 
 
-_SEVERAL = ("Add", "Sub", "Mul", "Concat", "MatMul")
+_INTEGERS: tuple[Any, ...] = (ir.DataType.INT32, ir.DataType.INT64)
+_SEVERAL = ("Add", "Sub", "Mul", "Concat", "MatMul", "TensorScatter")
 """Operators of which more than the first input may be an activation."""
 
 

@@ -14,6 +14,7 @@ from lithify.optimize.layer_norm import with_norms
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import constant
 from lithify.quantize import host, qdq
+from lithify.quantize.appends import share_positions
 from lithify.quantize.bytes import as_signed, as_unsigned
 from lithify.quantize.moved import pair_moved
 from lithify.quantize.qoperator import to_qdq
@@ -101,7 +102,7 @@ def read(model: ir.Model) -> Graph:
         constants=constants,
         nodes=tuple(node for _, nodes in sorted(parts, key=lambda part: part[0]) for node in nodes),
     )
-    return share_constants(take_stacked(graph))
+    return share_positions(share_constants(take_stacked(graph)))
 
 
 def _needed(model: ir.Model) -> dict[ir.Node, _Step]:

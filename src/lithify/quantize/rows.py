@@ -29,13 +29,15 @@ GROUPED = ("InstanceNormalization", "GroupNormalization")
 class Rows:
     """What an operator does along which dimensions. axes: from the first to the last of them, neighbours.
 
-    constants: rows that it reads, by the last part of their names. mask: see `masks.Mask.rows`.
+    constants: rows that it reads, by the last part of their names. mask: see `masks.Mask.rows`; position: of which that
+    is what position 0 keeps, if any.
     """
 
     axes: tuple[int, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     mask: NDArray[np.int8] | None = None
+    position: ir.Value | None = None
 
 
 def rows_of(node: ir.Node) -> Rows | None:
@@ -147,7 +149,7 @@ def row_operator(node: ir.Node, target: Target) -> Unit | None:
         leading = inner[:first] if first <= 2 else (math.prod(inner[: first - 1]), inner[first - 1])
         series.move("Reshape", (*leading, columns))
     if mask is not None:
-        rows = replace(rows, mask=mask.rows())
+        rows = replace(rows, mask=mask.rows(), position=mask.position)
     series.work(node.op_type, rows, target.parameters)
     if node.op_type in REDUCED:
         return _reduced(series, source, target)
@@ -181,6 +183,7 @@ class _Series:
         self.nodes: list[Node] = []
         self.tensors: list[Tensor] = []
         self.constants: dict[str, NDArray[Any]] = {}
+        self.positions: tuple[ir.Value, ...] = ()
 
     def move(self, operator: str, value: Shape) -> None:
         """A Reshape to a shape, or a Transpose; nothing where nothing changes."""
@@ -201,8 +204,16 @@ class _Series:
         if rows.mask is not None:
             operator = f"Masked{operator}"
             names.append(f"{self.name}.mask")
-            self.tensors.append(Tensor(names[-1], rows.mask.shape, "int8", np.array(1, np.float32), 0))
-            self.constants[names[-1]] = rows.mask
+            made = Tensor(names[-1], rows.mask.shape, "int8", np.array(1, np.float32), 0)
+            self.tensors.append(made)
+            if rows.position is None:
+                self.constants[made.name] = rows.mask
+            else:
+                sizes = {"rows": made.shape[0], "columns": made.shape[1]}
+                self.positions = (rows.position,)
+                self.nodes.append(
+                    make_node(made.name, "PositionMask", (str(rows.position.name),), (made.name,), **sizes)
+                )
             if len(self.shape) == 1:
                 self.move("Reshape", (1, *self.shape))
         self.add(operator, "", self.shape, *names, **rows.attributes)
@@ -221,7 +232,7 @@ class _Series:
         """All of it; the last node makes the output."""
         last = self.nodes[-1]
         nodes = (*self.nodes[:-1], Node(last.name, last.operator, last.inputs, (output.name,), last.attributes))
-        return Unit((source,), nodes, (*self.tensors[:-1], output), self.constants)
+        return Unit((source, *self.positions), nodes, (*self.tensors[:-1], output), self.constants)
 
 
 RULES: Mapping[str, Callable[[ir.Node, Target], Unit | None]] = {

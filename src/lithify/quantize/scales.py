@@ -40,8 +40,8 @@ def scales(works: Sequence[Work], ranges: Mapping[str, Range]) -> dict[ir.Value,
             groups.join(alike.setdefault(role, value), value)
     for work in works:
         if work.moves and work.layer.op_type != "Concat":
-            for output in work.outputs:
-                groups.join(work.inputs[0], output)
+            for value in (*work.inputs[1:], *work.outputs):
+                groups.join(work.inputs[0], value)
     for work in works:
         if work.layer.op_type == "Concat":
             _join_parts(work, groups)

@@ -19,7 +19,7 @@ from lithify.optimize.limits import bounds
 from lithify.optimize.padding import padding_value
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import integer, shape_of
-from lithify.quantize import expressions, moves, products, qdq, rows
+from lithify.quantize import appends, expressions, moves, products, qdq, rows
 from lithify.quantize.fixed import stored
 from lithify.quantize.gathers import gather
 from lithify.quantize.unit import Step, Target, Unit, moving, of_scale, rescaling, series, tensor_of
@@ -325,6 +325,7 @@ _RULES: Mapping[str, Callable[[ir.Node, Target], Unit | None]] = {
     "Gather": lambda node, target: gather(node, target) or _moved(node, target),
     "Resize": _resize,
     "Concat": _concat,
+    "TensorScatter": appends.append,
     "Split": lambda node, target: _piece(node, 0, target),
     **rows.RULES,
     **dict.fromkeys(ROOTS, expressions.unit),

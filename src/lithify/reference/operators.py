@@ -47,6 +47,14 @@ from lithify.reference.pooling import (
     max_pool,
     pool_shapes,
 )
+from lithify.reference.positions import (
+    append,
+    append_shapes,
+    mask_shapes,
+    position_mask,
+    position_range,
+    range_shapes,
+)
 from lithify.reference.products import conv, conv_shapes, gemm, gemm_shapes
 from lithify.reference.reductions import reduce_max, reduce_mean, reduce_min, reduce_shapes, reduce_sum
 from lithify.reference.resize import linear_shapes, nearest_shapes, resize_linear, resize_nearest
@@ -140,6 +148,18 @@ _ROWS = (
         gather_shapes,
         {"axis": Attribute("int", 0, least=0)},
         same_quantization=True,
+    ),
+    Operator("Append", ("int8", "same", "index"), ("same",), append, append_shapes, same_quantization=True),
+    Operator(
+        "PositionMask",
+        ("index",),
+        ("int8",),
+        position_mask,
+        mask_shapes,
+        {"rows": Attribute("int", least=1), "columns": Attribute("int", least=1)},
+    ),
+    Operator(
+        "PositionRange", ("index",), ("int64",), position_range, range_shapes, {"shape": Attribute("ints", least=1)}
     ),
     Operator(
         "Split",

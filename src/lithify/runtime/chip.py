@@ -18,6 +18,7 @@ from lithify.rtl.simulation import Session, build
 from lithify.rtl.simulation.run import run
 from lithify.rtl.verilog import verilog
 from lithify.runtime.device import DeviceResult
+from lithify.runtime.states import appended
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,11 @@ class RtlDevice:
         image[layout.program : layout.program + segment.size] = np.frombuffer(
             program.instructions, np.uint8, segment.size, segment.start
         )
-        for base, memory in dram.items():
+        parts = {base: memory for base, memory in dram.items() if base is not Base.APPEND}
+        for base, memory in parts.items():
             image[layout.bases[base] : layout.bases[base] + memory.size] = memory
         registers = {int(base): address for base, address in layout.bases.items()}
+        registers[int(Base.APPEND)] += appended(dram)
         with Session(self.library, image, bytes_per_cycle=self.chip.dram_bytes_per_cycle) as session:
             session.record()
             done = run(
@@ -76,7 +79,7 @@ class RtlDevice:
                 skip=skip,
             )
             addresses, words = session.results()
-        for base, memory in dram.items():
+        for base, memory in parts.items():
             left = image[layout.bases[base] : layout.bases[base] + memory.size]
             if memory.flags.writeable:
                 memory[:] = left

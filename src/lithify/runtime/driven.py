@@ -14,6 +14,7 @@ from lithify.isa.link import fingerprint
 from lithify.isa.program import Base, ChipSegment, Program
 from lithify.runtime.device import DeviceResult
 from lithify.runtime.driver import Driver, Request
+from lithify.runtime.states import appended
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class DrivenDevice:
         for entry in segment.lists:
             listed = dram[Base.INPUTS][entry.offset : entry.offset + 4 * len(entry.places)]
             bus.write_memory(there.bases[Base.INPUTS] + entry.offset, listed.tobytes())
-        counters = self._driver.run(Request(there.instructions + segment.start, segment.size, there.bases, skip))
+        bases = {**there.bases, Base.APPEND: there.bases[Base.CACHE] + appended(dram)}
+        counters = self._driver.run(Request(there.instructions + segment.start, segment.size, bases, skip))
         for placement in segment.outputs:
             stored = bus.read_memory(there.bases[placement.base] + placement.offset, placement.bytes)
             block = dram[placement.base][placement.offset : placement.offset + placement.bytes]
@@ -85,8 +87,10 @@ class DrivenDevice:
                 "network for the chip that is there (of a board, the chip.toml that `lithify fpga` wrote beside the "
                 "bitstream), or put the program's chip there."
             )
-        end, offsets = 0, {}
+        end, offsets = 0, dict[Base, int]()
         for base in Base:
+            if base is Base.APPEND:
+                continue  # a part of another
             offsets[base] = end
             constants = len(program.constants) if base is Base.CONSTANTS else 0
             end += -(-max(program.base_bytes.get(base, 0), constants) // PAGE) * PAGE

@@ -15,9 +15,10 @@ from lithify.isa.program import Base, ChipSegment, Conversion, HostSegment, Prog
 from lithify.reference.definition import Operand
 from lithify.reference.elementwise import dequantize, quantize, reshape, signed, unsigned
 from lithify.reference.graph import Node, Tensor
+from lithify.reference.positions import position_mask, position_range
 from lithify.runtime.device import Device, DeviceResult, FunctionalDevice
 from lithify.runtime.memory import check_placement, pack, pack_list, unpack
-from lithify.runtime.states import Memory, exchange, first_memory, held
+from lithify.runtime.states import Memory, appending, exchange, first_memory, held
 
 Array = NDArray[Any]
 
@@ -27,6 +28,8 @@ _MEANINGS = {
     "Signed": signed,
     "Unsigned": unsigned,
     "Reshape": reshape,
+    "PositionMask": position_mask,
+    "PositionRange": position_range,
 }
 
 
@@ -80,10 +83,11 @@ def run(
     skip = skip_of(samples, program.batch)
     dram = first_memory(program, seed) if memory is None else memory
     environment |= held(program, dram)
+    seen = appending(program, dram, environment[program.cache.position] if program.cache else None)
     outcomes = []
     for segment in program.segments:
         if isinstance(segment, ChipSegment):
-            outcomes.append(SegmentOutcome(segment, _run_chip(program, segment, environment, dram, device, skip)))
+            outcomes.append(SegmentOutcome(segment, _run_chip(program, segment, environment, seen, device, skip)))
         else:
             environment.update(run_on_host(program, segment, environment))
     outputs = tuple(value_of(program, environment, name) for name in program.outputs)
@@ -183,7 +187,7 @@ def _run_chip(
     for placement in (*segment.inputs, *segment.outputs):
         check_placement(program, placement, dram)
     for placement in segment.inputs:
-        if placement.base is Base.STATE:
+        if placement.base in (Base.STATE, Base.CACHE):
             continue
         pack(value_of(program, environment, placement.tensor), placement, dram[placement.base])
     for entry in segment.lists:
@@ -233,7 +237,11 @@ def _convert(program: Program, conversion: Conversion, environment: Mapping[str,
             f"this Lithify knows: {', '.join(_MEANINGS)}."
         )
     source, target = program.tensors[conversion.input], program.tensors[conversion.output]
-    attributes = {"shape": target.shape} if conversion.operator == "Reshape" else {}
+    attributes: dict[str, Any] = {}
+    if conversion.operator in ("Reshape", "PositionRange"):
+        attributes = {"shape": target.shape}
+    elif conversion.operator == "PositionMask":
+        attributes = dict(zip(("rows", "columns"), target.shape, strict=True))
     node = Node(conversion.name, conversion.operator, (source.name,), (target.name,), attributes)
     operand = Operand(_tensor(source), value_of(program, environment, source.name))
     (result,) = _MEANINGS[conversion.operator](node, (operand,), (_tensor(target),))

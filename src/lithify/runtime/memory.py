@@ -76,8 +76,10 @@ def dram_of_program(program: Program, seed: int = 0) -> dict[Base, NDArray[np.ui
     """
     pattern = np.frombuffer(np.random.default_rng(seed).bytes(PATTERN_BYTES), np.uint8)
     constants = np.frombuffer(program.constants, dtype=np.uint8)  # read-only
-    memory = {}
+    memory: dict[Base, NDArray[np.uint8]] = {}
     for base in Base:
+        if base is Base.APPEND:
+            continue  # a part of another
         known = constants if base is Base.CONSTANTS else constants[:0]
         size = program.base_bytes.get(base, 0) - known.size
         memory[base] = np.concatenate([known, np.resize(pattern, size)]) if size > 0 else known

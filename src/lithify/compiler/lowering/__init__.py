@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from lithify.chip import Chip
 from lithify.compiler.lower import Unsupported, check_fields, lower
+from lithify.compiler.lowering.append import lower_append
 from lithify.compiler.lowering.batch import batch_of, each_image, one_image
 from lithify.compiler.lowering.concat import lower_concat
 from lithify.compiler.lowering.gather import lower_gather
@@ -36,6 +37,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Concat": lower_concat,
         "Slice": lower_slice,
         "Gather": lower_gather,
+        "Append": lower_append,
         "Split": lower_split,
         "Pad": lower_pad,
         "SpaceToDepth": lower_space_to_depth,

@@ -1,5 +1,6 @@
 """Which bytes of DRAM a LOAD or STORE touches, and whether two of them meet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,11 @@ from lithify.chip.pipeline import LIST_BYTES
 from lithify.isa.encoding import Instruction
 from lithify.isa.lists import TABLE_BYTES
 from lithify.isa.operations import Queue
+from lithify.isa.program import Base
 from lithify.sim.functional.transfer import dram_end
+
+DRAM_BYTES = 1 << 40
+"""What addresses reach."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,21 @@ def dram_spans(instruction: Instruction) -> tuple[Span, ...]:
         listed = Span(value("list_base"), value("plane_stride"), value("plane_stride") + LIST_BYTES, None)
         return listed, Span(base, start, start + value("table") * TABLE_BYTES, None)
     return (Span(base, start, dram_end(instruction), instruction),)
+
+
+def appended_spans(spans: Sequence[tuple[Span, ...]]) -> list[tuple[Span, ...]]:
+    """The spans of a segment's instructions, those behind Base.APPEND as what they may be of Base.CACHE: from the first
+    row of a cache to where rows are added to the next one.
+    """
+    begins = sorted({span.start for entry in spans for span in entry if span.base == Base.APPEND})
+    ends = dict(zip(begins, (*begins[1:], DRAM_BYTES), strict=False))
+    return [
+        tuple(
+            Span(int(Base.CACHE), span.start, ends[span.start], None) if span.base == Base.APPEND else span
+            for span in entry
+        )
+        for entry in spans
+    ]
 
 
 def spans_meet(a: Span, b: Span) -> bool:

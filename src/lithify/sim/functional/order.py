@@ -24,7 +24,7 @@ from lithify.isa.checks import check_instruction
 from lithify.isa.encoding import Instruction
 from lithify.isa.operations import Queue
 from lithify.sim.functional.banks import Banks, banks_of, residual_meets_results
-from lithify.sim.functional.dram import Span, dram_spans, spans_meet
+from lithify.sim.functional.dram import Span, appended_spans, dram_spans, spans_meet
 
 LARGEST_TOKEN_COUNT = 255
 
@@ -68,13 +68,14 @@ def check_order(chip: Chip, instructions: Sequence[Instruction]) -> None:
 def _entries(chip: Chip, instructions: Sequence[Instruction]) -> list[_Entry]:
     entries = []
     numbers = dict.fromkeys(Queue, 0)
+    spans = appended_spans([dram_spans(instruction) for instruction in instructions])
     for index, instruction in enumerate(instructions):
         queue = instruction.operation.queue
         if queue is None:
             continue
         check_instruction(chip, index, instruction)
-        banks, spans = banks_of(chip, index, instruction), dram_spans(instruction)
-        entries.append(_Entry(index, numbers[queue], instruction, queue, banks, spans))
+        banks = banks_of(chip, index, instruction)
+        entries.append(_Entry(index, numbers[queue], instruction, queue, banks, spans[index]))
         numbers[queue] += 1
     return entries
 
