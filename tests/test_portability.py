@@ -121,6 +121,11 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
     ("disassemble", "made ü/program.lith", "-o", "made ü/listing ü.txt"),
     ("profile", "made ü", "--html", "made ü/page ü.html", "--trace", "made ü/trace ü.json"),
     ("compare", "net ü.onnx", "--chip", "chip ü.toml", "--data", "data ü.npz", "--html", "made ü/compared ü.html"),
+    (
+        "explore", "net ü.onnx", "--data", "data ü.npz", "--points", "2", "--jobs", "1", "--rtl", "none", "-o",
+        "explore ü", "--html", "made ü/explored ü.html", "--study", "made ü/study ü.log",
+    ),
+    ("advise", "net ü.onnx", "--volume", "1000", "--html", "made ü/advised ü.html"),
     ("chips", "chip ü.toml"),
     ("rtl", "--chip", "chip ü.toml", "-o", "rtl ü"),
     (

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lithify.errors import LithifyError
     from lithify.explore.advise import advise
     from lithify.explore.compare import compare
+    from lithify.explore.search import explore
     from lithify.flow import (
         chips,
         compile,
@@ -65,6 +66,7 @@ __all__ = [
     "conformance",
     "disassemble",
     "doctor",
+    "explore",
     "fpga",
     "fuzz",
     "layout",
@@ -91,6 +93,7 @@ _ELSEWHERE = {
     "build": "lithify.build",
     "compare": "lithify.explore.compare",
     "conformance": "lithify.conformance",
+    "explore": "lithify.explore.search",
     "Target": "lithify.target",
     "chip": "lithify.target",
     "fpga": "lithify.fpga",

@@ -54,6 +54,16 @@ def measure(
     )
 
 
+def int8_accuracy(quantized: ir.Model, samples: Samples | None) -> float | None:
+    """The share of samples whose largest output of the int8 model is the label's; None where there are no labels or the
+    first output is no row of scores for each.
+    """
+    if samples is None or samples.labels is None or len(samples) == 0:
+        return None
+    scores = _run(quantized, samples)
+    return _share(scores, samples.labels) if scores.size % len(samples.labels) == 0 else None
+
+
 def _for_float(samples: Samples, chain: Chain | None) -> Samples:
     """The samples as the model takes them that nothing was moved into."""
     if chain is None or samples.inputs[chain.input].dtype != np.uint8:

@@ -14,12 +14,13 @@ from tests.conftest import Ran
 import lithify
 from lithify import LithifyError
 from lithify.chip import load_chip
+from lithify.chip.area import tiling_um2
 from lithify.explore import processor
 from lithify.explore.advice_page import advice_page
 from lithify.explore.advise import Advice, judged, reaches, verdict
 from lithify.explore.assumptions import changed, load_assumptions, stated
 from lithify.explore.cost import break_even, clustered_yield, dies_per_wafer, murphy_yield, poisson_yield, unit_cost
-from lithify.explore.die import Silicon, area_factor, delay_factor, die_mm2, energy_factor, macro_area, silicon
+from lithify.explore.die import Silicon, area_factor, delay_factor, die_mm2, energy_factor, silicon
 from lithify.explore.figure import ASSUMED, GIVEN, HOW, MODELLED, Figure
 from lithify.explore.option import Facts, Needs, OnChip, Option, best_of, options
 from lithify.explore.quantity import BANDWIDTH, COUNT, POWER, TIME, Kind, quantity
@@ -99,8 +100,8 @@ def test_area_is_that_of_synthesis() -> None:
     edge, tiny = silicon(load_chip("edge")), silicon(load_chip("tiny"))
     assert edge.cells_mm2 == pytest.approx(8.62, rel=0.1) and edge.macros_mm2 == pytest.approx(8.37, rel=0.1)
     assert tiny.mm2 == pytest.approx(7.02, rel=0.1)
-    assert macro_area(1024, 64) == pytest.approx(263_946, rel=1e-3)
-    assert macro_area(1024, 128) == pytest.approx(2 * macro_area(1024, 64))
+    assert tiling_um2(1024, 64) == pytest.approx(263_946, rel=1e-3)
+    assert tiling_um2(1024, 128) == pytest.approx(2 * tiling_um2(1024, 64))
     # 4 mm2 of cells that fill half of their rows, 1 of macros: a core of 3 x 3 mm, and pads of half a millimetre.
     assert die_mm2(Silicon(4, 1), 130, 0.5, 1.0, 0.5) == pytest.approx(16)
     assert die_mm2(Silicon(4, 1), 7, 0.5, 1.0, 0.5) == pytest.approx((3 * 0.0092**0.5 + 1) ** 2)

@@ -67,6 +67,23 @@ class State(click.ParamType[tuple[str, str]]):
         return name, output
 
 
+class Vary(click.ParamType[tuple[str, tuple[int, ...]]]):
+    """`rows=8,16`: a parameter, and the values to try."""
+
+    name = "NAME=VALUES"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
+        if isinstance(value, tuple):
+            return value
+        name, _, values = str(value).partition("=")
+        parts = [part.strip() for part in values.split(",")]
+        if not name or not all(part.isdigit() for part in parts):
+            self.fail(f"'{value}' is no choice: write a parameter, '=' and its values, as in rows=8,16.", param, ctx)
+        return name, tuple(int(part) for part in parts)
+
+
 def shapes(given: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
     """The mapping that `lithify.load` takes."""
     return dict(given)

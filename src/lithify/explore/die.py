@@ -6,22 +6,10 @@ from itertools import pairwise
 from math import exp, log, sqrt
 
 from lithify.chip import Chip
-from lithify.chip.gates import gate_count
-from lithify.chip.memories import VECTOR_MEMORIES, memories
+from lithify.chip.area import area
 
 NODE_NM = 130
 """Of the process that gates and macros are modelled for: IHP SG13G2."""
-
-GATE_UM2 = 7.2576
-"""A NAND2 of SG13G2."""
-
-MACRO_UM2, MACRO_COLUMN_UM2, MACRO_BIT_UM2 = 16_434.0, 310.0, 3.474
-"""A macro: once, for each bit of its width, for each bit it holds. Fitted to the areas of six single-port macros of
-SG13G2 (64 to 2048 words of 64 bits, 1024 of 32), the worst 0.1 % off."""
-
-MACRO_WORDS = (64, 256, 512, 1024)
-MACRO_BITS = (16, 32, 64)
-"""Depths and widths that macros have; deeper ones are too slow for 200 MHz."""
 
 AREA_OF_130 = {130: 1.0, 90: 0.44, 65: 0.23, 45: 0.16, 32: 0.072, 20: 0.033, 16: 0.03, 14: 0.027, 10: 0.016, 7: 0.0092}
 """Area on a node over that at 130 nm: Stillmaker and Baas, Integration 58 (2017) 74-81, table of area factors."""
@@ -70,21 +58,8 @@ class Silicon:
 
 def silicon(chip: Chip) -> Silicon:
     """The area of a chip on SG13G2, modelled (docs/silicon.md: within 10 % of synthesis on chips drawn at random)."""
-    macros = sum(
-        memory.count * macro_area(memory.words, memory.bits)
-        for memory in memories(chip)
-        if memory.name in ("scratchpad", *VECTOR_MEMORIES)
-    )
-    return Silicon(gate_count(chip) * GATE_UM2 / 1e6, macros / 1e6)
-
-
-def macro_area(words: int, bits: int) -> float:
-    """Square micrometres of the macros that a memory is made of, side by side and above each other: the least."""
-    return min(
-        -(-words // deep) * -(-bits // wide) * (MACRO_UM2 + wide * (MACRO_COLUMN_UM2 + deep * MACRO_BIT_UM2))
-        for deep in MACRO_WORDS
-        for wide in MACRO_BITS
-    )
+    found = area(chip)
+    return Silicon(found.cells, found.macros)
 
 
 def die_mm2(of: Silicon, nm: float, cell_fill: float, macro_fill: float, pad_mm: float) -> float:

@@ -1,0 +1,158 @@
+"""One chip judged: what it takes, and what networks take on it. Cycles are exact, area and energy are modelled."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from lithify.chip import Chip
+from lithify.chip.area import area
+from lithify.chip.gates import gate_count
+from lithify.errors import LithifyError
+from lithify.explore.workload import Workload
+
+if TYPE_CHECKING:
+    from lithify.program import Program
+
+NUMBERS = ("mm2", "latency", "joules")
+"""What is made small: the axes of the front."""
+
+TITLES = {"mm2": ("area", "mm2"), "latency": ("latency", "s"), "joules": ("energy", "J")}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A network on a chip, one inference. cycles: exact. host_seconds: what stays on the host takes, measured.
+    joules: modelled. limit: what most of the cycles go to.
+    """
+
+    network: str
+    cycles: int
+    latency: float
+    joules: float
+    dram_bytes: int
+    utilisation: float
+    limit: str
+    host: tuple[str, ...] = ()
+    host_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A chip and what came of it. values: of the parameters it was made from. runs: one a network; empty where it was
+    not compiled. error: why a network does not go on it. bound: latency and joules are the least possible; it was not
+    compiled, for the reason given.
+    """
+
+    number: int
+    values: Mapping[str, int]
+    chip: Chip
+    gates: int
+    mm2: float
+    latency: float
+    joules: float
+    runs: tuple[Ran, ...] = ()
+    error: str = ""
+    bound: str = ""
+
+    @property
+    def compiled(self) -> bool:
+        """Whether all its figures are those of programs."""
+        return not self.error and not self.bound
+
+    @property
+    def numbers(self) -> tuple[float, float, float]:
+        """The figures of NUMBERS."""
+        return self.mm2, self.latency, self.joules
+
+    def to_json(self) -> dict[str, Any]:
+        """The point as JSON values; the chip as its description has it."""
+        return {
+            "number": self.number,
+            "values": dict(self.values),
+            "chip": self.chip.model_dump(mode="json", by_alias=True),
+            "gates": self.gates,
+            "mm2": self.mm2,
+            "latency_s": self.latency,
+            "energy_j": self.joules,
+            "networks": [asdict(run) | {"host": list(run.host)} for run in self.runs],
+            "error": self.error,
+            "bound": self.bound,
+        }
+
+
+def bounded(number: int, values: Mapping[str, int], chip: Chip, workloads: Sequence[Workload], why: str) -> Point:
+    """A point that is not compiled: its area, and what no schedule can beat (the roofline's cycles, each byte and each
+    multiply-accumulate once).
+    """
+    from lithify.profile.energy import energy
+
+    latency = joules = 0.0
+    for work in workloads:
+        cycles = max(work.macs / chip.multipliers, work.bytes / chip.dram_bytes_per_cycle)
+        latency += cycles / chip.clock_hz
+        joules += energy(chip, work.macs // chip.multipliers, 0, work.bytes).total / 1e6
+    return Point(number, values, chip, gate_count(chip), area(chip).mm2, latency, joules, bound=why)
+
+
+def evaluate(
+    number: int,
+    values: Mapping[str, int],
+    chip: Chip,
+    workloads: Sequence[Workload],
+    host_seconds: Mapping[tuple[str, ...], float],
+) -> Point:
+    """Compiles every network for a chip and counts its cycles.
+
+    host_seconds: what is known already of operators on the host; what is not is measured here.
+    """
+    found = replace(bounded(number, values, chip, workloads, ""), latency=0.0, joules=0.0)
+    runs = []
+    for work in workloads:
+        try:
+            program = compiled(work, chip)
+        except LithifyError as error:
+            least = bounded(number, values, chip, workloads, "")
+            return replace(least, error=f"{work.name}: {error}")
+        runs.append(ran(work.name, program, host_seconds))
+    latency, joules = sum(run.latency for run in runs), sum(run.joules for run in runs)
+    return replace(found, runs=tuple(runs), latency=latency, joules=joules)
+
+
+def compiled(work: Workload, chip: Chip) -> "Program":
+    """The program of a workload, as `lithify compile` makes it of the quantised model."""
+    from lithify.compiler.compile import compile_with_reasons
+    from lithify.program import from_compiled
+
+    found = compile_with_reasons(work.graph, chip, work.states)
+    return from_compiled(found.program, work.graph, found.reasons)
+
+
+def ran(network: str, program: "Program", host_seconds: Mapping[tuple[str, ...], float]) -> Ran:
+    """What a program takes: the timing simulator's cycles, and what the host takes beside them."""
+    from lithify.profile.energy import inference_energy
+    from lithify.quantize import seeded
+    from lithify.runtime.host import host_milliseconds
+    from lithify.sim.cost import SPENT
+    from lithify.sim.inference import costs, run_segments
+
+    chip = program.chip
+    runs = run_segments(program)
+    timing = costs(program, runs)
+    spent = {name: sum(layer.spent[name] for layer in timing.layers) for name in SPENT}
+    host = program.host_nodes
+    seconds = 0.0
+    if host and (network, *host) in host_seconds:
+        seconds = host_seconds[network, *host]
+    elif host:
+        seconds = host_milliseconds(program, seeded(program.model_inputs, 1, 0)[0]) / 1000
+    return Ran(
+        network,
+        timing.cycles,
+        timing.cycles / chip.clock_hz + seconds,
+        inference_energy(chip, runs, timing.dram_bytes).total / 1e6,
+        timing.dram_bytes,
+        timing.mac_utilisation,
+        max(spent, key=lambda name: spent[name]) if timing.cycles else "",
+        host,
+        seconds,
+    )

@@ -1,0 +1,109 @@
+"""A search as a page: the front as drawings and table, the chosen chip and its checks. Drawn by Matplotlib."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lithify.explore.budget import QUANTITIES, Budget, amount
+from lithify.explore.evaluate import Point
+from lithify.explore.explored import memory, shape
+from lithify.explore.front import NAMES
+from lithify.explore.plots import drawn, pyplot
+from lithify.explore.promise import Promise
+from lithify.explore.search import Exploration
+from lithify.folder import write_text
+
+PAIRS = (("mm2", "latency"), ("mm2", "joules"), ("latency", "joules"))
+"""Axes of the drawings."""
+
+AXES = {"mm2": ("area [mm2]", 1.0), "latency": ("latency [ms]", 1e3), "joules": ("energy [mJ]", 1e3)}
+"""Title of an axis, and what its numbers are multiplied by."""
+
+
+def write_exploration(path: Path, found: Exploration, promise: Promise | None = None) -> None:
+    """Writes the page, one file that opens without a network; raises LithifyError where Matplotlib is not installed."""
+    write_text(path, exploration_page(found, promise))
+
+
+def exploration_page(found: Exploration, promise: Promise | None = None) -> str:
+    """The page's text."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    from lithify.chip import write_chip
+
+    best = found.best
+    rows = found.front if best is None or best in found.front else [*found.front, best]
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    text = resources.files("lithify.explore").joinpath("explored.html").read_text(encoding="utf-8")
+    return environment.from_string(text).render(
+        found=found,
+        counts=found.counts(),
+        best=best,
+        rows=[(point, cells(found, point)) for point in rows],
+        promise=promise,
+        sentences=found.sentences(),
+        obtained=found.to_json()["obtained"],
+        chip="" if best is None else write_chip(best.chip),
+        drawings=[Markup(scatter(found, x, y)) for x, y in PAIRS],
+    )
+
+
+def cells(found: Exploration, point: Point) -> list[str]:
+    """A point's figures as texts, in the order of the page's columns."""
+    return [
+        amount(QUANTITIES["mm2"], point.mm2),
+        amount(QUANTITIES["latency"], point.latency),
+        f"{1 / point.latency:,.1f}",
+        amount(QUANTITIES["energy"], point.joules),
+        f"{found.judge.milliwatts(point):,.3g} mW",
+        shape(point),
+        memory(point),
+        ", ".join(dict.fromkeys(run.limit for run in point.runs)),
+        "yes" if found.judge.meets(point) else "no",
+    ]
+
+
+def scatter(found: Exploration, x: str, y: str) -> str:
+    """Every compiled point over two figures, the front among them, the budgets as lines; SVG."""
+    return drawn(figure_of(found, x, y))
+
+
+def figure_of(found: Exploration, x: str, y: str) -> Any:
+    """The same as Matplotlib's figure."""
+    figure, axes = pyplot().subplots(figsize=(7, 4))
+    (x_title, x_scale), (y_title, y_scale) = AXES[x], AXES[y]
+
+    def draw(points: list[Point], **style: Any) -> None:
+        axes.scatter(
+            [getattr(p, x) * x_scale for p in points], [getattr(p, y) * y_scale for p in points], **style
+        )  # fmt: skip
+
+    front, best = found.front, found.best
+    others = [point for point in found.points if point.compiled and point not in front]
+    draw(others, s=12, color="#bbbbbb", label="compiled")
+    draw(front, s=22, color="#0072b2", label="front")
+    if best is not None:
+        name = "chosen" if found.chosen is not None else "closest"
+        draw([best], s=130, facecolors="none", edgecolors="#d55e00", linewidths=2, label=f"{name}: point {best.number}")
+    for budget in found.judge.budgets:
+        for axis, line, scale in ((x, axes.axvline, x_scale), (y, axes.axhline, y_scale)):
+            limit = _on_axis(budget, axis)
+            if limit is not None:
+                line(limit * scale, color="#009e73", linewidth=1, linestyle="--")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(x_title, fontsize=8)
+    axes.set_ylabel(y_title, fontsize=8)
+    axes.tick_params(labelsize=8, which="both")
+    axes.legend(fontsize=8, frameon=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure
+
+
+def _on_axis(budget: Budget, axis: str) -> float | None:
+    """Where a budget stands on an axis; None where it is about something else."""
+    if NAMES.get(budget.quantity.name) != axis or budget.quantity.name == "mw":
+        return None
+    return 1 / budget.limit if budget.quantity.least else budget.limit
