@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lithify.explore.advise import advise
     from lithify.explore.compare import compare
     from lithify.explore.search import explore
+    from lithify.explore.split import split
     from lithify.flow import (
         chips,
         compile,
@@ -79,6 +80,7 @@ __all__ = [
     "rtl",
     "run",
     "simulate",
+    "split",
     "synthesize",
     "verify",
 ]
@@ -98,6 +100,7 @@ _ELSEWHERE = {
     "chip": "lithify.target",
     "fpga": "lithify.fpga",
     "fuzz": "lithify.fuzz",
+    "split": "lithify.explore.split",
     "list_devices": "lithify.runtime.inventory",
 }
 """Files of the words that are not in `flow.py`."""

@@ -7,7 +7,8 @@ import click
 from lithify.cli import options
 from lithify.cli.quantities import Quantity
 from lithify.cli.screen import Watch, emit
-from lithify.explore.quantity import COUNT, POWER, TIME
+from lithify.errors import LithifyError
+from lithify.explore.quantity import BANDWIDTH, COUNT, POWER, TIME
 
 
 def _write_assumptions(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
@@ -97,5 +98,87 @@ def advise(
         show(verdict(found), *advice_tables(found))
 
 
-COMMANDS = (advise,)
+@click.command(short_help="Find the best cut between a processor and a chip.")
+@click.argument("model", type=options.PATH)
+@options.chip
+@click.option(
+    "--host",
+    type=click.Choice(["cpu", "gpu"]),
+    default="cpu",
+    help="What runs the rest, measured here.  [default: cpu]",
+)
+@click.option("--threads", type=click.IntRange(1), default=None, metavar="NUMBER", help="Of the CPU.  [default: all]")
+@click.option(
+    "--slower",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    metavar="TIMES",
+    help="How many times slower the product's processor is than this machine's.  [default: 1]",
+)
+@click.option(
+    "--bandwidth", type=Quantity(BANDWIDTH), default=None, metavar="RATE", help="Of the link.  [default: 1GB/s]"
+)
+@click.option(
+    "--link-latency",
+    type=Quantity(TIME),
+    default=None,
+    metavar="TIME",
+    help="What a tensor takes beside its bytes.  [default: 10us]",
+)
+@click.option("--fps", type=click.FloatRange(0, min_open=True), default=None, metavar="RATE", help="Frames a second.")
+@click.option(
+    "--batch", type=click.IntRange(1), default=1, metavar="NUMBER", help="Frames taken at once.  [default: 1]"
+)
+@click.option(
+    "--deadline",
+    type=Quantity(TIME),
+    default=None,
+    metavar="TIME",
+    help="When a frame must be answered.  [default: when the next batch is whole]",
+)
+@options.data
+@options.shape
+@options.seed
+@options.as_json
+def split(
+    model: Path,
+    chip: str | None,
+    host: str,
+    threads: int | None,
+    slower: float,
+    bandwidth: float | None,
+    link_latency: float | None,
+    fps: float | None,
+    batch: int,
+    deadline: float | None,
+    data: Path | None,
+    shape: tuple[tuple[str, tuple[int, ...]], ...],
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Find the best cut of MODEL between this machine's processor and a chip, transfers counted.
+
+    Cycles are simulated, the processor is measured, the least sum is found exactly; the cut is then compiled and run.
+    With --fps: whether every frame is answered in time. docs/split.md
+    """
+    import lithify
+
+    if fps is None and (batch != 1 or deadline is not None):
+        raise LithifyError("--batch and --deadline are of frames that come at a rate; give --fps too.")
+    with Watch() as progress:
+        found = lithify.split(
+            model, chip or "edge", data=data, shape=dict(shape), bytes_per_s=bandwidth, call_s=link_latency, host=host,
+            threads=threads, slower=slower, fps=fps, batch=batch, deadline_s=deadline, seed=seed, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        emit(found.to_json())
+    else:
+        from lithify.explore.split import verdict
+        from lithify.explore.split_text import split_tables
+        from lithify.report.terminal import show
+
+        show(verdict(found), *split_tables(found))
+
+
+COMMANDS = (advise, split)
 """In the order of the help."""
