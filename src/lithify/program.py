@@ -17,6 +17,7 @@ from lithify.preprocessing import Preprocessing
 from lithify.progress import Progress
 from lithify.quantize.data import Input, Samples, Source, read
 from lithify.reference.graph import Graph, Tensor
+from lithify.reference.positions import position_of
 from lithify.runtime import run
 from lithify.runtime.opened import opened
 from lithify.runtime.resident import PROGRAM
@@ -214,18 +215,23 @@ class Program(isa_program.Program):
                     progress.update(index + 1, len(samples), "samples")
         return [stack(arrays) for arrays in zip(*outputs, strict=True)]
 
-    def simulate(self, samples: int | None = None) -> "Simulation":
+    def simulate(self, samples: int | None = None, position: int | None = None) -> "Simulation":
         """The cycles of one inference, from the timing simulator, which is exactly the RTL's count, and what each layer
         costs.
 
-        samples: as many as a run of a program with a batch is given, 1 to `batch`; None: all.
+        samples: as many as a run of a program with a batch is given, 1 to `batch`; None: all. position: rows that its
+        caches hold before the run (see `cache`); None: as many as leave room for those that the run adds.
         Raises LithifyError for another number.
         """
         from lithify.sim.inference import simulate
 
         if samples is not None and not 1 <= samples <= self.batch:
             raise LithifyError(self._few(samples))
-        return simulate(self, samples)
+        if position is not None and self.cache is None:
+            raise LithifyError(f"The program '{self.name}' has no caches; simulate it without a position.")
+        if position is not None and self.cache is not None:
+            position_of(np.array(position), self.cache.rows, self.cache.added, self.cache.position)
+        return simulate(self, samples, position)
 
     def _few(self, samples: int) -> str:
         why = f", because the network {self.mixed}" if self.mixed else ""

@@ -5,11 +5,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 import lithify
 from compiler.test_rows import WITH_UNIT, device
-from lithify.isa.program import Base
+from lithify.isa.program import Base, ChipSegment
 from lithify.isa.sequence import chip_segments, segment_instructions
 from lithify.networks.decoder import decoder, states
 from lithify.program import Program
@@ -36,10 +37,18 @@ def samples(
 
 
 @cache
-def program(tokens: int = 1, chip: str = "tiny") -> Program:
+def quantized(tokens: int) -> ir.Model:
     model = lithify.optimize(lithify.load(decoder(length=LENGTH, tokens=tokens)))
-    model = lithify.quantize(model, samples(LENGTH, tokens), state=states())
-    return lithify.compile(model, WITH_UNIT[chip], strict=True)
+    return lithify.quantize(model, samples(LENGTH, tokens), state=states())
+
+
+def compiled(tokens: int = 1, lengths: tuple[int, ...] | None = None) -> Program:
+    return lithify.compile(quantized(tokens), WITH_UNIT["tiny"], strict=True, lengths=lengths)
+
+
+@cache
+def program(tokens: int = 1) -> Program:
+    return compiled(tokens)
 
 
 def decoded(
@@ -86,7 +95,7 @@ def test_the_order_of_additions_and_reads_is_kept() -> None:
         check_order(one.chip, instructions)
         stores = [entry for entry in instructions if entry.operation.name == "STORE"]
         added = [entry for entry in stores if entry.integer("base") == Base.APPEND]
-        assert len(added) == len(one.states)
+        assert len(added) == len(one.states) and len(chip_segments(one)) == 3
         assert not [entry for entry in stores if entry.integer("base") == Base.CACHE]
 
 
@@ -106,7 +115,7 @@ def test_a_program_with_caches_is_verified_and_saved(tmp_path: Path) -> None:
     assert one.verify(rtl="none").agreed
     one.save(tmp_path / "d.lith")
     loaded = Program.load(tmp_path / "d.lith")
-    assert loaded.cache == one.cache and loaded.states == one.states
+    assert loaded.segments == one.segments and loaded.cache == one.cache and loaded.states == one.states
     loaded.reset()
     for token, position, made in decoded(one, 3):
         assert np.array_equal(loaded.run(token, position)[0], made["scores"])
@@ -114,12 +123,58 @@ def test_a_program_with_caches_is_verified_and_saved(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_decoding_in_rtl() -> None:
+    """Over the border of two lengths; what came before is left by the functional simulator."""
     one = program()
     one.reset()
-    for token, position, made in decoded(one, 4):
-        outcome = run(one, [token, position], device("tiny"), memory=one._kept())
-        assert outcome.cycles == one.simulate().cycles
+    for step, (token, position, made) in enumerate(decoded(one, 10)):
+        rtl = step in (0, 6, 7, 8, 9)
+        outcome = run(one, [token, position], device("tiny") if rtl else None, memory=one._kept())
         assert np.array_equal(outcome.outputs[0], made["scores"])
+        if rtl:
+            assert outcome.cycles == one.simulate(position=step).cycles
+
+
+def test_cycles_fall_where_fewer_tokens_are_cached() -> None:
+    """A length serves the launches after which the caches hold at most so many rows; weights are stored once."""
+    one = program()
+    (segment,) = (part for part in one.segments if isinstance(part, ChipSegment))
+    assert [entry.rows for entry in segment.shorter] == [8, 16] and one.cache is not None and one.cache.whole == ""
+    cycles = [one.simulate(position=position).cycles for position in (0, 7, 8, 15, 16, LENGTH - 1)]
+    assert cycles[0] == cycles[1] < cycles[2] == cycles[3] < cycles[4] == cycles[5] == one.simulate().cycles
+    whole = compiled(lengths=())
+    assert whole.simulate(position=0).cycles == cycles[-1]
+    assert len(one.constants) < 1.1 * len(whole.constants)
+    token = np.array([[7]])
+    for position in (0, 7, 8, 15, 16):
+        one.reset()
+        whole.reset()
+        assert np.array_equal(one.run(token, np.array([position]))[0], whole.run(token, np.array([position]))[0])
+
+
+def test_lengths_are_checked() -> None:
+    for length in (0, LENGTH):
+        with pytest.raises(lithify.LithifyError) as caught:
+            compiled(lengths=(length,))
+        assert str(caught.value) == (
+            f"A length of {length} rows was asked for, and the caches have {LENGTH}, of which a run adds 1; "
+            f"give lengths from 1 to {LENGTH - 1}."
+        )
+    with pytest.raises(lithify.LithifyError) as caught:
+        program().simulate(position=LENGTH)
+    assert "give a position from 0 to 31." in str(caught.value)
+
+
+def test_an_attention_without_its_mask_keeps_its_whole_length() -> None:
+    """What is behind the position would count: nothing says that it is 0."""
+    proto = ir.serde.serialize_model(decoder(1, length=LENGTH))
+    for node in proto.graph.node:
+        if node.op_type == "Softmax":
+            node.input[0] = "layer0.scaled"
+    model = lithify.optimize(lithify.load(proto))
+    one = lithify.compile(lithify.quantize(model, samples(LENGTH, 1), state=states(1)), WITH_UNIT["tiny"])
+    assert one.cache is not None
+    assert one.cache.whole == "'layer0.shares' (Softmax) reads rows of a cache in another way than attention"
+    assert one.simulate(position=0).cycles == one.simulate().cycles
 
 
 def test_a_cache_that_is_no_state_is_written_on_the_host() -> None:

@@ -1,8 +1,8 @@
 """The compiler's steps, from a quantised graph to a program."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -12,13 +12,14 @@ from lithify.compiler.assign import CONVERSIONS, Assignment, Work, assign
 from lithify.compiler.fold import fold_constants
 from lithify.compiler.host import constant_model, host_model
 from lithify.compiler.image import image_shape
+from lithify.compiler.lengths import Shortened, WholeLength, shortened, wanted_lengths
 from lithify.compiler.memories import ALIGNMENT, Memories
 from lithify.compiler.samples import Batch, batch_of, samples_of
 from lithify.compiler.segment import END, Compiled, compile_segment, result_of
 from lithify.compiler.states import cache_of, check_states, place_states, with_states
 from lithify.errors import LithifyError
 from lithify.isa import Queue, encode
-from lithify.isa.program import ChipSegment, Conversion, HostSegment, Layer, Program, Result, Segment, TensorInfo
+from lithify.isa.program import Base, ChipSegment, Conversion, HostSegment, Layer, Program, Result, Segment, TensorInfo
 from lithify.reference.check import check
 from lithify.reference.graph import Graph, Tensor
 
@@ -37,17 +38,23 @@ class Compilation:
     seconds: float
 
 
-def compile_graph(graph: Graph, chip: Chip, states: Mapping[str, str] = MappingProxyType({})) -> Program:
+def compile_graph(
+    graph: Graph, chip: Chip, states: Mapping[str, str] = MappingProxyType({}), lengths: Sequence[int] | None = None
+) -> Program:
     """The program of a quantised graph for a chip.
 
     states: inputs of the graph that stay on the chip, and what output each was in the run before.
+    lengths: rows of its caches for which the program has instructions of their own beside those for all rows; None:
+        a half, a quarter and an eighth.
     Raises LithifyError if the graph is not well formed, the chip too small for one tile of a layer, and for states that
     cannot stay.
     """
-    return compile_with_reasons(graph, chip, states).program
+    return compile_with_reasons(graph, chip, states, lengths).program
 
 
-def compile_with_reasons(graph: Graph, chip: Chip, states: Mapping[str, str] = MappingProxyType({})) -> Compilation:
+def compile_with_reasons(
+    graph: Graph, chip: Chip, states: Mapping[str, str] = MappingProxyType({}), lengths: Sequence[int] | None = None
+) -> Compilation:
     """As `compile_graph`, with the compiler's decisions."""
     start = time.perf_counter()
     check(graph)
@@ -57,29 +64,36 @@ def compile_with_reasons(graph: Graph, chip: Chip, states: Mapping[str, str] = M
     tensors = {name: Tensor(name, data.shape, "int8") for name, data in assignment.constants.items()}
     graph = replace(graph, tensors={**graph.tensors, **tensors}, constants={**graph.constants, **assignment.constants})
     memories, batch = Memories(), batch_of(graph)
+    cache = cache_of(graph, pairs, chip)
+    # What is compiled for other lengths reads the same weights, often in other pieces.
+    memories.parts = None if cache is None else {}
     placed = place_states(graph, pairs, assignment.aliases, memories, chip)
     segments: list[Segment] = []
     compiled: list[Compiled] = []
-    instructions: list[bytes] = []
-    results: list[Result] = []
     layers: list[Layer] = []
-    size = count = 0
+    code = _Code(chip)
+    before = dict(memories.used)
     for index, stretch in enumerate(assignment.stretches):
         if not stretch[0].operations:
             segments += [_on_host(graph, work) for work in stretch]
             continue
         part = _on_chip(graph, stretch, assignment, index, memories, batch, chip)
         compiled.append(part)
-        code = encode((*(action.instruction for action in part.actions), END))
-        code += bytes(-len(code) % ALIGNMENT)
-        name = f"chip {len(compiled)}"
-        segments.append(ChipSegment(name, size, len(code), part.inputs, part.outputs, part.lists))
-        instructions.append(code)
-        results += _results(part, count, chip)
-        layers += _layers(part, count)
-        size += len(code)
-        count += len(part.actions) + 1
+        layers += _layers(part, code.count)
+        segments.append(code.segment(f"chip {len(compiled)}", part))
     check_states(pairs, assignment.aliases, segments)
+    tensors = dict(graph.tensors)
+    originals: dict[str, str] = {}
+    if cache is not None:
+        for rows in wanted_lengths(cache, lengths):
+            try:
+                short = shortened(graph, rows)
+                segments = _with_length(short, segments, assignment, memories, before, code, chip)
+            except WholeLength as whole:
+                cache = replace(cache, whole=str(whole))
+                break
+            tensors |= {name: short.graph.tensors[name] for name in short.originals}
+            originals |= short.originals
     fixed = [name for name in graph.outputs if name in graph.constants]
     segments += [HostSegment(name, ("Constant",), (), (name,), constant_model(graph, name)) for name in fixed]
     program = Program(
@@ -87,21 +101,97 @@ def compile_with_reasons(graph: Graph, chip: Chip, states: Mapping[str, str] = M
         chip,
         tuple(name for name in graph.inputs if name not in {pair.read for pair in pairs}),
         tuple(name for name in graph.outputs if name not in {pair.written for pair in pairs}),
-        {name: _info(tensor) for name, tensor in graph.tensors.items() if name not in graph.constants or name in fixed},
+        {name: _info(tensor) for name, tensor in tensors.items() if name not in graph.constants or name in fixed},
         tuple(segments),
-        b"".join(instructions),
+        b"".join(code.instructions),
         b"".join(memories.constants),
         memories.used,
-        tuple(results),
+        tuple(code.results),
         tuple(layers),
         assignment.aliases,
         assignment.fused,
         batch=batch.size,
         mixed=batch.mixed,
         states=placed,
-        cache=cache_of(graph, pairs, chip),
+        cache=cache,
+        originals=originals,
     )
     return Compilation(program, assignment.reasons, tuple(compiled), time.perf_counter() - start)
+
+
+@dataclass
+class _Code:
+    """Instructions so far. count: of them, each END included; results: what they write."""
+
+    chip: Chip
+    instructions: list[bytes] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    count: int = 0
+
+    def segment(self, name: str, part: Compiled) -> ChipSegment:
+        """Adds a segment."""
+        code = encode((*(action.instruction for action in part.actions), END))
+        code += bytes(-len(code) % ALIGNMENT)
+        start = sum(map(len, self.instructions))
+        self.instructions.append(code)
+        self.results += _results(part, self.count, self.chip)
+        self.count += len(part.actions) + 1
+        return ChipSegment(name, start, len(code), part.inputs, part.outputs, part.lists)
+
+
+def _with_length(
+    short: Shortened,
+    segments: list[Segment],
+    whole: Assignment,
+    memories: Memories,
+    before: Mapping[Base, int],
+    code: _Code,
+    chip: Chip,
+) -> list[Segment]:
+    """The segments with one more each, for launches of fewer rows; raises WholeLength where these would not follow the
+    same host's work.
+
+    before: what of DRAM was taken before the segments; those of different lengths never run together, and share the
+    rest.
+    """
+    assignment = assign(short.graph, chip)
+
+    def works(of: Assignment) -> list[list[str]]:
+        return [["chip"] if stretch[0].operations else [work.node.name for work in stretch] for stretch in of.stretches]
+
+    if works(assignment) != works(whole):
+        raise WholeLength(f"at {short.rows} rows other work is left to the host")
+    for name, original in short.originals.items():
+        if original in memories.cache:
+            memories.cache[name] = memories.cache[original]
+    constants = {name: Tensor(name, data.shape, "int8") for name, data in assignment.constants.items()}
+    graph = replace(
+        short.graph,
+        tensors={**short.graph.tensors, **constants},
+        constants={**short.graph.constants, **assignment.constants},
+    )
+    used = dict(memories.used)
+    memories.used |= {base: before[base] for base in (Base.INPUTS, Base.OUTPUTS, Base.WORKSPACE)}
+    parts = [
+        _on_chip(graph, stretch, assignment, index, memories, Batch(1), chip)
+        for index, stretch in enumerate(assignment.stretches)
+        if stretch[0].operations
+    ]
+    memories.used = {base: max(size, memories.used[base]) for base, size in used.items()}
+    made: list[Segment] = []
+    for segment in segments:
+        if isinstance(segment, ChipSegment):
+            entry = code.segment(f"{segment.name}, {short.rows} rows", parts.pop(0))
+            # A cache is the whole cache, however much of it is read.
+            inputs, outputs = (
+                (*(place for place in places if place.base is not Base.CACHE),
+                 *(place for place in own if place.base is Base.CACHE))
+                for places, own in ((entry.inputs, segment.inputs), (entry.outputs, segment.outputs))
+            )  # fmt: skip
+            entry = replace(entry, inputs=inputs, outputs=outputs, rows=short.rows)
+            segment = replace(segment, shorter=(*segment.shorter, entry))
+        made.append(segment)
+    return made
 
 
 def _on_chip(

@@ -1,5 +1,6 @@
 """DRAM as a program fills it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -20,7 +21,7 @@ class Memories:
     """DRAM as it is filled while segments are compiled: bytes used behind each base, the constants, and by its digest
     where each of these lies. state, next: offsets of tensors behind Base.STATE and Base.NEXT. cache: offsets of caches
     behind Base.CACHE, by the tensors that they are before a run and by those that they become. pitch: bytes from row to
-    row of these.
+    row of these. parts: by their digests where parts of constants lie; None where nobody asks for them again.
     """
 
     used: dict[Base, int] = field(default_factory=lambda: dict.fromkeys(Base, 0))
@@ -30,6 +31,7 @@ class Memories:
     next: dict[str, int] = field(default_factory=dict)
     cache: dict[str, int] = field(default_factory=dict)
     pitch: int = 0
+    parts: dict[bytes, int] | None = None
 
     def reserve(self, base: Base, size: int, what: str, alignment: int = ALIGNMENT) -> int:
         """Offset of `size` new bytes, a multiple of `alignment`."""
@@ -51,3 +53,17 @@ class Memories:
             self.known[key] = self.reserve(Base.CONSTANTS, data.size, what, alignment)
             self.constants.append(bytes(self.known[key] - before) + content + bytes(-data.size % ALIGNMENT))
         return self.known[key]
+
+    def add_parts(self, data: Sequence[NDArray[np.uint8]], what: str) -> list[int]:
+        """Offsets of constants that are loaded together, one behind the other; or where they lie already, each for
+        itself, which then may be apart.
+        """
+        keys = [sha256(part.tobytes()).digest() for part in data] if self.parts is not None else []
+        if self.parts is not None and all(key in self.parts for key in keys):
+            return [self.parts[key] for key in keys]
+        first = self.add_constant(np.concatenate(list(data)), what)
+        offsets = [first + int(end) for end in np.cumsum([0, *(part.size for part in data[:-1])])]
+        if self.parts is not None:
+            for key, offset in zip(keys, offsets, strict=True):
+                self.parts.setdefault(key, offset)
+        return offsets

@@ -437,11 +437,9 @@ def _constants(
                 for chunk, words in made
                 if port < chunk.ports
             ]
-            together = np.concatenate([words for _, words in read])
-            offset = memories.add_constant(together, f"layer '{operations[step.operation].layer}'")
-            for key, words in read:
+            places = memories.add_parts([words for _, words in read], f"layer '{operations[step.operation].layer}'")
+            for (key, _), offset in zip(read, places, strict=True):
                 offsets[key] = (*offsets.get(key, ()), offset)
-                offset += words.size
     return offsets
 
 

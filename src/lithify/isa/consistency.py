@@ -51,10 +51,12 @@ def _names(program: Program) -> Iterator[str]:
     yield from (*program.inputs, *program.outputs, *program.aliases, *program.aliases.values())
     yield from (result.tensor for result in program.results)
     yield from (state.placement.tensor for state in program.states)
+    yield from (*program.originals, *program.originals.values())
     for segment in program.segments:
         if isinstance(segment, ChipSegment):
-            yield from (place.tensor for place in (*segment.inputs, *segment.outputs))
-            yield from (entry.tensor for entry in segment.lists)
+            for one in (segment, *segment.shorter):
+                yield from (place.tensor for place in (*one.inputs, *one.outputs))
+                yield from (entry.tensor for entry in one.lists)
         elif isinstance(segment, HostSegment):
             yield from (*segment.inputs, *segment.outputs)
         else:
@@ -80,6 +82,14 @@ def _shapes(program: Program) -> Iterator[str]:
         whole = all((place.width, place.pixel_bytes) == (cache.rows, cache.pitch) for place in held_rows)
         if not whole or not 0 < cache.added <= cache.rows or cache.pitch % 128 or cache.position not in program.inputs:
             yield f"its caches cannot be added to at '{cache.position}'"
+    for short, original in program.originals.items():
+        a, b = tensors[short], tensors[original]
+        if (
+            a.dtype != b.dtype
+            or len(a.shape) != len(b.shape)
+            or any(x > y for x, y in zip(a.shape, b.shape, strict=True))
+        ):
+            yield f"'{short}' cannot be the first elements of '{original}'"
     for alias, original in program.aliases.items():
         a, b = tensors[alias], tensors[original]
         if math.prod(a.shape) != math.prod(b.shape) or a.dtype != b.dtype:
@@ -93,7 +103,8 @@ def _shapes(program: Program) -> Iterator[str]:
             original = program.aliases[original]
     for segment in program.segments:
         if isinstance(segment, ChipSegment):
-            for place in (*segment.inputs, *segment.outputs):
+            places = [place for one in (segment, *segment.shorter) for place in (*one.inputs, *one.outputs)]
+            for place in places:
                 numbers = (place.offset, place.top, place.bottom, place.left, place.right)
                 if min(numbers) < 0 or min(place.height, place.width, place.channels) < 1:
                     yield f"the place of '{place.tensor}' has a size below zero"
@@ -101,7 +112,8 @@ def _shapes(program: Program) -> Iterator[str]:
                     yield f"the rows of '{place.tensor}' cannot lie together in groups of {place.rows_together}"
                 if tensors[place.tensor].dtype != "int8" or not -128 <= place.fill <= 127:
                     yield f"the chip cannot hold '{place.tensor}'"
-            yield from (problem for entry in segment.lists for problem in _list(entry, program))
+            lists = [entry for one in (segment, *segment.shorter) for entry in one.lists]
+            yield from (problem for entry in lists for problem in _list(entry, program))
         elif not isinstance(segment, HostSegment):
             x, y = tensors[segment.input], tensors[segment.output]
             if segment.operator in _OF_POSITION:

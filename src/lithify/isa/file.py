@@ -21,7 +21,7 @@ import struct
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -46,7 +46,7 @@ from lithify.isa.program import (
 from lithify.preprocessing import Chain, chain_from_json
 
 MAGIC = b"\x8fLITH\r\n\x1a"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAPPED = 2**24
 """Files of this many bytes and more are mapped into memory: what a run does not read is never loaded."""
 ALIGNMENT = 64
@@ -117,6 +117,7 @@ class _Map:
     mixed: str = ""
     states: tuple[State, ...] = ()
     cache: Cache | None = None
+    originals: dict[str, str] = field(default_factory=dict)
 
 
 _HEADER_JSON = TypeAdapter(Header)
@@ -183,6 +184,7 @@ def to_bytes(program: Program) -> bytes:
         mixed=program.mixed,
         states=program.states,
         cache=program.cache,
+        originals=dict(program.originals),
     )
     contents: dict[str, Block] = {
         "chip": write_chip(program.chip).encode(),
@@ -246,6 +248,7 @@ def from_bytes(data: Block, where: str) -> Program:
             mixed=mapping.mixed,
             states=mapping.states,
             cache=mapping.cache,
+            originals=mapping.originals,
         )
     except (KeyError, ValidationError, UnicodeDecodeError) as error:
         raise _damaged(where, "its contents do not fit together") from error

@@ -7,8 +7,9 @@ and unpacks its outputs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+from types import MappingProxyType
 
 from lithify.chip import Chip
 from lithify.preprocessing import Chain
@@ -98,13 +99,15 @@ class IndexList:
 class Cache:
     """What is appended to in place. position: the input, one integer, that says how many rows are there before a run.
 
-    rows: of every cache. added: rows that a run writes. pitch: bytes from row to row in DRAM, of all caches.
+    rows: of every cache. added: rows that a run writes. pitch: bytes from row to row in DRAM, of all caches. whole: why
+    a run works on all rows, however few are there, in words that follow "because"; empty where segments are shorter.
     """
 
     position: str
     rows: int
     added: int
     pitch: int
+    whole: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ class State:
 class ChipSegment:
     """A stretch that runs on the chip. start, size: bytes into the instructions, multiples of 128, END included.
 
-    lists: which the host writes beside the inputs.
+    lists: which the host writes beside the inputs. shorter: the same for launches after which the caches hold at most
+    so many `rows`, the shortest first; it reads and makes the same, of longer tensors their first elements.
     """
 
     name: str
@@ -133,6 +137,12 @@ class ChipSegment:
     inputs: tuple[Placement, ...]
     outputs: tuple[Placement, ...]
     lists: tuple[IndexList, ...] = ()
+    rows: int = 0
+    shorter: tuple["ChipSegment", ...] = ()
+
+    def serving(self, rows: int | None) -> "ChipSegment":
+        """The segment for a launch after which the caches hold so many rows; None: all that they can."""
+        return self if rows is None else next((entry for entry in self.shorter if rows <= entry.rows), self)
 
 
 @dataclass(frozen=True)
@@ -212,7 +222,8 @@ class Program:
     preprocessing: how a picture becomes the input, which the host applies; None where the user stated nothing.
     batch: samples of dimension 0 of all inputs and outputs, of which a run may have fewer; 1: of its own there is one.
     states: inputs and outputs of the network that stay on the chip, and are not among those above.
-    cache: what of the states is appended to, if any is.
+    cache: what of the states is appended to, if any is. originals: tensors of shorter segments, and those of which they
+    are the first elements.
     mixed: why there is one, where dimension 0 is larger, in words that follow "the network".
     """
 
@@ -234,3 +245,4 @@ class Program:
     mixed: str = ""
     states: tuple[State, ...] = ()
     cache: Cache | None = None
+    originals: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -8,9 +8,10 @@ from lithify.isa.program import ChipSegment, Program
 
 
 def chip_segments(program: Program) -> tuple[ChipSegment, ...]:
-    """The chip segments in the order of their instructions."""
+    """The chip segments, those for fewer rows included, in the order of their instructions."""
     segments = [segment for segment in program.segments if isinstance(segment, ChipSegment)]
-    return tuple(sorted(segments, key=lambda segment: segment.start))
+    entries = [entry for segment in segments for entry in (segment, *segment.shorter)]
+    return tuple(sorted(entries, key=lambda segment: segment.start))
 
 
 def segment_instructions(program: Program, segment: ChipSegment) -> tuple[Instruction, ...]:

@@ -18,7 +18,7 @@ from lithify.reference.graph import Node, Tensor
 from lithify.reference.positions import position_mask, position_range
 from lithify.runtime.device import Device, DeviceResult, FunctionalDevice
 from lithify.runtime.memory import check_placement, pack, pack_list, unpack
-from lithify.runtime.states import Memory, appending, exchange, first_memory, held
+from lithify.runtime.states import Memory, appending, exchange, first_memory, held, rows_after
 
 Array = NDArray[Any]
 
@@ -87,6 +87,7 @@ def run(
     outcomes = []
     for segment in program.segments:
         if isinstance(segment, ChipSegment):
+            segment = segment.serving(rows_after(program, seen))
             outcomes.append(SegmentOutcome(segment, _run_chip(program, segment, environment, seen, device, skip)))
         else:
             environment.update(run_on_host(program, segment, environment))
@@ -164,6 +165,15 @@ def value_of(program: Program, environment: Mapping[str, Array], name: str) -> A
     )
 
 
+def _given(program: Program, environment: Mapping[str, Array], name: str) -> Array:
+    """A tensor that a chip segment reads; of a longer one its first elements."""
+    if name not in program.originals:
+        return value_of(program, environment, name)
+    shape = program.tensors[name].shape
+    whole = value_of(program, environment, program.originals[name])
+    return whole[tuple(slice(0, size) for size in shape)]
+
+
 def _same_bytes(program: Program, name: str) -> list[str]:
     """Other names of a tensor's bytes, in whatever shape."""
 
@@ -189,7 +199,7 @@ def _run_chip(
     for placement in segment.inputs:
         if placement.base in (Base.STATE, Base.CACHE):
             continue
-        pack(value_of(program, environment, placement.tensor), placement, dram[placement.base])
+        pack(_given(program, environment, placement.tensor), placement, dram[placement.base])
     for entry in segment.lists:
         pack_list(value_of(program, environment, entry.tensor), entry, dram[Base.INPUTS])
     result = device.run_segment(program, segment, dram, skip)

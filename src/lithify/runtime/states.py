@@ -40,6 +40,12 @@ def appending(program: Program, memory: Memory, position: NDArray[Any] | None) -
     return {**memory, Base.APPEND: memory[Base.CACHE][rows * cache.pitch :]}
 
 
+def rows_after(program: Program, memory: Memory) -> int | None:
+    """Rows of the caches after a run that sees this DRAM; None for a program without caches."""
+    cache = program.cache
+    return None if cache is None else appended(memory) // cache.pitch + cache.added
+
+
 def appended(memory: Mapping[Base, NDArray[np.uint8]]) -> int:
     """Bytes from Base.CACHE to Base.APPEND."""
     return memory[Base.CACHE].size - memory[Base.APPEND].size if Base.APPEND in memory else 0

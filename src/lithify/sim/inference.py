@@ -72,13 +72,15 @@ class Simulation:
         }
 
 
-def simulate(program: Program, samples: int | None = None) -> Simulation:
+def simulate(program: Program, samples: int | None = None, position: int | None = None) -> Simulation:
     """The cycles of one inference, segment by segment, and their share among the layers.
 
-    samples: of a batch, as many as a run is given; None: all.
+    samples: of a batch, as many as a run is given; None: all. position: rows of the caches that are there before the
+    run; None: as many as leave room for those that it adds.
     """
     skip = 0 if samples is None else skip_of(samples, program.batch)
-    return costs(program, run_segments(program, skip=skip))
+    rows = None if position is None or program.cache is None else position + program.cache.added
+    return costs(program, run_segments(program, skip=skip, rows=rows))
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,16 @@ def run_segments(
     latency: int = DRAM_LATENCY,
     ran: Callable[[int], None] | None = None,
     skip: int = 0,
+    rows: int | None = None,
 ) -> tuple[SegmentRun, ...]:
     """The chip segments in the order of execution.
 
     chip: in place of the program's, a chip on which its instructions mean the same (other bandwidth, lanes or queues).
-    ran: is told, after each segment, how many are done. skip: the register SKIP.
+    ran: is told, after each segment, how many are done. skip: the register SKIP. rows: of the caches, after the run;
+    None: all.
     """
     runs = []
-    for segment in (segment for segment in program.segments if isinstance(segment, ChipSegment)):
+    for segment in (segment.serving(rows) for segment in program.segments if isinstance(segment, ChipSegment)):
         bases = {int(base): address for base, address in dram_layout(program, segment).bases.items()}
         instructions = segment_instructions(program, segment)
         unit = _Recorder(chip or program.chip)
@@ -136,8 +140,10 @@ def costs(program: Program, runs: Sequence[SegmentRun], chip: Chip | None = None
     for run in runs:
         spent.update(spent_cycles(run))
     numbers: dict[str, list[int]] = {}
+    ran = {index for run in runs for index in range(run.first, run.first + len(run.instructions))}
     for index, name in instruction_layers(program).items():
-        numbers.setdefault(name, []).append(index)
+        if index in ran:
+            numbers.setdefault(name, []).append(index)
     over = {index for run in runs for index in run.indices(Queue.LOAD) + run.indices(Queue.COMPUTE)
             + run.indices(Queue.STORE) + run.indices(Queue.VECTOR) if run.passed_over(index)}  # fmt: skip
     samples = max((run_samples(program, run.skip) for run in runs), default=program.batch)

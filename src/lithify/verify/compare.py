@@ -82,7 +82,8 @@ def verify(
         from lithify.runtime.chip import RtlDevice
 
         device = RtlDevice.of(program.chip, watch.note)
-    timing = simulate(program)
+    # What a run takes depends on its position alone; the longest is told.
+    timings: dict[int | None, Simulation] = {None: (timing := simulate(program))}
     tally = Tally(program, graph)
     # Every run begins anew, with states of 0.0.
     first = {state.input: graph.tensors[state.input] for state in program.states}
@@ -101,7 +102,10 @@ def verify(
             if index < in_rtl:
                 hardware = next(hardware_runs)
                 tally.against_hardware(index, functional, hardware)
-                tally.against_cycles(timing, hardware)
+                place = None if program.cache is None else int(samples[index][program.cache.position].reshape(-1)[0])
+                if place not in timings:
+                    timings[place] = simulate(program, position=place)
+                tally.against_cycles(timings[place], hardware)
                 rows["rtl"].append(hardware.outputs)
             watch.update(index + 1, len(samples), "inputs")
     views = {
@@ -119,7 +123,7 @@ def verify(
         words_different=tally.words_different,
         retirements_compared=tally.retirements,
         retirements_different=tally.retirements_different,
-        cycles_timing=timing.cycles,
+        cycles_timing=timing.cycles if tally.cycles is None else tally.predicted,
         cycles_rtl=tally.cycles,
         rtl_sha256=device.verilog_sha256 if device is not None and in_rtl else None,
         not_compared=tally.not_compared,
@@ -168,8 +172,8 @@ class Tally:
     """Counts what was compared and what differed, over all inputs.
 
     values: elements of tensors; words: words of post-processing, filling bytes and addresses included. cycles: the
-    RTL's counter, the one that differs from the timing simulator if any does. off: the first retirement in another
-    cycle, in words.
+    RTL's counter, the one that differs from the timing simulator if any does; predicted: what this has there. off: the
+    first retirement in another cycle, in words.
     """
 
     program: Program
@@ -182,6 +186,7 @@ class Tally:
     retirements_different: int = 0
     saturating: int = 0
     cycles: int | None = None
+    predicted: int = 0
     off: str | None = None
     not_compared: tuple[str, ...] = ()
     differences: list[Difference] = field(default_factory=list)
@@ -197,8 +202,14 @@ class Tally:
                         f"The program '{self.program.name}' does not say which instructions write all of '{name}'; "
                         "compile the network again."
                     )
+                if name in self.program.originals:
+                    self._against_longer(index, name, scattered.data, expected)
+                    continue
                 made.setdefault(name, []).insert(0, scattered.data)
-        self.not_compared = self._left_out(made)
+        shorter = any(outcome.segment.rows for outcome in functional.segments)
+        self.not_compared = self._left_out(
+            {**made, **dict.fromkeys(self.program.originals.values())} if shorter else made
+        )
         first = True
         for node in self.graph.nodes:
             for name in node.outputs:
@@ -212,6 +223,16 @@ class Tally:
                 # A tensor that crosses to the host is compared in both places, and counted once.
                 self.values += made[name][0].size if name in made else 0
         self.saturating += self._saturates(expected)
+
+    def _against_longer(self, index: int, name: str, data: Array, expected: Mapping[str, Array]) -> None:
+        """Compares a tensor of a run for fewer rows with the first elements of the reference's."""
+        original = self.program.originals[name]
+        wanted = expected[original][tuple(slice(0, size) for size in data.shape)]
+        wrong = unequal(wanted, data)
+        if wrong.any() and not self.values_different:
+            self.differences.append(self._element(index, name, name, wrong, wanted, data))
+        self.values_different += int(wrong.sum())
+        self.values += data.size
 
     def _saturates(self, values: Mapping[str, Array]) -> bool:
         """Whether an input is clipped where it is quantised or, where it comes in 8 bits, lies at the limits."""
@@ -272,7 +293,7 @@ class Tally:
             if self.off is None and (wrong or len(expected) != len(found)):
                 self.off = _off(outcome.segment.name, expected, found)
         if self.cycles is None or total != timing.cycles:
-            self.cycles = total
+            self.cycles, self.predicted = total, timing.cycles
 
     def _left_out(self, made: Mapping[str, object]) -> tuple[str, ...]:
         """Tensors that no memory ever held, by name; an unexplained one is an error of the program."""
