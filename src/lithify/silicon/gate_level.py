@@ -69,6 +69,19 @@ endmodule
 """
 
 
+def clock_gate_verilog(kit: Kit) -> str:
+    """The kit's clock gate: a latch that is open while the clock is low, and an and gate; "" where it has none."""
+    gate = kit.clock_gate
+    if gate is None:
+        return ""
+    return f"""module {gate.cell}(input {gate.clock}, input {gate.enable}, output {gate.output});
+  reg enable;
+  always @* if (!{gate.clock}) enable = {gate.enable};
+  assign {gate.output} = {gate.clock} & enable;
+endmodule
+"""
+
+
 def gate_level(synthesis: Synthesis, top: str, verilog: str, kit: Kit) -> dict[str, str]:
     """The netlist of module `top`, with the cells and macros it uses, behind the ports that `verilog`, the text of that
     module before synthesis, gives it. File name -> text; the wrapper is `<top>.v`.
@@ -79,6 +92,10 @@ def gate_level(synthesis: Synthesis, top: str, verilog: str, kit: Kit) -> dict[s
     assert times == 1, f"{times} modules {top} in the netlist"
     used = set(re.findall(r"^  (\w+) (?:\\\S+ |\w+ )\($", netlist, re.MULTILINE))
     cells = [found[0] for found in _MODULE.finditer(cells_verilog(kit)) if found[1] in used]
+    if kit.clock_gate is not None and kit.clock_gate.cell in used:
+        # Its function is that of a latch, which Yosys does not read from liberty.
+        cells = [text for text in cells if not text.startswith(f"module {kit.clock_gate.cell}(")]
+        cells.append(clock_gate_verilog(kit))
     macros = [macro_verilog(kit, macro) for macro in kit.macros if macro.name in synthesis.macros]
     ports = [(kind, int(high or 0) + 1 if high else 1, name) for kind, high, name in _PORT.findall(verilog)]
     wires = []

@@ -44,6 +44,16 @@ class MacroPins(BaseModel):
     zeros: tuple[str, ...]
 
 
+class ClockGate(BaseModel):
+    """A clock gate with a latch: its cell, and its pins; `output` is the clock that it lets through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    cell: str
+    enable: str
+    clock: str
+    output: str
+
+
 class LayoutNames(BaseModel):
     """What a layout needs beside synthesis; files relative to the kit's folder, `{macro}` a macro's name.
 
@@ -65,7 +75,7 @@ class LayoutNames(BaseModel):
 class Kit(BaseModel):
     """A kit as its TOML file describes it. `folder` is where the user has it; `marker` is a file that must be there.
 
-    tested: Lithify's own tests run with it.
+    tested: Lithify's own tests run with it. clock_gate: None where the kit has none, and all clocks run always.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,6 +87,7 @@ class Kit(BaseModel):
     tie_high: str
     tie_low: str
     nand2: str
+    clock_gate: ClockGate | None = None
     corners: Mapping[str, Corner]
     macros: Annotated[tuple[Macro, ...], Field(default=())]
     macro_pins: MacroPins | None = None
