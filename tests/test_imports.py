@@ -27,6 +27,7 @@ ORDER = (
     "rtl",
     "silicon",
     "runtime",
+    "server",
     "train",
     "doctor",
     "report",

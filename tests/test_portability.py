@@ -126,6 +126,7 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
         "explore ü", "--html", "made ü/explored ü.html", "--study", "made ü/study ü.log",
     ),
     ("advise", "net ü.onnx", "--volume", "1000", "--html", "made ü/advised ü.html"),
+    ("split", "net ü.onnx", "--data", "data ü.npz", "--chip", "chip ü.toml"),
     ("chips", "chip ü.toml"),
     ("rtl", "--chip", "chip ü.toml", "-o", "rtl ü"),
     (
@@ -136,9 +137,9 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
 )  # fmt: skip
 """Every command that takes a path, in an order in which each finds what it needs."""
 
-ELSEWHERE = {"fpga", "layout", "synth"}
-"""Tried where their tools are (tests/silicon)."""
-WITHOUT_PATHS = {"devices", "doctor", "bench", "conformance", "fuzz", "serve"}
+ELSEWHERE = {"fpga", "layout", "serve", "synth"}
+"""Tried where their tools are (tests/silicon, tests/server)."""
+WITHOUT_PATHS = {"devices", "doctor", "bench", "conformance", "fuzz"}
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -132,7 +133,7 @@ class Session:
         Raises LithifyError for a name, shape or type that the network does not have, and where no chip is left.
         """
         chosen = self._chosen(output_names)
-        outcomes = [future.result() for future in self._parts(input_feed)]
+        outcomes = [future.result() for future in self.submit_samples(input_feed)]
         if len(outcomes) == 1:
             return [outcomes[0].outputs[index] for index in chosen]
         return [np.concatenate([outcome.outputs[index] for outcome in outcomes]) for index in chosen]
@@ -142,10 +143,36 @@ class Session:
 
         Raises LithifyError at once for inputs that do not fit.
         """
-        given, samples = whole_batch(self.program, input_feed)
-        check_inputs(self.program, given)
-        del given, samples
-        return self._pool.submit(lambda machine: self._answer(machine, input_feed))
+        self.check(input_feed)
+        return self._pool.submit(partial(self._answer, feed=input_feed))
+
+    def submit_samples(self, input_feed: Feed) -> list["Future[Outcome]"]:
+        """Requests for all samples of a feed, as `run` cuts them: whole batches, and what remains."""
+        batch, samples = self.program.batch, self.check(input_feed)
+        if samples <= batch:
+            return [self._pool.submit(partial(self._answer, feed=input_feed))]
+        parts = [
+            {name: array[first : first + batch] for name, array in input_feed.items()}
+            for first in range(0, samples, batch)
+        ]
+        return [self._pool.submit(partial(self._answer, feed=part)) for part in parts]
+
+    def check(self, input_feed: Feed) -> int:
+        """How many samples of its batch a feed holds (1 where the batch is not open).
+
+        Raises LithifyError for a name, shape or type that the network does not have, for different numbers of samples,
+        and for numbers that are not finite.
+        """
+        batch = self.program.batch
+        counts = {np.shape(array)[0] if np.ndim(array) else 0 for array in input_feed.values()}
+        samples = max(counts, default=0) if batch > 1 and len(counts) == 1 else batch
+        # What is more than a batch is judged by its first one.
+        part = {name: array[:batch] for name, array in input_feed.items()} if samples > batch else input_feed
+        check_inputs(self.program, whole_batch(self.program, part)[0])
+        for name, array in input_feed.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise LithifyError(f"The input '{name}' holds NaN or infinite values; give finite numbers.")
+        return samples if batch > 1 else 1
 
     def run_async(
         self,
@@ -181,17 +208,6 @@ class Session:
         with self._in_order:
             if self._states is not None:
                 self._states = first_memory(self.program)
-
-    def _parts(self, feed: Feed) -> list["Future[Outcome]"]:
-        """Requests for all samples of a feed: whole batches, and what remains."""
-        batch = self.program.batch
-        counts = {np.shape(array)[0] if np.ndim(array) else 0 for array in feed.values()}
-        if batch == 1 or len(counts) != 1 or not max(counts) > batch:
-            return [self.submit(feed)]
-        return [
-            self.submit({name: array[first : first + batch] for name, array in feed.items()})
-            for first in range(0, max(counts), batch)
-        ]
 
     def _answer(self, machine: Machine, feed: Feed) -> Outcome:
         if self.program.states:
