@@ -14,13 +14,13 @@ from tests.conftest import Ran
 import lithify
 from lithify import LithifyError
 from lithify.chip import load_chip
-from lithify.chip.area import tiling_um2
+from lithify.chip.area import Area, area, tiling_um2
 from lithify.explore import processor
 from lithify.explore.advice_page import advice_page
 from lithify.explore.advise import Advice, judged, reaches, verdict
 from lithify.explore.assumptions import changed, load_assumptions, stated
 from lithify.explore.cost import break_even, clustered_yield, dies_per_wafer, murphy_yield, poisson_yield, unit_cost
-from lithify.explore.die import Silicon, area_factor, delay_factor, die_mm2, energy_factor, silicon
+from lithify.explore.die import area_factor, delay_factor, die_mm2, energy_factor
 from lithify.explore.figure import ASSUMED, GIVEN, HOW, MODELLED, Figure
 from lithify.explore.option import Facts, Needs, OnChip, Option, best_of, options
 from lithify.explore.quantity import BANDWIDTH, COUNT, POWER, TIME, Kind, quantity
@@ -46,7 +46,7 @@ def known(
     cycles: int = 2_000_000, host_s: float = 0.0, operations: int = 600_000_000, weights: int = 3_500_000
 ) -> Facts:
     """A network of MobileNetV2's size on a chip of 10 mm2."""
-    chip = OnChip("own", 256, 200e6, cycles, 500.0, 1500.0, host_s, Silicon(5.0, 5.0), 5)
+    chip = OnChip("own", 256, 200e6, cycles, 500.0, 1500.0, host_s, Area(5.0, 5.0), 5)
     small = replace(chip, name="small", multipliers=64, cycles=4 * cycles)
     return Facts(operations, weights, (chip,), (chip, small), 0.004)
 
@@ -97,14 +97,17 @@ def test_scaling_is_the_published_tables() -> None:
 
 def test_area_is_that_of_synthesis() -> None:
     # docs/silicon.md: edge 7.73 of cells and 8.37 of macros; tiny 6.43 in all.
-    edge, tiny = silicon(load_chip("edge")), silicon(load_chip("tiny"))
-    assert edge.cells_mm2 == pytest.approx(7.73, rel=0.1) and edge.macros_mm2 == pytest.approx(8.37, rel=0.1)
+    edge, tiny = area(load_chip("edge")), area(load_chip("tiny"))
+    assert edge.cells == pytest.approx(7.73, rel=0.1) and edge.macros == pytest.approx(8.37, rel=0.1)
     assert tiny.mm2 == pytest.approx(6.43, rel=0.1)
     assert tiling_um2(1024, 64) == pytest.approx(263_946, rel=1e-3)
     assert tiling_um2(1024, 128) == pytest.approx(2 * tiling_um2(1024, 64))
+
+
+def test_the_die_is_cells_macros_and_pads() -> None:
     # 4 mm2 of cells that fill half of their rows, 1 of macros: a core of 3 x 3 mm, and pads of half a millimetre.
-    assert die_mm2(Silicon(4, 1), 130, 0.5, 1.0, 0.5) == pytest.approx(16)
-    assert die_mm2(Silicon(4, 1), 7, 0.5, 1.0, 0.5) == pytest.approx((3 * 0.0092**0.5 + 1) ** 2)
+    assert die_mm2(Area(4, 1), 130, 0.5, 1.0, 0.5) == pytest.approx(16)
+    assert die_mm2(Area(4, 1), 7, 0.5, 1.0, 0.5) == pytest.approx((3 * 0.0092**0.5 + 1) ** 2)
 
 
 @pytest.mark.parametrize(

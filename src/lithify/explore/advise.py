@@ -11,9 +11,9 @@ import onnx_ir as ir
 
 from lithify import flow
 from lithify.chip import Chip, load_chip
+from lithify.chip.area import area
 from lithify.errors import LithifyError
 from lithify.explore.assumptions import Assumptions, Stated, changed, load_assumptions, stated
-from lithify.explore.die import silicon
 from lithify.explore.figure import HOW
 from lithify.explore.option import FIGURES, Facts, Needs, OnChip, Option, best_of, options
 from lithify.explore.risk import Circumstances, Note, notes
@@ -277,7 +277,7 @@ def _on_chip(program: "Program", seed: int) -> OnChip:
     chip = program.chip
     return OnChip(
         chip.name, chip.multipliers, chip.clock_hz, timing.cycles, energy.total - energy.dram, energy.dram, host,
-        silicon(chip), chip.dram_bytes_per_cycle,
+        area(chip), chip.dram_bytes_per_cycle,
     )  # fmt: skip
 
 

@@ -1,15 +1,10 @@
 """How large a chip's die is on SG13G2, modelled, and how areas, delays and energies change on other nodes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log, sqrt
 
-from lithify.chip import Chip
-from lithify.chip.area import area
-
-NODE_NM = 130
-"""Of the process that gates and macros are modelled for: IHP SG13G2."""
+from lithify.chip.area import Area
 
 AREA_OF_130 = {130: 1.0, 90: 0.44, 65: 0.23, 45: 0.16, 32: 0.072, 20: 0.033, 16: 0.03, 14: 0.027, 10: 0.016, 7: 0.0092}
 """Area on a node over that at 130 nm: Stillmaker and Baas, Integration 58 (2017) 74-81, table of area factors."""
@@ -43,30 +38,11 @@ ENERGY = {
 """Of the energy factor, a square in the voltage; the same source."""
 
 
-@dataclass(frozen=True)
-class Silicon:
-    """A chip before its floorplan, in mm2 at 130 nm: standard cells and memory macros, modelled."""
-
-    cells_mm2: float
-    macros_mm2: float
-
-    @property
-    def mm2(self) -> float:
-        """Both together."""
-        return self.cells_mm2 + self.macros_mm2
-
-
-def silicon(chip: Chip) -> Silicon:
-    """The area of a chip on SG13G2, modelled (docs/silicon.md: within 10 % of synthesis on chips drawn at random)."""
-    found = area(chip)
-    return Silicon(found.cells, found.macros)
-
-
-def die_mm2(of: Silicon, nm: float, cell_fill: float, macro_fill: float, pad_mm: float) -> float:
+def die_mm2(of: Area, nm: float, cell_fill: float, macro_fill: float, pad_mm: float) -> float:
     """The die on a node: cells fill a part of their rows, macros a part of theirs, and a ring of pads, which no node
     makes smaller, lies around the square. pad_mm: how wide the ring is.
     """
-    core = area_factor(nm) * (of.cells_mm2 / cell_fill + of.macros_mm2 / macro_fill)
+    core = area_factor(nm) * (of.cells / cell_fill + of.macros / macro_fill)
     return (sqrt(core) + 2 * pad_mm) ** 2
 
 

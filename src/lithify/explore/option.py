@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from lithify.chip.area import Area
 from lithify.explore.assumptions import Alternative, Assumptions
 from lithify.explore.cost import break_even, clustered_yield, dies_per_wafer, unit_cost
-from lithify.explore.die import Silicon, delay_factor, die_mm2, energy_factor
+from lithify.explore.die import delay_factor, die_mm2, energy_factor
 from lithify.explore.figure import GIVEN, MEASURED, MODELLED, PUBLISHED, SIMULATED, Figure
 
 ENERGY_NM, ENERGY_VOLTS = 45, 1.0
@@ -56,7 +57,7 @@ class OnChip:
     onchip_uj: float
     dram_uj: float
     host_s: float
-    silicon: Silicon
+    silicon: Area
     dram_bytes_per_cycle: float
 
 
