@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -12,14 +13,18 @@ from tests.conftest import Ran
 
 import lithify
 from lithify import LithifyError
+from lithify.chip import load_chip
 from lithify.explore import processor
-from lithify.explore.compare import COLUMNS, Comparison
-from lithify.explore.figure import HOW
+from lithify.explore.compare import COLUMNS, Comparison, Contender, _accuracies, _gained, _of_others
+from lithify.explore.figure import HOW, MEASURED, Figure
 from lithify.explore.plots import comparison_page
 from lithify.explore.published import Published, entries, standard_name
 from lithify.explore.speedup import amdahl, amdahl_limit, beta, gamma, operations_per_cycle
 from lithify.explore.terminal import MARKS, si
 from lithify.networks import NETWORKS
+from lithify.program import Program
+from lithify.progress import Silent
+from lithify.report import Accuracy
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -83,6 +88,9 @@ def test_every_figure_follows_from_the_others(found: Comparison) -> None:
         assert row.clock_hz is not None and found.original.clock_hz == 2e9
         assert value["beta"] == pytest.approx(value["gamma"] * row.clock_hz / 2e9)
         assert value["per_joule"] == pytest.approx(1 / value["energy"]) and 0.9 < value["accuracy"] <= 1
+        assert value["clock"] == row.clock_hz and value["operations_per_cycle"] * row.clock_hz == pytest.approx(
+            value["operations_per_s"]
+        )
         assert all(figure.how in HOW and figure.source for figure in row.figures.values())
     chip = found.rows[-1]
     program = lithify.compile(
@@ -93,6 +101,8 @@ def test_every_figure_follows_from_the_others(found: Comparison) -> None:
     assert chip.figures["latency"].value == cycles / program.chip.clock_hz + host
     assert f"{cycles:,} cycles" in chip.figures["latency"].source and "Softmax" in chip.note
     assert chip.figures["amdahl_limit"].value == found.original.figures["latency"].value / host
+    # What the host draws for its Softmax is in the chip's energy.
+    assert chip.figures["energy"].value > 20 * host and "20 W while the host computes" in chip.figures["energy"].source
     watts = found.original.figures["energy"]
     assert watts.value == 20 * found.original.figures["latency"].value and watts.how == "given"
 
@@ -102,6 +112,36 @@ def test_published_rows_stand_beside_a_standard_network() -> None:
     (other,) = [row for row in rows if row.kind == "fpga"]
     assert other.figures["latency"].how == "published" and "MLPerf Tiny" in other.figures["latency"].source
     assert other.figures["beta"].value == rows[0].figures["latency"].value * 661
+
+
+def test_alpha_is_that_of_published_training() -> None:
+    entry = next(entry for entry in entries() if entry.system == "NVIDIA V100 16 GB, mixed precision")
+    original = Contender("here", "processor", {"latency": Figure(0.05, MEASURED, "clock")})
+    row = _gained(_of_others(entry, 8_000_000_000), original)
+    # A step here is three inferences, 150 ms; there 1,200 are done in a second: 180 times.
+    assert row.figures["alpha"].value == pytest.approx(180) and row.figures["alpha"].how == "modelled"
+    assert "1200 images a second in training" in row.figures["alpha"].source
+    assert row.figures["beta"].value == pytest.approx(0.05 / 0.01278)
+    assert "alpha" not in _gained(_of_others(replace(entry, training_per_second=None), 1), original).figures
+
+
+def test_chips_that_leave_other_operators_to_the_host_are_judged_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+
+    def measure(model: object, quantized: object, program: Program, *more: object) -> Accuracy:
+        judged.append(program.chip.name)
+        return Accuracy(chip=len(judged) / 10)
+
+    monkeypatch.setattr("lithify.accuracy.measure", measure)
+    tiny = load_chip("tiny")
+    same = tiny.model_copy(update={"name": "same", "queue_depth": 2})
+    less = tiny.model_copy(update={"name": "less", "units": tuple(unit for unit in tiny.units if unit != "max_pool")})
+    model = lithify.quantize(lithify.optimize(lithify.load(EXAMPLES / "digits_cnn.onnx")))
+    programs = [lithify.compile(model, chip) for chip in (tiny, same, less)]
+    assert programs[2].host_nodes != programs[0].host_nodes
+    samples, found = _accuracies(model, model, programs, EXAMPLES / "digits.npz", Silent())
+    assert samples is not None and judged == ["tiny", "less"] and [one.chip for one in found] == [0.1, 0.1, 0.2]
+    assert _accuracies(model, model, programs, None, Silent()) == (None, [Accuracy()] * 3)
 
 
 def test_the_page(found: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,10 +58,10 @@ def compare(
     if as_json:
         emit(found.to_json())
     else:
-        from lithify.explore.terminal import comparison_table
+        from lithify.explore.terminal import comparison_tables
         from lithify.report.terminal import show
 
-        show(comparison_table(found))
+        show(*comparison_tables(found))
 
 
 COMMANDS = (compare,)

@@ -14,7 +14,7 @@ from lithify.explore import processor
 from lithify.explore.figure import COUNTED, GIVEN, HOW, MEASURED, MODELLED, PUBLISHED, SIMULATED, Figure
 from lithify.explore.model import named_model
 from lithify.explore.published import Published, entries, standard_name
-from lithify.explore.speedup import amdahl_limit, beta, gamma, operations_per_cycle
+from lithify.explore.speedup import TRAINING, alpha, amdahl_limit, beta, gamma, operations_per_cycle
 from lithify.progress import Progress, Silent, Stages
 from lithify.quantize.signed import activations_to_unsigned
 
@@ -29,6 +29,9 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "operations_per_s": ("operations a second", "1/s"),
     "peak_operations_per_s": ("at most", "1/s"),
     "utilisation": ("of that", ""),
+    "clock": ("clock", "Hz"),
+    "operations_per_cycle": ("operations a cycle", ""),
+    "alpha": ("alpha", ""),
     "beta": ("beta", ""),
     "gamma": ("gamma", ""),
     "energy": ("energy an inference", "J"),
@@ -39,6 +42,9 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "amdahl_limit": ("Amdahl's limit", ""),
 }
 """Figures of a row: what each is called, and its unit."""
+
+SPEED = tuple(COLUMNS)[: tuple(COLUMNS).index("alpha")]
+"""How fast; the others are what is gained, and what it takes."""
 
 
 @dataclass(frozen=True)
@@ -129,39 +135,51 @@ def compare(
     with stage("compile"):
         programs = [flow.compile(quantized, chip) for chip in described]
     with stage("measure the accuracy") as watch:
-        samples, accuracy = _accuracy(loaded, quantized, programs, data, watch)
+        samples, accuracies = _accuracies(loaded, quantized, programs, data, watch)
     feed = _feed(programs, samples, seed)
     facts = describe(optimized)
     operations = 2 * facts.macs
     rows: list[Contender] = []
     for provider, unit in units.items():
         with stage(f"measure {unit}"):
-            rows += _measured(provider, unit, optimized, quantized, feed, operations, cpu_watts, accuracy)
+            rows += _measured(provider, unit, optimized, quantized, feed, operations, cpu_watts, accuracies[0])
     original = rows[0]
-    for program in programs:
+    for program, accuracy in zip(programs, accuracies, strict=True):
         with stage(f"simulate {program.chip.name}"):
-            rows.append(_on_chip(program, feed, operations, original, accuracy))
+            rows.append(_on_chip(program, feed, operations, original, accuracy, cpu_watts))
     standard = standard_name(facts.macs, facts.parameters)
     rows += [_of_others(entry, operations) for entry in entries() if entry.network == standard]
     return Comparison(name, operations, facts.parameters, standard, tuple(_gained(row, original) for row in rows))
 
 
-def _accuracy(
+def _accuracies(
     loaded: ir.Model,
     quantized: ir.Model,
     programs: "Sequence[Program]",
     data: "str | Path | None",
     progress: Progress,
-) -> "tuple[Samples | None, Accuracy]":
+) -> "tuple[Samples | None, list[Accuracy]]":
+    """Of each program. Chips that leave the same to the host give the same bits, and are judged once."""
     from lithify.accuracy import measure
     from lithify.quantize.data import read
     from lithify.report import Accuracy
 
-    if data is None:
-        return None, Accuracy()
     first = programs[0]
+    if data is None:
+        return None, [Accuracy()] * len(programs)
     samples = read(data, first.model_inputs, preprocessing=first.pictures)
-    return samples, measure(loaded, quantized, first, samples, progress)
+    found: dict[tuple[str, ...], Accuracy] = {}
+    for program in programs:
+        if _host_parts(program) not in found:
+            found[_host_parts(program)] = measure(loaded, quantized, program, samples, progress)
+    return samples, [found[_host_parts(program)] for program in programs]
+
+
+def _host_parts(program: "Program") -> tuple[str, ...]:
+    """The names of what the host computes: what the chip does beside it follows from them."""
+    from lithify.isa.program import ChipSegment
+
+    return tuple(segment.name for segment in program.segments if not isinstance(segment, ChipSegment))
 
 
 def _feed(programs: "Sequence[Program]", samples: "Samples | None", seed: int) -> Mapping[str, Any]:
@@ -214,7 +232,12 @@ def _half(model: ir.Model) -> ir.Model:
 
 
 def _on_chip(
-    program: "Program", feed: Mapping[str, Any], operations: int, original: Contender, accuracy: "Accuracy"
+    program: "Program",
+    feed: Mapping[str, Any],
+    operations: int,
+    original: Contender,
+    accuracy: "Accuracy",
+    cpu_watts: float | None,
 ) -> Contender:
     from lithify.profile.energy import SOURCE, inference_energy
     from lithify.runtime.host import host_milliseconds
@@ -231,7 +254,12 @@ def _on_chip(
     figures = _speed(seconds, operations, SIMULATED, said)
     peak = 2 * chip.multipliers * chip.clock_hz
     figures["peak_operations_per_s"] = Figure(peak, COUNTED, "multipliers x 2 x clock")
-    figures |= _energy(Figure(inference_energy(chip, runs, timing.dram_bytes).total / 1e6, MODELLED, SOURCE))
+    joules, source = inference_energy(chip, runs, timing.dram_bytes).total / 1e6, SOURCE
+    if on_host and cpu_watts is not None:
+        joules, source = joules + cpu_watts * host, f"{source}; and {cpu_watts:g} W while the host computes"
+    elif on_host:
+        source += "; without the host's, whose power was not given"
+    figures |= _energy(Figure(joules, MODELLED, source))
     figures["memory_bytes"] = Figure(timing.dram_bytes, SIMULATED, "bytes of the bus beats")
     if accuracy.chip is not None:
         figures["accuracy"] = Figure(accuracy.chip, SIMULATED, f"{accuracy.chip_samples} samples, functional simulator")
@@ -241,6 +269,8 @@ def _on_chip(
         assert before is not None
         figures["amdahl_limit"] = Figure(amdahl_limit(before, host), MEASURED, "the original's time over the host's")
     note = "" if not on_host else f"on the host: {on_host}"
+    if on_host and cpu_watts is None:
+        note += "; its energy is not counted"
     return Contender(f"{chip.name} ({chip.multipliers})", "chip", figures, chip.clock_hz, note)
 
 
@@ -251,6 +281,9 @@ def _of_others(entry: Published, operations: int) -> Contender:
         figures["peak_operations_per_s"] = Figure(entry.peak, PUBLISHED, source)
     if entry.watts is not None:
         figures |= _energy(Figure(entry.watts * entry.seconds, PUBLISHED, f"{entry.watts:g} W for the time it takes"))
+    if entry.training_per_second is not None:
+        # Against the original in _gained, where it is at hand.
+        figures["alpha"] = Figure(entry.training_per_second, PUBLISHED, source)
     return Contender(entry.system, entry.kind, figures, entry.clock_hz, entry.note)
 
 
@@ -275,6 +308,16 @@ def _gained(row: Contender, original: Contender) -> Contender:
     before = original.figures["latency"]
     source = f"against {original.name}"
     figures["beta"] = Figure(beta(before.value, latency.value), latency.how, source)
+    if "alpha" in figures:
+        rate = figures["alpha"]
+        said = f"{rate.value:g} images a second in training ({rate.source}), {source}: {TRAINING:g} times its inference"
+        figures["alpha"] = Figure(alpha(TRAINING * before.value, 1 / rate.value), MODELLED, said)
+    if row.clock_hz:
+        how = COUNTED if row.kind == "chip" else MEASURED if row.kind == "processor" else PUBLISHED
+        said = "of the chip's description" if row.kind == "chip" else "as it is stated"
+        figures["clock"] = Figure(row.clock_hz, how if row.figures["latency"].how != PUBLISHED else PUBLISHED, said)
+        each = figures["operations_per_s"].value / row.clock_hz
+        figures["operations_per_cycle"] = Figure(each, latency.how, "operations a second over the clock")
     if row.clock_hz and original.clock_hz:
         operations = latency.value * figures["operations_per_s"].value
         ours = operations_per_cycle(operations, latency.value, row.clock_hz)

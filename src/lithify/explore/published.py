@@ -19,7 +19,7 @@ class Published:
     """A system's figure for one network, batch 1 unless the note says otherwise. year: in which it was read.
 
     One of latency_ms, per_second, and cycles with clock_hz is there. multipliers: of 8 bits unless `system` says so.
-    watts: while it computes.
+    watts: while it computes. training_per_second: samples a second in training, large batches.
     """
 
     system: str
@@ -34,6 +34,7 @@ class Published:
     multipliers: int | None = None
     peak_ops_per_s: float | None = None
     watts: float | None = None
+    training_per_second: float | None = None
     note: str = ""
 
     @property

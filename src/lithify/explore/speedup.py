@@ -3,9 +3,19 @@
 Of the same network, batch 1: T is the time of one inference, f the clock, W the operations.
 """
 
+TRAINING = 3.0
+"""Inferences whose operations a training step takes: forward once, backward twice (Hobbhahn and Sevilla, Epoch, 2021,
+for convolutions and large batches).
+"""
+
+
+def alpha(original_s: float, accelerated_s: float) -> float:
+    """How many times faster a training step is: T_original / T_accelerated, of one sample."""
+    return original_s / accelerated_s
+
 
 def beta(original_s: float, accelerated_s: float) -> float:
-    """How many times faster inference is: T_original / T_accelerated. (alpha is the same of a training step.)"""
+    """How many times faster inference is: T_original / T_accelerated."""
     return original_s / accelerated_s
 
 

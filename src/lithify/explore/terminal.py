@@ -3,7 +3,7 @@
 from math import isinf
 from typing import TYPE_CHECKING
 
-from lithify.explore.compare import COLUMNS, Comparison, Contender
+from lithify.explore.compare import COLUMNS, SPEED, Comparison, Contender
 from lithify.explore.figure import ASSUMED, COUNTED, GIVEN, HOW, MEASURED, MODELLED, PUBLISHED, SIMULATED, SYNTHESISED
 from lithify.report.terminal import new_table
 
@@ -18,19 +18,26 @@ _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, 
 _RATIOS = ("utilisation", "accuracy")
 
 
-def comparison_table(found: Comparison) -> "Table":
-    """A row for each contender, with the figures that any of them has."""
+def comparison_tables(found: Comparison) -> "list[Table]":
+    """A row for each contender: how fast it is, then what is gained and what it takes; figures that any of them has."""
     shown = [name for name in COLUMNS if any(name in row.figures for row in found.rows)]
-    titles = [COLUMNS[name][0] for name in shown]
     title = f"{found.network}: {si(found.operations, '')} operations, {found.parameters:,} parameters"
-    out = new_table(title, "on", *titles, "remark", right=titles)
-    for row in found.rows:
-        out.add_row(row.name, *(cell(row, name) for name in shown), row.note)
+    speed = _table(title, found, [name for name in shown if name in SPEED])
+    gains = _table("what is gained, and what it takes", found, [name for name in shown if name not in SPEED], True)
     used = {figure.how for row in found.rows for figure in row.figures.values()}
-    out.caption = "; ".join(f"{mark} {how}: {HOW[how]}" for how, mark in MARKS.items() if how in used) + (
-        f". beta = T_original / T, gamma: operations per cycle likewise; the original is {found.original.name}."
+    gains.caption = "; ".join(f"{mark} {how}: {HOW[how]}" for how, mark in MARKS.items() if how in used) + (
+        ". alpha and beta = T_original / T of a training step and of an inference, gamma: operations per cycle "
+        f"likewise; the original is {found.original.name}."
     )
-    out.caption_justify = "left"
+    gains.caption_justify = "left"
+    return [speed, gains]
+
+
+def _table(title: str, found: Comparison, shown: list[str], remarks: bool = False) -> "Table":
+    titles = [COLUMNS[name][0] for name in shown]
+    out = new_table(title, "on", *titles, *(["remark"] if remarks else []), right=titles)
+    for row in found.rows:
+        out.add_row(row.name, *(cell(row, name) for name in shown), *([row.note] if remarks else []))
     return out
 
 
@@ -48,7 +55,7 @@ def number(row: Contender, name: str) -> str:
         text = f"{100 * figure.value:.1f} %"
     elif isinf(figure.value):
         text = "none"
-    elif unit in ("s", "J", "B"):
+    elif unit in ("s", "J", "B", "Hz"):
         text = si(figure.value, unit)
     elif unit:
         text = si(figure.value, "")
