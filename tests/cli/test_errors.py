@@ -47,7 +47,7 @@ def test_not_onnx(run: Run, tmp_path: Path) -> None:
 def test_unsupported_type(run: Run, tmp_path: Path) -> None:
     path = network(tmp_path / "net.onnx", [1, 4], TensorProto.DOUBLE)
     assert refused(run("load", path)) == (
-        f"Input 'x' of '{path}' has the type float64; Lithify takes float32, int8, uint8, int32, int64. "
+        f"Input 'x' of '{path}' has the type float64; Lithify takes float32, int8, uint8, int32, int64, bool. "
         "Change the model and export it again."
     )
 

@@ -75,7 +75,7 @@ def test_operator_sets(tmp_path: Path, opset: int) -> None:
 def test_unsupported_input_type(tmp_path: Path, dtype: str, name: str) -> None:
     path = _write(tmp_path, proto(f"g ({dtype}[1, 4] x) => ({dtype}[1, 4] y) {{ y = Identity(x) }}"))
     assert _refusal(path) == (
-        f"Input 'x' of '{path}' has the type {name}; Lithify takes float32, int8, uint8, int32, int64. "
+        f"Input 'x' of '{path}' has the type {name}; Lithify takes float32, int8, uint8, int32, int64, bool. "
         "Change the model and export it again."
     )
 

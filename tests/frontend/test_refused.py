@@ -25,7 +25,7 @@ def model(*nodes: onnx.NodeProto, kind: int = TensorProto.FLOAT) -> onnx.ModelPr
     return helper.make_model(graph, opset_imports=sets, ir_version=10)
 
 
-TAKES = "Lithify takes float32, int8, uint8, int32, int64. Change the model and export it again."
+TAKES = "Lithify takes float32, int8, uint8, int32, int64, bool. Change the model and export it again."
 IDENTITY = helper.make_node("Identity", ["x"], ["y"])
 
 

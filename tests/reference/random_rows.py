@@ -50,12 +50,25 @@ def reduction(random: Generator) -> Graph:
         "ReduceL1": 128 * scale * columns,
         "ReduceSumSquare": (128 * scale) ** 2 * columns,
         "ReduceL2": 128 * scale * np.sqrt(columns),
+        "ReduceProd": np.exp(np.clip(columns * np.log(40 * scale), -60, 60)),
         "ReduceLogSum": np.log(columns) + 10,
         "ReduceLogSumExp": 256 * scale + np.log(columns),
     }
     x = Tensor("x", dims, "int8", np.float32(scale), zero_point(random))
     y = Tensor("y", dims, "int8", np.float32(most[operator] / 200), zero_point(random))
     return Graph("g", ("x",), ("y",), {"x": x, "y": y}, {}, (make_node("reduced", operator, ("x",), ("y",)),))
+
+
+def search(random: Generator) -> Graph:
+    """Of one byte and of two; of few values, so that many are equal."""
+    columns = int(random.choice([1, 2, 10, 64, 100, 256, 257, 700]))
+    dims = ((columns,), (5, columns), (1, columns, 2, 3))[int(random.integers(0, 3))]
+    x = Tensor("x", dims, "int8", np.float32(0.1), zero_point(random))
+    y = Tensor("y", dims, "int8", np.float32(1), -128)
+    operator = ("ArgMax", "ArgMin")[int(random.integers(0, 2))]
+    byte = int(random.integers(0, 2)) if columns > 256 else 0
+    node = make_node("search", operator, ("x",), ("y",), last=int(random.integers(0, 2)), byte=byte)
+    return Graph("g", ("x",), ("y",), {"x": x, "y": y}, {}, (node,))
 
 
 def lp_normalization(random: Generator) -> Graph:
@@ -82,6 +95,7 @@ def group_norm(random: Generator) -> Graph:
 
 BODIES = (
     ("y = divide(a, b)",),
+    ("y = power_near(a, b)",),
     ("y = maximum(a, b)",),
     ("v0 = less(a, b)", "y = select(v0, a, 0.25)"),
     ("v0 = less(b, a)", "v1 = equal(a, b)", "v2 = maximum(v0, v1)", "v3 = less(0.5, v2)", "y = select(v3, b, a)"),
@@ -137,6 +151,7 @@ ROWS = {
     "masked softmax": masked_softmax,
     "elementwise": elementwise,
     "reduction": reduction,
+    "search": search,
     "lp normalization": lp_normalization,
     "group norm": group_norm,
     "log softmax": log_softmax,

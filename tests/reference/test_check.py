@@ -83,13 +83,15 @@ NODES = [
     (
         {"operator": "Convolve"},
         "Node 'n' has the operator 'Convolve', which is unknown; known are: Quantize, Dequantize, Signed, Unsigned, "
+        "Truth, Indices, "
         "Conv, ConvTranspose, Gemm, MatMul, Add, Sub, Mul, MaxPool, AveragePool, GlobalAveragePool, ReduceMean, "
         "ReduceSum, ReduceMax, ReduceMin, Reshape, Transpose, Expand, Tile, Slice, Gather, Append, PositionMask, "
         "PositionRange, Split, Concat, Pad, "
         "DepthToSpace, SpaceToDepth, ResizeNearest, "
         "ResizeLinear, Elementwise, "
-        "Softmax, ReduceL1, ReduceSumSquare, ReduceL2, ReduceLogSum, ReduceLogSumExp, LpNormalization, "
-        "GroupNormalization, MaskedSoftmax, LogSoftmax, LayerNormalization, RMSNormalization, Clip, Lookup, Host.",
+        "Softmax, ReduceL1, ReduceSumSquare, ReduceL2, ReduceProd, ReduceLogSum, ReduceLogSumExp, LpNormalization, "
+        "GroupNormalization, ArgMax, ArgMin, MaskedSoftmax, LogSoftmax, LayerNormalization, RMSNormalization, "
+        "Clip, Lookup, Host.",
     ),
     (
         {"operator": "Add", "padding": 1},
@@ -214,7 +216,7 @@ GRAPHS = [
     (with_tensor("x", zero_point=128), "Tensor 'x' has the zero point 128; it must be from -128 to 127."),
     (
         with_tensor("x", dtype="int4"),
-        "Tensor 'x' has the dtype 'int4'; it must be one of: int8, int32, float32, int64, uint8.",
+        "Tensor 'x' has the dtype 'int4'; it must be one of: int8, int32, float32, int64, uint8, bool.",
     ),
     (
         with_tensor("image", shape=(0, 2, 4, 4)),

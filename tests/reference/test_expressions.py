@@ -39,6 +39,35 @@ def test_quotients(step: float) -> None:
     assert (got[~some] == -133).all()
 
 
+@pytest.mark.parametrize("step", [0.05, 3.0])
+def test_powers(step: float) -> None:
+    """Of every pair: half a step, and what the product with the logarithm makes of its own rounding."""
+    given = every_pair()
+    own = graph(("y = power_near(a, b)",), step)
+    a, b = ((given[name].astype(np.float32) - 5) * own.tensors[name].scale for name in "ab")  # type: ignore[operator]
+    with np.errstate(all="ignore"):
+        exact = np.power(a.astype(np.float64), b.astype(np.float64)) / float(np.float32(step))
+        reach = np.abs(b * np.log(np.abs(a.astype(np.float64))))
+    got = run(own, given)["y"].astype(np.float64) - 5
+    some = ~np.isnan(exact)
+    limited = np.clip(exact[some], -133, 122)
+    units = 6 + 3 * np.where(np.isfinite(reach[some]), reach[some], 0)
+    assert (np.abs(got[some] - limited) <= 0.5 + units * UNIT * np.abs(limited)).all()
+    assert (got[~some] == -133).all() and some.any() and not some.all()
+
+
+def test_whole_powers_of_negative_numbers() -> None:
+    """3 bits of b are exact integers."""
+    own = graph(("y = power_near(a, b)",), 1.0)
+    tensors = {**own.tensors}
+    for name, scale in (("a", 1.0), ("b", 0.5)):
+        tensors[name] = Tensor(name, (4,), "int8", np.array(scale, np.float32), 0)
+    tensors["y"] = Tensor("y", (4,), "int8", np.array(1, np.float32), 0)
+    whole = Graph("g", own.inputs, own.outputs, tensors, {}, own.nodes)
+    given = {"a": np.array([-3, -3, -3, 0], np.int8), "b": np.array([4, 6, 5, 0], np.int8)}
+    assert run(whole, given)["y"].tolist() == [9, -27, -128, 1]
+
+
 def test_choices_are_exact() -> None:
     given = every_pair()
     body = ("v0 = less(a, b)", "y = select(v0, b, a)")

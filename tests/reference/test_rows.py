@@ -203,6 +203,33 @@ def test_reductions_are_what_they_say(columns: int, scale: float) -> None:
         assert (np.abs(got[:, 0] - steps) <= 0.5 + units * UNIT * (np.abs(steps) + 255 * scale / step)).all()
 
 
+@pytest.mark.parametrize("scale", [0.009, 0.02, 0.1])
+@pytest.mark.parametrize("columns", [1, 9, 64, 300])
+def test_products_are_what_they_say(columns: int, scale: float) -> None:
+    """Half a step, and the roundings of the logarithms and of their sum (docs/numbers.md)."""
+    random = np.random.default_rng(columns)
+    x = random.integers(-128, 128, (32, columns)).astype(np.int8)
+    x[x == 7] = 8
+    x[0, 0] = 7
+    values = x.astype(np.float64) - 7
+    with np.errstate(divide="ignore"):
+        logarithms = np.log(np.abs(values))
+    sizes = logarithms.sum(-1) + columns * np.log(float(np.float32(scale)))
+    step = np.float32(np.exp(np.clip(np.median(sizes[1:]) - 3, -80, 80)))
+    tensors = {
+        "x": Tensor("x", x.shape, "int8", np.float32(scale), 7),
+        "y": Tensor("y", x.shape, "int8", step, 3),
+    }
+    node = make_node("reduced", "ReduceProd", ("x",), ("y",))
+    got = run(Graph("g", ("x",), ("y",), tensors, {}, (node,)), {"x": x})["y"].astype(np.float64) - 3
+    assert (got == got[:, :1]).all() and got[0, 0] == 0
+    exact = np.sign(values).prod(-1) * np.exp(np.clip(sizes - np.log(float(step)), -99, 9))
+    steps = np.clip(exact, -131, 124)
+    shift = np.abs(columns * np.log(scale) - np.log(float(step)))
+    units = 6 + columns / 64 + (columns / 128 + 4) * (logarithms[1:].sum(-1) + shift)
+    assert (np.abs(got[1:, 0] - steps[1:]) <= 0.5 + units * UNIT * np.abs(steps[1:])).all()
+
+
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("columns", [1, 64, 100])
 def test_lp_normalization_is_one(columns: int, p: int) -> None:

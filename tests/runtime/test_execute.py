@@ -80,7 +80,7 @@ def test_programs_that_cannot_run_are_refused(compiled) -> None:
         (
             unknown,
             "Conversion 'quantize' has the operator 'Cast'; this Lithify knows: Quantize, Dequantize, "
-            "Signed, Unsigned, Reshape, PositionMask, PositionRange.",
+            "Signed, Unsigned, Truth, Indices, Reshape, PositionMask, PositionRange.",
         ),
         (
             replace(program, segments=(quantize, shifted, dequantize, host)),

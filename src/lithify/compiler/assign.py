@@ -23,7 +23,10 @@ from lithify.compiler.lowering.turned import identities
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node
 
-CONVERSIONS = ("Quantize", "Dequantize", "Signed", "Unsigned", "Reshape", "PositionMask", "PositionRange")
+CONVERSIONS = (
+    *("Quantize", "Dequantize", "Signed", "Unsigned", "Truth", "Indices", "Reshape"),
+    *("PositionMask", "PositionRange"),
+)
 """Operators of the host that need no ONNX Runtime."""
 
 

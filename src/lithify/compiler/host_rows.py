@@ -13,7 +13,7 @@ import numpy as np
 
 from lithify.reference.float32 import SUM_WAYS
 from lithify.reference.quantized_rows import REDUCTIONS
-from lithify.reference.rows import ROW_WORKS, Beside, work_of
+from lithify.reference.rows import ROW_WORKS, SEARCHES, Beside, work_of
 from lithify.reference.written import Step
 
 if TYPE_CHECKING:
@@ -68,13 +68,14 @@ def row_operator(b: "Builder") -> str:
         known[step.result] = _made(b, step, known, columns)
     limits = b.node.attributes.get("minimum", -128), b.node.attributes.get("maximum", 127)
     result = known[work.function.results[0]]
-    if work.beside is not None or b.node.operator in REDUCTIONS:
+    of_row = b.node.operator in (*REDUCTIONS, *SEARCHES)
+    if work.beside is not None or of_row:
         lowest = b.constant(np.array(-np.inf, np.float32))
         result = b.op("Where", b.op("IsNaN", result), lowest, result)
     made = b.round(result, *limits)
     if grouped:
         return b.reshape(made, *x.shape)
-    if b.node.operator in REDUCTIONS:
+    if of_row:
         shape = (x.shape[0], *x.shape[2:], x.shape[1]) if turned else x.shape
         made = b.op("Expand", made, b.constant(np.array(shape, np.int64)))
     return b.op("Transpose", made, perm=[0, 3, 1, 2]) if turned else made

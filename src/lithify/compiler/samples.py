@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 
 from lithify.reference.graph import Graph, Node
+from lithify.reference.rows import SEARCHES
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def batch_of(graph: Graph) -> Batch:
     return Batch(size, frozenset(batched))
 
 
-_ANYWHERE = ("Quantize", "Dequantize", "Signed", "Unsigned", "Reshape", "Clip", "Lookup")
+_ANYWHERE = ("Quantize", "Dequantize", "Signed", "Unsigned", "Truth", "Indices", "Reshape", "Clip", "Lookup")
 """Operators that leave all elements in their order."""
 
 _IMAGES = (
@@ -56,7 +57,7 @@ _IMAGES = (
 )
 """Operators that work along every dimension but the first."""
 
-_ROWS = ("Softmax", "MaskedSoftmax", "LogSoftmax", "LayerNormalization", "RMSNormalization")
+_ROWS = ("Softmax", "MaskedSoftmax", "LogSoftmax", "LayerNormalization", "RMSNormalization", *SEARCHES)
 _HOST = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Relu", "Exp", "Identity", "Cast")
 
 

@@ -4,12 +4,11 @@ import onnx_ir as ir
 
 from lithify.errors import LithifyError
 
-PORTS = (ir.DataType.FLOAT, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT32, ir.DataType.INT64)
+PORTS = (ir.DataType.FLOAT, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT32, ir.DataType.INT64, ir.DataType.BOOL)
 """Types of a model's inputs and outputs."""
 
 INSIDE = (
     *PORTS,
-    ir.DataType.BOOL,
     ir.DataType.INT16,
     ir.DataType.UINT16,
     ir.DataType.UINT32,

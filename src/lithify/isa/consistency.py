@@ -5,19 +5,23 @@ from collections.abc import Iterator
 
 from lithify.isa.program import Base, ChipSegment, HostSegment, IndexList, Program
 
-DTYPES = ("int8", "uint8", "int32", "int64", "float32")
+DTYPES = ("int8", "uint8", "int32", "int64", "float32", "bool")
 LARGEST_MEMORY = 2**40
 """DRAM addresses have 40 bits."""
 _TYPES = {
-    "Quantize": ("float32", "int8"),
-    "Dequantize": ("int8", "float32"),
-    "Signed": ("uint8", "int8"),
-    "Unsigned": ("int8", "uint8"),
+    "Quantize": (("float32", "bool", "int32", "int64"), ("int8",)),
+    "Dequantize": (("int8",), ("float32",)),
+    "Signed": (("uint8",), ("int8",)),
+    "Unsigned": (("int8",), ("uint8",)),
+    "Truth": (("int8",), ("bool",)),
+    "Indices": (("int8",), ("int32", "int64")),
 }
 """What conversions read and make; others keep the type."""
 _INDICES = ("int32", "int64")
 _OF_POSITION = {"PositionMask": ("int8", 2), "PositionRange": ("int64", 0)}
 """What is made of a position: its type, and its dimensions where they are known."""
+_INDEX_BYTES = 2
+"""Of an index, at most: `Indices` makes one number of them."""
 
 
 def contradiction(program: Program) -> str | None:
@@ -121,10 +125,13 @@ def _shapes(program: Program) -> Iterator[str]:
                 if x.dtype not in _INDICES or math.prod(x.shape) != 1 or kind != _OF_POSITION[segment.operator]:
                     yield f"its conversion '{segment.name}' cannot make '{y.name}' of '{x.name}'"
                 continue
-            types = _TYPES.get(segment.operator, (x.dtype, x.dtype))
-            small = x if types[0] == "int8" else y
+            reads, makes = _TYPES.get(segment.operator, ((x.dtype,), (x.dtype,)))
+            small = x if reads == ("int8",) else y
             scaled = segment.operator not in _TYPES or small.scale is not None
-            if (x.dtype, y.dtype) != types or math.prod(x.shape) != math.prod(y.shape) or not scaled:
+            size, sizes = math.prod(x.shape), [math.prod(y.shape)]
+            if segment.operator == "Indices":
+                sizes = [count * sizes[0] for count in range(1, _INDEX_BYTES + 1)]
+            if x.dtype not in reads or y.dtype not in makes or size not in sizes or not scaled:
                 yield f"its conversion '{segment.name}' cannot make '{y.name}' of '{x.name}'"
 
 

@@ -161,9 +161,9 @@ class HostSegment:
 
 @dataclass(frozen=True)
 class Conversion:
-    """Quantize (float32 -> int8), Dequantize (int8 -> float32), Signed (uint8 -> int8), Unsigned (int8 -> uint8) or
-    Reshape of one tensor, PositionMask (position -> int8 of 1 and 0) or
-    PositionRange (position -> int64, itself and what follows), on the host.
+    """Quantize (float32, bool, int32 or int64 -> int8), Dequantize (int8 -> float32), Signed (uint8 -> int8), Unsigned
+    (int8 -> uint8), Truth (int8 -> bool), Indices (int8 -> int32 or int64) or Reshape of one tensor, PositionMask
+    (position -> int8 of 1 and 0) or PositionRange (position -> int64, itself and what follows), on the host.
     """
 
     name: str

@@ -7,6 +7,7 @@ import onnx_ir as ir
 from lithify.optimize.affine import fold_affine
 from lithify.optimize.attention import expand_attention
 from lithify.optimize.bias import fold_bias
+from lithify.optimize.choices import pair_choices
 from lithify.optimize.constants import fold_constants
 from lithify.optimize.dead_code import remove_dead_code
 from lithify.optimize.einsum import expand_einsum
@@ -22,6 +23,7 @@ from lithify.optimize.masks import simplify_masks
 from lithify.optimize.matrices import count_matrices, scale_factors
 from lithify.optimize.mean import pool_means
 from lithify.optimize.normalize import convolve_norms
+from lithify.optimize.orders import search_scores
 from lithify.optimize.padding import fold_padding
 from lithify.optimize.prelu import split_prelus
 from lithify.optimize.recurrent import unroll_recurrent
@@ -37,7 +39,9 @@ PASSES: tuple[Pass, ...] = (
     expand_attention,
     plain_indices,
     pair_many,
+    search_scores,
     simplify_masks,
+    pair_choices,
     join_norms,
     join_group_norms,
     expand_einsum,

@@ -1,4 +1,5 @@
-"""Expressions of one or two tensors, element by element: quotients, extremes, and choices by what comparisons say.
+"""Expressions of one or two tensors, element by element: quotients, powers, extremes, and choices by what comparisons
+say.
 
 They are what the chip's table of one int8 cannot do. An expression is written as a body of `reference/expressions.py`,
 of the float tensors that its operators read.
@@ -7,16 +8,21 @@ of the float tensors that its operators read.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from lithify.optimize.functions import number
 from lithify.optimize.values import constant, shape_of
 from lithify.reference.expressions import NAMES
 
-ROOTS = ("Div", "Max", "Min", "Where", "Cast")
+ROOTS = ("Div", "Max", "Min", "Pow", "PRelu", "Where", "Cast")
 """Operators that end one."""
-_COMPARED = ("Less", "Greater", "LessOrEqual", "GreaterOrEqual", "Equal")
-_JOINED = ("And", "Or", "Xor", "Not")
+COMPARED = ("Less", "Greater", "LessOrEqual", "GreaterOrEqual", "Equal")
+JOINED = ("And", "Or", "Xor", "Not")
+CONDITIONS = (*COMPARED, *JOINED)
+"""Operators that say what holds."""
+LARGEST = 1e4
+"""Above this a constant of several numbers is no value but a mask, which would leave nothing of a scale."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +36,29 @@ class Expression:
     body: tuple[str, ...]
 
 
-def expression_of(node: ir.Node) -> Expression | None:
-    """The expression that ends in this node; None for another node, more tensors, and constants of several numbers."""
+def expression_of(node: ir.Node, most: int = len(NAMES)) -> Expression | None:
+    """The expression that ends in this node; None for another node, and for more than `most` tensors."""
     output = node.outputs[0]
     if node.domain != "" or node.op_type not in ROOTS or output.dtype != ir.DataType.FLOAT or not shape_of(output):
         return None
-    writing = _Writing()
+    if node.op_type in ("Pow", "PRelu") and number(node.inputs[1]) is not None:
+        return None  # a function of one tensor, which has a definition of its own
+    return _expression(_Writing(most), lambda writing: writing.root(node))
+
+
+def condition_of(node: ir.Node, most: int = len(NAMES)) -> Expression | None:
+    """What says whether something holds, as the number 1 or 0; None as for `expression_of`."""
+    if node.domain != "" or node.op_type not in CONDITIONS or not shape_of(node.outputs[0]):
+        return None
+    return _expression(_Writing(most), lambda writing: writing.condition(node.outputs[0]))
+
+
+def _expression(writing: "_Writing", write: Callable[["_Writing"], str]) -> Expression | None:
     try:
-        result = writing.root(node)
+        result = write(writing)
     except _No:
         return None
-    if not writing.operands:
+    if not any(constant(value) is None for value in writing.operands):
         return None
     if not writing.lines:  # the largest of one
         result = writing.line("multiply", result, "1")
@@ -54,7 +72,8 @@ class _No(Exception):
 
 
 class _Writing:
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.nodes: dict[ir.Node, None] = {}
         self.operands: dict[ir.Value, str] = {}
         self.lines: list[str] = []
@@ -66,6 +85,12 @@ class _Writing:
             made, *others = (self.operand(value) for value in node.inputs)
             for other in others:
                 made = self.line("maximum" if node.op_type == "Max" else "minimum", made, other)
+        elif node.op_type == "Pow":
+            made = self.line("power_near", *(self.operand(value) for value in node.inputs))
+        elif node.op_type == "PRelu":
+            x, slope = (self.operand(value) for value in node.inputs)
+            sloped = self.line("multiply", x, slope)
+            made = self.line("select", self.line("less", x, "0"), sloped, x)
         elif node.op_type == "Where":
             # The mask of the choice is the newest one.
             first, second = self.operand(node.inputs[1]), self.operand(node.inputs[2])
@@ -85,12 +110,17 @@ class _Writing:
         if value is None or value.dtype != ir.DataType.FLOAT:
             raise _No
         single = number(value)
-        if single is not None:
-            return repr(single)
+        return repr(single) if single is not None else self.tensor(value)
+
+    def tensor(self, value: ir.Value) -> str:
+        """The name of a tensor."""
         if value not in self.operands:
-            if constant(value) is not None or len(self.operands) == len(NAMES) or not shape_of(value):
+            data = constant(value)
+            masks = data is not None and not (np.isfinite(data).all() and np.abs(data).max() <= LARGEST)
+            if len(self.operands) == self.most or shape_of(value) is None or masks:
                 raise _No
-            self.operands[value] = NAMES[len(self.operands)]
+            known = len(self.operands)
+            self.operands[value] = NAMES[known] if known < len(NAMES) else f"more_{known}"
         return self.operands[value]
 
     def mask(self, value: ir.Value | None) -> str:
@@ -103,9 +133,11 @@ class _Writing:
     def condition(self, value: ir.Value | None) -> str:
         """1 where it holds, else 0."""
         node = value.producer() if value is not None else None
-        if node is None or node.domain != "" or node.op_type not in (*_COMPARED, *_JOINED):
+        if value is not None and value.dtype == ir.DataType.BOOL and constant(value) is not None:
+            return self.tensor(value)
+        if node is None or node.domain != "" or node.op_type not in CONDITIONS:
             raise _No
-        if node.op_type in _COMPARED:
+        if node.op_type in COMPARED:
             a, b = (self.operand(entry) for entry in node.inputs)
             if node.op_type.startswith("Greater"):
                 a, b = b, a

@@ -59,7 +59,7 @@ class Samples:
 
     def __getitem__(self, index: int) -> dict[str, NDArray[Any]]:
         """Sample `index` as a feed: input name -> array of the input's shape."""
-        return {name: array[index] for name, array in self.inputs.items()}
+        return {name: np.asarray(array[index]) for name, array in self.inputs.items()}
 
     def first(self, count: int) -> "Samples":
         """The first `count` samples, or all where there are fewer; without labels."""
@@ -163,8 +163,8 @@ def _of_picture(made: NDArray[np.float32], item: Input, what: str) -> NDArray[An
 def seeded(inputs: Sequence[Input], count: int, seed: int = 0) -> Samples:
     """`count` samples of random input for a network without data.
 
-    Float inputs are drawn uniformly from [-1, 1), 8-bit integers from their whole range, indices from those of their
-    table, others are 0 (an index that every table has). The same seed gives the same samples.
+    Float inputs are drawn uniformly from [-1, 1), 8-bit integers and bool from their whole range, indices from
+    those of their table, others are 0 (an index that every table has). The same seed gives the same samples.
     """
     generator = np.random.default_rng(seed)
     arrays: dict[str, NDArray[Any]] = {}
@@ -172,6 +172,8 @@ def seeded(inputs: Sequence[Input], count: int, seed: int = 0) -> Samples:
         shape, dtype = (count, *item.shape), np.dtype(item.dtype)
         if dtype.kind == "f":
             arrays[item.name] = generator.uniform(-1, 1, shape).astype(dtype)
+        elif dtype.kind == "b":
+            arrays[item.name] = generator.integers(0, 2, shape).astype(dtype)
         elif dtype.itemsize == 1:
             limits = np.iinfo(dtype)
             arrays[item.name] = generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)

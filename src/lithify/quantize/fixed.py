@@ -4,13 +4,12 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from lithify.optimize.expressions import LARGEST
 from lithify.optimize.values import add_constant, constant
 from lithify.quantize import qdq
 from lithify.quantize.step import Scale
 
 OPERATORS = ("Add", "Sub", "Mul", "Concat", "Gather")
-_LARGEST = 1e4
-"""Above this a constant is no value but a mask, which would leave nothing of the other operand's scale."""
 _MOST = 127
 
 
@@ -19,7 +18,7 @@ def fixed(value: ir.Value | None) -> NDArray[np.float32] | None:
     data = constant(value)
     if data is None or data.dtype != np.float32 or data.size < 2 or data.ndim == 0:
         return None
-    return data if np.isfinite(data).all() and np.abs(data).max() <= _LARGEST else None
+    return data if np.isfinite(data).all() and np.abs(data).max() <= LARGEST else None
 
 
 def quantize_fixed(graph: ir.Graph, node: ir.Node, scale: Scale | None = None) -> None:

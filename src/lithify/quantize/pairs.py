@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from lithify.optimize.expressions import condition_of, expression_of
 from lithify.optimize.functions import elementwise
 from lithify.optimize.values import add_constant
 from lithify.quantize.fixed import OPERATORS, quantize_fixed
@@ -25,6 +26,9 @@ def write(graph: ir.Graph, works: Sequence[Work], scales: Mapping[ir.Value, Scal
             quantize_layer(work.layer, scales[work.inputs[0]].step, shared)
         elif work.layer.op_type in OPERATORS and not elementwise(work.layer):
             quantize_fixed(graph, work.layer, scales[work.outputs[0]] if chosen_late(work.layer) else None)
+        if any((expression_of(node) or condition_of(node)) is not None for node in work.nodes):
+            for node in work.nodes:
+                quantize_fixed(graph, node)
     made = {value for work in works for value in work.outputs}
     # Nodes inside a function read floats between them; only its source is int8.
     inside = {node: set(work.inputs) for work in works for node in work.nodes if elementwise(node) or work.nodes[1:]}

@@ -12,13 +12,15 @@ from typing import Any
 
 import onnx_ir as ir
 
-from lithify.optimize.expressions import expression_of
+from lithify.optimize.expressions import CONDITIONS, ROOTS, Expression, condition_of, expression_of
 from lithify.optimize.functions import Function, Sources, between, elementwise
 from lithify.optimize.limits import bounds
 from lithify.optimize.masks import Mask, mask_of
+from lithify.optimize.values import constant
 from lithify.quantize import host
 from lithify.quantize.candidates import arithmetic, movement
 from lithify.quantize.rows import RULES
+from lithify.quantize.searches import searched
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,8 @@ class Work:
     """What the chip computes at once: it reads int8 tensors and makes one or more.
 
     nodes: in order of execution; more than one for a function of one variable and for limits behind an operator.
-    inputs: the tensors that become int8, without weights. outputs: what the last node makes.
+    inputs: the tensors that become int8, without weights. outputs: what the last node makes; none where that is an
+        index or what holds, which are no tensors with a scale.
     moves: whether values only move or are selected, so that inputs and output must share their scale.
     """
 
@@ -59,14 +62,18 @@ def place(model: ir.Model, keep_float: Collection[str] = ()) -> tuple[Work, ...]
     for node in nodes:
         if node in kept or node in inside or node in masking:
             continue
-        if arithmetic(node):
+        if (x := searched(node)) is not None:
+            strong.append(Work((node,), (x,), (), False))
+        elif (held := condition_of(node)) is not None and _wanted(node):
+            strong.append(Work(held.nodes, _computed(held), (), False))
+        elif arithmetic(node):
             work = _work(node, limits, _selects(node))
             if node in masks:
                 work = replace(work, nodes=(*masks[node].nodes, *work.nodes), inputs=(masks[node].x,))
             written = expression_of(node)
             if written is not None:
                 after = tuple(other for other in work.nodes if other is not node)
-                work = replace(work, nodes=(*written.nodes, *after), inputs=written.operands)
+                work = replace(work, nodes=(*written.nodes, *after), inputs=_computed(written))
             strong.append(work)
         elif movement(node):
             weak.append(_work(node, limits, True))
@@ -79,6 +86,17 @@ def place(model: ir.Model, keep_float: Collection[str] = ()) -> tuple[Work, ...]
     active = weak if nothing_else else _touching(strong, weak)
     order = {node: index for index, node in enumerate(nodes)}
     return tuple(sorted((*strong, *active), key=lambda work: order[work.nodes[-1]]))
+
+
+def _computed(expression: Expression) -> tuple[ir.Value, ...]:
+    """The operands that are no constants."""
+    return tuple(value for value in expression.operands if constant(value) is None)
+
+
+def _wanted(node: ir.Node) -> bool:
+    """Whether something beside an expression asks what holds."""
+    value = node.outputs[0]
+    return value.is_graph_output() or any(user.op_type not in (*ROOTS, *CONDITIONS) for user, _ in value.uses())
 
 
 def _mask(node: ir.Node) -> Mask | None:

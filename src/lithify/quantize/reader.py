@@ -12,12 +12,13 @@ from onnx_ir.passes.common import NameFixPass, TopologicalSortPass
 from lithify.optimize.identity import remove_identity
 from lithify.optimize.layer_norm import with_norms
 from lithify.optimize.reshape import new_shape
-from lithify.optimize.values import constant
-from lithify.quantize import host, qdq
+from lithify.optimize.values import constant, producer
+from lithify.quantize import expressions, host, qdq
 from lithify.quantize.appends import share_positions
 from lithify.quantize.bytes import as_signed, as_unsigned
 from lithify.quantize.moved import pair_moved
 from lithify.quantize.qoperator import to_qdq
+from lithify.quantize.searches import search
 from lithify.quantize.sharing import share_constants
 from lithify.quantize.signed import to_signed
 from lithify.quantize.stacked import take_stacked
@@ -27,6 +28,9 @@ from lithify.quantize.units import unit
 from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.host import run_model
 from lithify.reference.operators import make_node
+
+_NUMBERS = (ir.DataType.BOOL, ir.DataType.INT32, ir.DataType.INT64)
+"""Types that Quantize takes as they are, beside float32."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,8 @@ def _step(node: ir.Node) -> _Step:
             found = _quantization(node, value)
         if found is not None:
             return _Step(node, found.inputs, found)
+    elif (said := search(node) or expressions.condition(node)) is not None:
+        return _Step(node, said.inputs, said)
     elif (source := qdq.activation(node.outputs[0])) is not None:
         found = _conversion("Dequantize", node, source)
         return _Step(node, found.inputs, found)
@@ -188,6 +194,9 @@ def _quantization(node: ir.Node, value: ir.Value) -> Unit:
 
     Exact: quantising treats every element alike.
     """
+    cast = producer(value, "Cast")
+    if cast is not None and cast.inputs[0] is not None and cast.inputs[0].dtype in _NUMBERS:
+        return _conversion("Quantize", node, cast.inputs[0])
     shape_only = value.producer()
     source = shape_only.inputs[0] if shape_only is not None and new_shape(shape_only) is not None else None
     if shape_only is None or source is None or constant(source) is not None:

@@ -101,7 +101,7 @@ def grouped_operator(node: ir.Node, target: Target) -> Unit | None:
     before = qdq.parameters_of(source) if source is not None else None
     if source is None or before is None or rows is None:
         return None
-    series = _Series(str(node.name), str(source.name), shape_of(source) or (), before)
+    series = Series(str(node.name), str(source.name), shape_of(source) or (), before)
     shape = series.shape
     series.move("Reshape", (*shape[:2], math.prod(shape[2:])))
     series.work("GroupNormalization", rows, target.parameters)
@@ -135,19 +135,10 @@ def row_operator(node: ir.Node, target: Target) -> Unit | None:
         return None
     if mask is not None and mask.below + 255 * float(before.scale) > -FARTHEST:
         return None
-    series = _Series(str(node.name), str(source.name), shape_of(source) or (), before)
+    series = Series(str(node.name), str(source.name), shape_of(source) or (), before)
     shape = series.shape
-    first, end = rows.axes[0], rows.axes[-1] + 1
-    last = end == len(shape)
-    turned = not last and not (len(shape) == 4 and rows.axes == (1,))
-    if turned:
-        series.move("Transpose", tuple(axis for axis in range(len(shape)) if axis not in rows.axes) + rows.axes)
-        first = len(shape) - len(rows.axes)
-    inner = series.shape
-    if last or turned:
-        columns = math.prod(inner[first:])
-        leading = inner[:first] if first <= 2 else (math.prod(inner[: first - 1]), inner[first - 1])
-        series.move("Reshape", (*leading, columns))
+    last, turned = series.as_rows(rows.axes)
+    inner = tuple(shape[axis] for axis in _order(len(shape), rows.axes)) if turned else shape
     if mask is not None:
         rows = replace(rows, mask=mask.rows(), position=mask.position)
     series.work(node.op_type, rows, target.parameters)
@@ -156,14 +147,13 @@ def row_operator(node: ir.Node, target: Target) -> Unit | None:
     if last or turned:
         series.move("Reshape", inner)
     if turned:
-        order = tuple(axis for axis in range(len(shape)) if axis not in rows.axes) + rows.axes
-        series.move("Transpose", tuple(int(place) for place in np.argsort(order)))
+        series.move("Transpose", tuple(int(place) for place in np.argsort(_order(len(shape), rows.axes))))
     if target.limited:
         series.add("Clip", "clip", series.shape, **target.limits)
     return series.unit(source, target.output)
 
 
-def _reduced(series: "_Series", source: ir.Value, target: Target) -> Unit:
+def _reduced(series: "Series", source: ir.Value, target: Target) -> Unit:
     """The first element of each row, all of which are its number."""
     axis = 1 if len(series.shape) == 4 else len(series.shape) - 1
     kept = tuple(1 if place == axis else size for place, size in enumerate(series.shape))
@@ -175,7 +165,12 @@ def _reduced(series: "_Series", source: ir.Value, target: Target) -> Unit:
     return series.unit(source, target.output)
 
 
-class _Series:
+def _order(rank: int, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that brings these axes last."""
+    return tuple(axis for axis in range(rank) if axis not in axes) + axes
+
+
+class Series:
     """Nodes one after the other; `own` are the parameters of what the last one made."""
 
     def __init__(self, name: str, source: str, shape: Shape, own: qdq.Parameters) -> None:
@@ -192,6 +187,23 @@ class _Series:
                 self.add(operator, "reshaped", value, shape=value)
         elif value != tuple(range(len(value))):
             self.add(operator, "turned", tuple(self.shape[axis] for axis in value), perm=value)
+
+    def as_rows(self, axes: tuple[int, ...]) -> tuple[bool, bool]:
+        """Brings what lies along the axes last, in a tensor of at most three dimensions; the channels of an image stay.
+
+        Returns whether they were last before, and whether they had to be turned there.
+        """
+        shape = self.shape
+        first, last = axes[0], axes[-1] + 1 == len(shape)
+        turned = not last and not (len(shape) == 4 and axes == (1,))
+        if turned:
+            self.move("Transpose", _order(len(shape), axes))
+            first = len(shape) - len(axes)
+        if last or turned:
+            inner = self.shape
+            leading = inner[:first] if first <= 2 else (math.prod(inner[: first - 1]), inner[first - 1])
+            self.move("Reshape", (*leading, math.prod(inner[first:])))
+        return last, turned
 
     def work(self, operator: str, rows: Rows, own: qdq.Parameters) -> None:
         """The operator itself."""
@@ -227,6 +239,11 @@ class _Series:
         self.nodes.append(make_node(name, operator, (self.made, *others), (made.name,), **attributes))
         self.tensors.append(made)
         self.made, self.shape = made.name, result_shape
+
+    def append(self, node: Node, *tensors: Tensor) -> None:
+        """A node of its own, and the tensors that it makes."""
+        self.nodes.append(node)
+        self.tensors += tensors
 
     def unit(self, source: ir.Value, output: Tensor) -> Unit:
         """All of it; the last node makes the output."""

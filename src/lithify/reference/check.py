@@ -10,7 +10,9 @@ from lithify.reference.definition import Operator, complete
 from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.operators import operator_of
 
-DTYPES = ("int8", "int32", "float32", "int64", "uint8")
+DTYPES = ("int8", "int32", "float32", "int64", "uint8", "bool")
+_KINDS = {"index": ("int32", "int64"), "number": ("float32", "bool", "int32", "int64")}
+"""Kinds of operands that are one of several types."""
 
 
 def check(graph: Graph) -> None:
@@ -152,9 +154,11 @@ _DTYPE_OF_KIND: Mapping[str, str] = {"weights": "int8", "table": "int8", "bias":
 def _check_kind(where: str, kind: str, tensor: Tensor) -> None:
     if kind == "any":
         return
-    if kind == "index":
-        if tensor.dtype not in ("int32", "int64"):
-            raise LithifyError(f"{where} was given '{tensor.name}' of dtype {tensor.dtype}; it must be int32 or int64.")
+    if kind in _KINDS:
+        if tensor.dtype not in _KINDS[kind]:
+            *some, last = _KINDS[kind]
+            allowed = f"{', '.join(some)} or {last}"
+            raise LithifyError(f"{where} was given '{tensor.name}' of dtype {tensor.dtype}; it must be {allowed}.")
         return
     dtype = _DTYPE_OF_KIND.get(kind, kind)
     if tensor.dtype != dtype:

@@ -100,9 +100,10 @@ class Operator:
 
     inputs: what each input must be: "float32", "int8" (a quantised activation), "weights" (int8, zero point 0, one
         scale or one per entry of axis 0), "bias" (int32, may be absent), "table" (int8 without a meaning of its own),
-        "index" (int32 or int64), "any" or "same" (as the first input, its scale and zero point included); None for any
-        number of any.
-    outputs: "float32", "int8" or "same" (as the first input) for each output; None for any number of any.
+        "index" (int32 or int64), "number" (float32, bool, int32 or int64), "any" or "same" (as the first input, its
+        scale and zero point included); None for any number of any.
+    outputs: "float32", "int8", "bool", "index" or "same" (as the first input) for each output; None for any number of
+        any.
     same_quantization: whether the outputs must carry the scale and zero point of the first input.
     more_inputs, more_outputs: whether there may be any number of the last kind, but at least one.
     shapes: the shape rule; None where only running tells.

@@ -22,7 +22,7 @@ def same_shape(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Shape, ..
 
 
 def quantize(node: Node, operands: tuple[Operand | None, ...], outputs: tuple[Tensor, ...]) -> tuple[Array, ...]:
-    """y = clip(rint(f32(x / y_scale)) + y_zero_point): a division, not a multiplication by the reciprocal."""
+    """y = clip(rint(f32(f32(x) / y_scale)) + y_zero_point): a division, not a multiplication by the reciprocal."""
     (x,) = operands
     assert x is not None
     with np.errstate(over="ignore", invalid="ignore"):

@@ -274,5 +274,33 @@ _define(
     """,
 )
 
+# `power` in the steps that a program of the vector unit has: e^(b log(abs(a))), near enough to be rounded to int8. The
+# logarithm comes from a table where a is int8. A negative a has whole powers only.
+_define(
+    "power_near(a, b) -> y",
+    """
+    size = absolute(a)
+    logarithm = log(size)
+    product = multiply(b, logarithm)
+    grown = exp(product)
+    half = multiply(b, 0.5)
+    nearest = round(half)
+    rest = subtract(half, nearest)
+    off = absolute(rest)
+    odd = equal(off, 0.5)
+    two = multiply(odd, 2)
+    turned = subtract(1, two)
+    even = equal(off, 0)
+    whole = maximum(odd, even)
+    known = less(0.5, whole)
+    sign = select(known, turned, nan)
+    below = less(a, 0)
+    factor = select(below, sign, 1)
+    signed_power = multiply(grown, factor)
+    nothing = equal(b, 0)
+    y = select(nothing, 1, signed_power)
+    """,
+)
+
 FLOAT_FUNCTIONS: Mapping[str, Written] = MappingProxyType(_FUNCTIONS)
 """By name; those of two operands or two results are parts of others."""

@@ -19,7 +19,8 @@ class Tensor:
     """A named value that flows between nodes, or a constant.
 
     shape: as in ONNX, every dimension a positive integer.
-    dtype: "int8", "int32", "float32" or "int64"; "uint8" only for what users give and get.
+    dtype: "int8", "int32", "float32" or "int64"; "uint8" and "bool" only for what users
+        give and get, and what the host makes.
     scale: float32 step of an int8 tensor: a scalar array, or one entry per output channel for weights (axis 0);
         None where the tensor is not quantised.
     zero_point: value that stands for 0.0; always 0 for weights and for int32.

@@ -23,6 +23,7 @@ from lithify.reference.expressions import elementwise, expression_shapes
 from lithify.reference.gather import gather, gather_shapes
 from lithify.reference.graph import Node
 from lithify.reference.host import host
+from lithify.reference.indices import index_shapes, indices, truth
 from lithify.reference.matmul import matmul, matmul_shapes
 from lithify.reference.movement import (
     depth_to_space,
@@ -56,9 +57,10 @@ from lithify.reference.positions import (
     range_shapes,
 )
 from lithify.reference.products import conv, conv_shapes, gemm, gemm_shapes
+from lithify.reference.quantized_rows import REDUCTIONS
 from lithify.reference.reductions import reduce_max, reduce_mean, reduce_min, reduce_shapes, reduce_sum
 from lithify.reference.resize import linear_shapes, nearest_shapes, resize_linear, resize_nearest
-from lithify.reference.rows import along_rows, group_norm_shapes, masked_shapes, norm_shapes
+from lithify.reference.rows import SEARCHES, along_rows, group_norm_shapes, masked_shapes, norm_shapes, search_shapes
 from lithify.reference.transposed import conv_transpose, conv_transpose_shapes
 
 # Limits of the int8 result, from a fused Relu or Clip; they act after rounding.
@@ -83,10 +85,12 @@ def _movement(name: str, meaning: Meaning, shapes: ShapeRule, **attributes: Attr
 
 
 _ROWS = (
-    Operator("Quantize", ("float32",), ("int8",), quantize, same_shape),
+    Operator("Quantize", ("number",), ("int8",), quantize, same_shape),
     Operator("Dequantize", ("int8",), ("float32",), dequantize, same_shape),
     Operator("Signed", ("uint8",), ("int8",), signed, same_shape),
     Operator("Unsigned", ("int8",), ("uint8",), unsigned, same_shape),
+    Operator("Truth", ("int8",), ("bool",), truth, same_shape),
+    Operator("Indices", ("int8",), ("index",), indices, index_shapes, {"shape": Attribute("ints", least=1)}),
     Operator(
         "Conv",
         ("int8", "weights", "bias"),
@@ -228,10 +232,7 @@ _ROWS = (
         more_inputs=True,
     ),
     Operator("Softmax", ("int8",), ("int8",), along_rows, same_shape),
-    *(
-        Operator(name, ("int8",), ("int8",), along_rows, same_shape)
-        for name in ("ReduceL1", "ReduceSumSquare", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp")
-    ),
+    *(Operator(name, ("int8",), ("int8",), along_rows, same_shape) for name in REDUCTIONS),
     Operator(
         "LpNormalization", ("int8",), ("int8",), along_rows, same_shape, {"p": Attribute("int", 2, least=1, most=2)}
     ),
@@ -242,6 +243,17 @@ _ROWS = (
         along_rows,
         group_norm_shapes,
         {"epsilon": Attribute("positive", 1e-5), "groups": Attribute("int", least=1)},
+    ),
+    *(
+        Operator(
+            name,
+            ("int8",),
+            ("int8",),
+            along_rows,
+            search_shapes,
+            {"last": Attribute("flag", 0), "byte": Attribute("flag", 0)},
+        )
+        for name in SEARCHES
     ),
     Operator("MaskedSoftmax", ("int8", "int8"), ("int8",), along_rows, masked_shapes),
     Operator("LogSoftmax", ("int8",), ("int8",), along_rows, same_shape),

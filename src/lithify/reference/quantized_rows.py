@@ -179,6 +179,26 @@ REDUCTIONS: Mapping[str, Written] = MappingProxyType(
             "l2_of_integers(x, once) -> y",
             "q = multiply(x, x)\ns = row_sum(q)\nr = square_root(s)\ny = multiply(r, once)",
         ),
+        # The sizes by their logarithms; as many turns of the sign as there are numbers below 0. log 0 is -infinity.
+        "ReduceProd": _define(
+            "product_of_integers(x, shift) -> y",
+            """
+            a = absolute(x)
+            l = log(a)
+            s = row_sum(l)
+            below = less(x, 0)
+            count = row_sum(below)
+            half = multiply(count, 0.5)
+            whole = round(half)
+            rest = subtract(half, whole)
+            odd = absolute(rest)
+            turn = multiply(odd, 4)
+            sign = subtract(1, turn)
+            scaled = add(s, shift)
+            size = exp(scaled)
+            y = multiply(size, sign)
+            """,
+        ),
         "ReduceLogSum": _define(
             "log_sum_of_integers(x, scale, steps) -> y",
             "s = row_sum(x)\nz = multiply(s, scale)\nl = log(z)\ny = multiply(l, steps)",
@@ -201,7 +221,7 @@ REDUCTIONS: Mapping[str, Written] = MappingProxyType(
     }
 )
 """Operator -> its function. x: integers, `scale` their step; once and twice: that step, or its square, in those of the
-result; steps: of the result in 1."""
+result; steps: of the result in 1; shift: the logarithm of the scale of a product of a row, in steps of the result."""
 
 # A row that is not zero has a norm of 1 at least, being of integers; one that is stays.
 LP_NORMALIZATIONS: Mapping[int, Written] = MappingProxyType(
@@ -218,3 +238,32 @@ LP_NORMALIZATIONS: Mapping[int, Written] = MappingProxyType(
     }
 )
 """p -> x over the norm of its row. x: integers; steps: of the result in 1."""
+
+
+def search(smallest: bool, last: bool, wide: bool, high: bool) -> Written:
+    """Where in a row its largest or smallest element lies: an integer from 0 to 255, exactly.
+
+    place: the elements' indices, negated where the first of equal elements is looked for and not the last. wide: rows
+    of more than 256 elements, of whose indices high chooses the byte.
+    """
+    x, index = "own" if smallest else "x", "best" if last else "index"
+    lines = [
+        *(("own = negate(x)",) if smallest else ()),
+        f"top = row_maximum({x})",
+        f"there = equal({x}, top)",
+        "mine = select(there, place, -inf)",
+        "best = row_maximum(mine)",
+        *(() if last else ("index = negate(best)",)),
+    ]
+    if wide:
+        # An index over 256, less its largest fraction's half, is nearest to its whole part.
+        lines += [
+            f"part = multiply({index}, 0.00390625)",
+            "below = subtract(part, 0.498046875)",
+            "byte = round(below)",
+            "more = multiply(byte, 256)",
+            f"rest = subtract({index}, more)",
+        ]
+    lines.append(f"y = multiply({('byte' if high else 'rest') if wide else index}, 1)")
+    name = f"arg_{'min' if smallest else 'max'}{'_last' * last}{('_high' if high else '_low') * wide}"
+    return written(f"{name}(x, place) -> y", "\n".join(lines), FLOAT_FUNCTIONS)

@@ -20,6 +20,7 @@ from lithify.reference.arithmetic import INT8_MAXIMUM, centred, round_to_int8, s
 from lithify.reference.definition import Array, Operand, Shape
 from lithify.reference.expressions import NAMES, expression, steps_in_one
 from lithify.reference.graph import Graph, Node, Tensor
+from lithify.reference.indices import BYTE, BYTES
 from lithify.reference.quantized_rows import (
     LAYER_NORM,
     LOG_SOFTMAX,
@@ -31,9 +32,13 @@ from lithify.reference.quantized_rows import (
     SOFTMAX_OF_KEPT,
     SOFTMAX_OF_KEPT_MAXIMUM,
     SOFTMAX_OF_MAXIMUM,
+    search,
 )
 from lithify.reference.written import Written, evaluate
 
+SEARCHES = ("ArgMax", "ArgMin")
+"""Operators that say where in its row an element lies, as bytes; the tensor that they make has scale 1 and zero point
+-128, so that each of its integers stands for one from 0 to 255."""
 REACH = np.float32(64)
 """How far below its top an argument of `SOFTMAX` may lie: e^-64 is far from the smallest float32."""
 FINEST = np.float32(2.0**-24)
@@ -116,9 +121,18 @@ def _reduction(of: RowNode) -> RowWork:
             "steps": np.float32(1 / step),
             "once": np.float32(scale / step),
             "twice": np.float32(scale * scale / step),
+            "shift": np.float32(of.columns * math.log(scale) - math.log(step)),
         }
     function = REDUCTIONS[of.node.operator]
     return RowWork(function, of.x.zero_point, np.float32(1), {name: known[name] for name in function.inputs[1:]})
+
+
+def _search(of: RowNode) -> RowWork:
+    """A byte of the index of the largest or the smallest element, the first or the last such, in place of each."""
+    last, high = bool(of.node.attributes["last"]), bool(of.node.attributes["byte"])
+    places = np.arange(of.columns, dtype=np.float32)
+    function = search(of.node.operator == "ArgMin", last, of.columns > BYTE, high)
+    return RowWork(function, of.x.zero_point, np.float32(1), {}, {"place": places if last else -places})
 
 
 def _lp_normalization(of: RowNode) -> RowWork:
@@ -157,6 +171,7 @@ ROW_WORKS: Mapping[str, Callable[[RowNode], RowWork]] = MappingProxyType(
         "Softmax": lambda of: _softmax(of, SOFTMAX, SOFTMAX_OF_MAXIMUM),
         "Elementwise": _elementwise,
         **dict.fromkeys(REDUCTIONS, _reduction),
+        **dict.fromkeys(SEARCHES, _search),
         "LpNormalization": _lp_normalization,
         "GroupNormalization": _group_norm,
         "MaskedSoftmax": _masked_softmax,
@@ -183,6 +198,18 @@ def work_of(node: Node, graph: Graph) -> RowWork:
     return ROW_WORKS[node.operator](
         RowNode(node, graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]], operands, beside)
     )
+
+
+def search_shapes(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Shape, ...]:
+    """The shape of x, whose rows have no more elements than two bytes count."""
+    (x,) = inputs
+    assert x is not None
+    if row_length(x.shape) > BYTE**BYTES:
+        raise LithifyError(
+            f"Node '{node.name}' ({node.operator}) was given rows of {row_length(x.shape)} elements; it takes at most "
+            f"{BYTE**BYTES}."
+        )
+    return (x.shape,)
 
 
 def norm_shapes(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Shape, ...]:

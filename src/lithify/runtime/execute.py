@@ -15,6 +15,7 @@ from lithify.isa.program import Base, ChipSegment, Conversion, HostSegment, Prog
 from lithify.reference.definition import Operand
 from lithify.reference.elementwise import dequantize, quantize, reshape, signed, unsigned
 from lithify.reference.graph import Node, Tensor
+from lithify.reference.indices import indices, truth
 from lithify.reference.positions import position_mask, position_range
 from lithify.runtime.device import Device, DeviceResult, FunctionalDevice
 from lithify.runtime.memory import check_placement, pack, pack_list, unpack
@@ -27,6 +28,8 @@ _MEANINGS = {
     "Dequantize": dequantize,
     "Signed": signed,
     "Unsigned": unsigned,
+    "Truth": truth,
+    "Indices": indices,
     "Reshape": reshape,
     "PositionMask": position_mask,
     "PositionRange": position_range,
@@ -248,7 +251,7 @@ def _convert(program: Program, conversion: Conversion, environment: Mapping[str,
         )
     source, target = program.tensors[conversion.input], program.tensors[conversion.output]
     attributes: dict[str, Any] = {}
-    if conversion.operator in ("Reshape", "PositionRange"):
+    if conversion.operator in ("Reshape", "Indices", "PositionRange"):
         attributes = {"shape": target.shape}
     elif conversion.operator == "PositionMask":
         attributes = dict(zip(("rows", "columns"), target.shape, strict=True))

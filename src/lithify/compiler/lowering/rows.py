@@ -11,6 +11,7 @@ from lithify.compiler.lower import FULL, Unsupported, image_of
 from lithify.compiler.operation import Operation, Residual, RowProgram, Sliding
 from lithify.compiler.vector import Source, Streamed, tabulated, translate
 from lithify.compiler.weights import chunk_words, whole_part
+from lithify.errors import LithifyError
 from lithify.isa.vector import TABULATED, VectorInstruction
 from lithify.reference.float32 import REDUCTIONS
 from lithify.reference.graph import Graph, Node
@@ -49,15 +50,27 @@ def lower_rows(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
             None if beside is None else Residual(beside.name, 0, beside.zero_point, 0, *FULL, 1.0, 1.0),
             0,
             target.name,
-            program=row_program(work, source.channels, tables),
+            program=program,
         )
-        for tables in (False, True)
+        for program in _programs(work, source.channels)
     ]
     fitting = [operation for operation in made if _banks(operation, chip) <= chip.scratchpad_banks]
     if not fitting:
         raise Unsupported(f"its program and one row do not fit in the {chip.scratchpad_bytes} bytes of scratchpad")
     found = min(fitting, key=lambda operation: _cycles(operation, rows, shape))
     return (found,) if beside is None else _in_turn(found, image_of(beside))
+
+
+def _programs(work: RowWork, columns: int) -> list[RowProgram]:
+    """With a table and without, where the unit has place for them; raises the error of the shorter one."""
+    found = []
+    for tables in (False, True):
+        try:
+            found.append(row_program(work, columns, tables))
+        except LithifyError:
+            if tables and not found:
+                raise
+    return found
 
 
 def _each_row(graph: Graph, node: Node, chip: Chip, shape: VectorShape, work: RowWork) -> tuple[Operation, ...]:
