@@ -23,8 +23,9 @@ from lithify.profile.page import PAGE, write_page
 from lithify.program import QUANTIZED, stack
 from lithify.progress import Progress, Silent, Stages
 from lithify.quantize import chain_of
-from lithify.quantize.data import inputs_of, read
+from lithify.quantize.data import Samples, inputs_of, read
 from lithify.quantize.ranges import Method
+from lithify.quantize.states import with_states
 from lithify.report import FILE, Accuracy, Report
 from lithify.report.model import macs
 from lithify.report.quantization import pictures_of, quantized_of
@@ -51,6 +52,7 @@ def build(
     keep_float: Sequence[str] = (),
     input_ranges: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     preprocessing: Preprocessing | None = None,
+    state: Mapping[str, str] = MappingProxyType({}),
     rtl: flow.Rtl = "full",
     inputs: int = 8,
     strict: bool = False,
@@ -63,7 +65,8 @@ def build(
     output: the folder, `build/<model>` without one; other files in it stay. data: .npz or .npy samples, or a folder
     of pictures, to calibrate and judge with; None: random input drawn with `seed`, accuracy not measured. inputs: how
     many are verified, at least 8. rtl: "full" runs all of them in RTL, "layers" the first, "none" nothing. method to
-    preprocessing: of the quantiser, see `lithify.quantize`. save_steps: write the graph after every step to `steps/`.
+    preprocessing and state: of the quantiser, see `lithify.quantize`; the samples of a network with states are calls one
+    after the other, and its accuracy, which depends on the calls before, is not measured. save_steps: write the graph after every step to `steps/`.
     Raises LithifyError for whatever a step refuses; the folder then stays as it was.
     A difference found is no error: see `Report.agreed`.
     """
@@ -85,7 +88,7 @@ def build(
                 optimized = steps.keep(apply.__name__, apply(optimized))
         with stage("quantise"):
             way = flow.quantize_with_choice(
-                optimized,
+                with_states(optimized, state),
                 data,
                 method=method,
                 bias_correction=bias_correction,
@@ -111,6 +114,8 @@ def build(
         with stage("measure the accuracy") as watch:
             if data is not None and samples is None:
                 samples = read(data, program.model_inputs, preprocessing=program.pictures)
+            if program.states and samples is not None:
+                samples = Samples({item.name: samples.inputs[item.name] for item in program.model_inputs})
             accuracy = measure(loaded, quantized, program, samples, watch)
         with stage("verify") as watch:
             assert program.graph is not None, "a program that was compiled has its graph"

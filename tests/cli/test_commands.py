@@ -211,6 +211,15 @@ def test_a_state_goes_from_the_quantiser_into_the_program(run: Run, tmp_path: Pa
     )
 
 
+@pytest.mark.slow
+def test_the_whole_line_with_a_state(run: Run, tmp_path: Path) -> None:
+    onnx.save(elman(), tmp_path / "elman.onnx")
+    words = ("--chip", "tiny", "--rtl", "none", "--inputs", 20, "--json")
+    built = as_json(run("build", tmp_path / "elman.onnx", "--state", "h=h_out", "-o", tmp_path / "built", *words))
+    assert built["verify"]["inputs"] == 20 and built["verify"]["values_different"] == 0
+    assert sorted(np.load(tmp_path / "built" / "inputs.npz")) == ["x"]
+
+
 def test_cycles_of_fewer_samples_than_the_batch(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "pictures.onnx"
     onnx.save(model("pictures"), path)

@@ -31,6 +31,7 @@ Method = Literal["minmax", "percentile", "entropy", "mse", "auto"]
 @options.inputs
 @options.shape
 @options.quantizer
+@options.state
 @pictures.preprocessing
 @options.strict
 @click.option("--save-steps", is_flag=True, help="Also write the ONNX graph after every step to FOLDER/steps.")
@@ -49,6 +50,7 @@ def build(
     equalize: bool | None,
     keep_float: tuple[str, ...],
     input_ranges: Ranges,
+    state: tuple[tuple[str, str], ...],
     preprocessing: "Preprocessing | None",
     strict: bool,
     save_steps: bool,
@@ -74,6 +76,7 @@ def build(
             keep_float=keep_float,
             input_ranges=dict(input_ranges),
             preprocessing=preprocessing,
+            state=dict(state),
             rtl=rtl,
             inputs=inputs,
             strict=strict,
