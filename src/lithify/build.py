@@ -65,8 +65,9 @@ def build(
     output: the folder, `build/<model>` without one; other files in it stay. data: .npz or .npy samples, or a folder
     of pictures, to calibrate and judge with; None: random input drawn with `seed`, accuracy not measured. inputs: how
     many are verified, at least 8. rtl: "full" runs all of them in RTL, "layers" the first, "none" nothing. method to
-    preprocessing and state: of the quantiser, see `lithify.quantize`; the samples of a network with states are calls one
-    after the other, and its accuracy, which depends on the calls before, is not measured. save_steps: write the graph after every step to `steps/`.
+    preprocessing and state: of the quantiser, see `lithify.quantize`; the samples of a network with states are calls
+    one after the other, and its accuracy, which depends on the calls before, is not measured. save_steps: write the
+    graph after every step to `steps/`.
     Raises LithifyError for whatever a step refuses; the folder then stays as it was.
     A difference found is no error: see `Report.agreed`.
     """

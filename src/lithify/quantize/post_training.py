@@ -18,6 +18,7 @@ from lithify.optimize.pixels import take_pixels
 from lithify.preprocessing import KEY, Chain, Preprocessing, chain_from_json
 from lithify.quantize import data, qoperator, ranges
 from lithify.quantize.bias_correction import correct
+from lithify.quantize.dynamic import with_static_scales
 from lithify.quantize.pairs import write
 from lithify.quantize.placement import Work, place
 from lithify.quantize.ranges import METHODS, Method, Range
@@ -77,7 +78,7 @@ def quantize(
     """The model in int8: activations asymmetric, weights symmetric per output channel, biases int32, as Q/DQ pairs.
 
     model: float, shapes fixed. One that is quantised already keeps its bits: its uint8 becomes int8, its QOperators
-        Q/DQ pairs, exactly.
+        Q/DQ pairs, exactly. One that is quantised dynamically becomes static (`dynamic`).
     calibration: samples, in any form that `data.read` takes.
     method: how the range of each tensor follows from its values on the samples, see `ranges`; "auto" takes the one
         with which the outputs come closest to the float model's.
@@ -139,6 +140,7 @@ class _Wanted:
 
 
 def _quantized(model: ir.Model, calibration: data.Source, wanted: _Wanted, chain: Chain | None) -> Quantization:
+    model = with_static_scales(model)
     if is_quantized(model):
         return Quantization(to_signed(qoperator.to_qdq(model)), None, ())
     _check_names(model, wanted.keep_float)

@@ -21,14 +21,30 @@ END = "<!-- status: end -->"
 HEADS = {"PyTorch": "operator", "Keras": "layer", "TFLite": "operator"}
 
 
-def status(load: Callable[[], object], samples: Sequence[Any] | None = None, *, proof: bool = True) -> str:
-    """`chip`, `host: OPERATORS` or `refused`, after the whole line for `edge`, with its proof or without."""
+OPERATORS = Path(__file__).parents[3] / "docs" / "operators.md"
+TOGETHER = "All front ends"
+
+operators_of: dict[str, dict[str, set[str]]] = {}
+"""Front end -> status -> the ONNX operators that its cases of this status were loaded as."""
+
+
+def status(
+    load: Callable[[], object], samples: Sequence[Any] | None = None, *, proof: bool = True, front_end: str = ""
+) -> str:
+    """`chip`, `host: OPERATORS` or `refused`, after the whole line for `edge`, with its proof or without.
+
+    front_end: where the operators that were met are noted, see `operators_of`.
+    """
     try:
         model = load()
     except lithify.LithifyError:
         return "refused"
+    met = {node.op_type for node in model.graph}  # type: ignore[attr-defined]
     program = take_the_line(model, chip="edge", samples=samples, proof=proof)  # type: ignore[arg-type]
     host = tuple(dict.fromkeys(program.host_nodes))
+    noted = operators_of.setdefault(front_end, {"chip": set(), "host": set()})
+    noted["chip"] |= met - set(host)
+    noted["host"] |= met & set(host)
     return f"host: {', '.join(host)}" if host else "chip"
 
 
@@ -42,6 +58,38 @@ def recorded() -> dict[str, dict[str, str]]:
             name, _, where = (cell.strip() for cell in line.strip("| ").partition(" | "))
             rows[name] = where
     return found
+
+
+def by_onnx_tests() -> dict[str, str]:
+    """Operator -> on the chip, on the host and refused, by the counts of docs/operators.md."""
+    found: dict[str, str] = {}
+    for line in OPERATORS.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("| ").split("|")]
+        if line.startswith("| ") and len(cells) == 7 and cells[1].isdigit() and " " not in cells[0]:
+            tests, chip, _, host, refused, _ = (int(cell.split()[0]) for cell in cells[1:])
+            counts = {"chip": chip, "host": host, "refused": refused}
+            parts = [f"{name} {count}" for name, count in counts.items() if count]
+            found[cells[0]] = ", ".join(parts) if len(parts) > 1 or not tests else parts[0].split()[0]
+    return found
+
+
+def together() -> list[str]:
+    """The table of ONNX operators by front end: where each ran in the cases that hold it, and in ONNX's own tests."""
+    tested = by_onnx_tests()
+    met = {name for noted in operators_of.values() for names in noted.values() for name in names}
+    lines = [
+        f"### {TOGETHER}",
+        "",
+        f"| operator | ONNX's tests | {' | '.join(HEADS)} |",
+        "|---|---|" + "---|" * len(HEADS),
+    ]
+    for operator in sorted(met & set(tested) | {name for name in met if name[:1].isupper()}):
+        cells = [tested.get(operator, "")]
+        for front_end in HEADS:
+            noted = operators_of.get(front_end, {})
+            cells.append(", ".join(where for where in ("chip", "host") if operator in noted.get(where, ())))
+        lines.append(f"| {operator} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def check(front_end: str, name: str, found: str) -> None:
@@ -66,12 +114,14 @@ def rows(front_end: str) -> Mapping[str, str]:
             made, x = torch_cases.build(name)
             return lithify.load(made, inputs=(x,))
 
-        return {name: status(lambda name=name: module(name), proof=False) for name in torch_cases.CASES}
+        return {
+            name: status(lambda name=name: module(name), proof=False, front_end=front_end) for name in torch_cases.CASES
+        }
     if front_end == "Keras":
         from tests.frontend.frameworks import keras_cases
 
         return {
-            name: status(lambda name=name: lithify.load(keras_cases.build(name)), proof=False)
+            name: status(lambda name=name: lithify.load(keras_cases.build(name)), proof=False, front_end=front_end)
             for name in keras_cases.CASES
         }
     from tests.frontend.frameworks import tflite_cases
@@ -86,7 +136,7 @@ def of_tflite(name: str, folder: Path, *, proof: bool = True) -> str:
 
     whole = tflite_cases.CASES[name].scale != "none"
     samples = None if whole else tflite_cases.inputs(name)
-    return status(lambda: lithify.load(tflite_file(name, folder)), samples, proof=proof)
+    return status(lambda: lithify.load(tflite_file(name, folder)), samples, proof=proof, front_end="TFLite")
 
 
 def tflite_file(name: str, folder: Path) -> Path:
@@ -100,13 +150,18 @@ def tflite_file(name: str, folder: Path) -> Path:
 
 
 def main(path: Path, *names: str) -> None:
-    """Writes the tables between the marks, all or those of the front ends that are named."""
+    """Writes the tables between the marks, all or those of the front ends that are named.
+
+    The table of all front ends is written with all of them, and else left out.
+    """
     tables = {front_end: recorded().get(front_end, {}) for front_end in HEADS}
     tables |= {front_end: dict(rows(front_end)) for front_end in names or HEADS}
     lines = [BEGIN, ""]
     for front_end, table in tables.items():
         lines += [f"### {front_end}", "", f"| {HEADS[front_end]} | runs on |", "|---|---|"]
         lines += [*(f"| {name} | {where} |" for name, where in table.items()), ""]
+    if set(names or HEADS) == set(HEADS):
+        lines += together()
     text = path.read_text(encoding="utf-8")
     before, _, after = text.partition(BEGIN)
     lines = [before, "\n".join(lines), END, after.partition(END)[2]]
