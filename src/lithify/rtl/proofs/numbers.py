@@ -64,9 +64,7 @@ def from_integer() -> Module:
     below = (fraction == 0) & (exact < found)  # the next number below a power of two is half as far
     twice = Mux(below, off << 2, off << 1)
     near = (twice < step) | ((twice == step) & ~fraction[0])
-    right = Mux(
-        value == 0, result == 0, near & (sign == (value < 0)) & (exponent >= BIAS) & (exponent <= BIAS + 31)
-    )
+    right = Mux(value == 0, result == 0, near & (sign == (value < 0)) & (exponent >= BIAS) & (exponent <= BIAS + 31))
     m.d.comb += Assert(~_started(m, FromInteger.LATENCY) | right)
     return m
 

@@ -10,7 +10,7 @@ Method = Literal["induction", "pipeline", "bounded"]
 
 REACH = {
     "induction": "for all time, by induction over {depth} cycles",
-    "pipeline": "for all time: the block has no feedback and is {depth} cycles long",
+    "pipeline": "for all time: a pipeline without feedback, over {depth} cycles",
     "bounded": "in the first {depth} cycles",
 }
 """How far a proof reaches, by its method."""

@@ -20,7 +20,7 @@ from lithify.rtl.proofs.proof import Proof
 SOLVER = "z3"
 """The SMT solver: the wheel `z3-solver` brings the program."""
 
-SECONDS = 120
+SECONDS = 300
 """A proof that takes longer is given up."""
 
 Outcome = Literal["proved", "refuted", "undecided"]

@@ -24,7 +24,7 @@ PROOFS = (
     ),
     Proof(
         "rows", "rtl/transfer/rows.py", "The rows of a LOAD or STORE are those of its two nested loops.", rows,
-        "bounded", 9,
+        "bounded", 7,
     ),
     Proof(
         "bursts", "rtl/transfer/bursts.py",

@@ -26,7 +26,9 @@ def tokens() -> Module:
             port, left = getattr(block, taker), Signal(TOKEN_BITS, name=f"{giver}_before_{taker}")
             gift, start = Signal(name=f"{giver}_gift_{taker}"), Signal(name=f"{taker}_starts_after_{giver}")
             m.d.comb += [
-                gift.eq((done.retire & ~passed & done.signal[target]) | (passed & inside[f"{giver}_passed_signal"][target])),
+                gift.eq(
+                    (done.retire & ~passed & done.signal[target]) | (passed & inside[f"{giver}_passed_signal"][target])
+                ),
                 start.eq(((port.valid & port.ready) | inside[f"{taker}_leave"]) & port.fields.wait[source]),
                 Assume(~gift | start | (left != MOST)),
                 Assert(~start | (left != 0)),

@@ -75,7 +75,7 @@ def read_port() -> Module:
     """
     m = contract()
     block = ReadPort(_chip())
-    inside = opened(m, block)
+    opened(m, block)
     free_inputs(m, block)
     bus = block.bus
     started = before(m, 1, "started")
