@@ -139,7 +139,7 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
 
 ELSEWHERE = {"fpga", "layout", "serve", "synth"}
 """Tried where their tools are (tests/silicon, tests/server)."""
-WITHOUT_PATHS = {"devices", "doctor", "bench", "conformance", "fuzz"}
+WITHOUT_PATHS = {"devices", "doctor", "bench", "conformance", "fuzz", "prove"}
 
 
 @pytest.mark.slow
