@@ -22,7 +22,7 @@ from lithify.explore.assumptions import changed, load_assumptions, stated
 from lithify.explore.cost import break_even, clustered_yield, dies_per_wafer, murphy_yield, poisson_yield, unit_cost
 from lithify.explore.die import area_factor, delay_factor, die_mm2, energy_factor
 from lithify.explore.figure import ASSUMED, GIVEN, HOW, MODELLED, Figure
-from lithify.explore.option import Facts, Needs, OnChip, Option, best_of, options
+from lithify.explore.option import Facts, Needs, OnChip, Option, best_of, options, written
 from lithify.explore.quantity import BANDWIDTH, COUNT, POWER, TIME, Kind, quantity
 from lithify.explore.risk import Circumstances
 
@@ -243,6 +243,46 @@ def test_what_cannot_be_kept_is_said_with_the_closest() -> None:
     assert said.startswith("Nothing here keeps to what is asked. The closest is ") and "of 100 us" in said
     for option in advice.options:
         assert option.worst > 1 and advice.closest.worst <= option.worst
+
+
+def test_a_chip_is_no_faster_than_its_power_allows() -> None:
+    table = load_assumptions()
+    free = next(option for option in options(known(), Needs(1000), table) if option.nm == 7)
+    limit = 0.1 + (free.value("power") - 0.1) / 2
+    slowed = next(option for option in options(known(), Needs(1000, limit), table) if option.nm == 7)
+    # Half of the power is twice the time, at half of the clock; the host's tenth of a watt stays.
+    assert slowed.fits and slowed.value("power") == pytest.approx(limit)
+    assert slowed.value("latency") == pytest.approx(2 * free.value("latency"))
+    assert slowed.parts["clock"].value == pytest.approx(free.parts["clock"].value / 2)
+    assert "would draw more than is asked" in slowed.figures["latency"].source
+    # Beneath what the host draws nothing helps.
+    assert not next(option for option in options(known(), Needs(1000, 0.05), table) if option.nm == 7).fits
+
+
+def test_numbers_for_people() -> None:
+    assert [written(value, "W") for value in (12.0, 0.9999999, 0.5, 2e-6)] == ["12 W", "1 W", "500 mW", "2 uW"]
+    assert [written(value, "$") for value in (8.214, 934_176.0, 1.53e6, inf)] == [
+        "8.21 $",
+        "934,176 $",
+        "1.53 M$",
+        "never",
+    ]
+
+
+def test_nothing_is_left_out_silently() -> None:
+    table = load_assumptions()
+    small = replace(table.alternative["ecp5_85"].multipliers, value=16)
+    little = replace(
+        table, alternative={"little": replace(table.alternative["ecp5_85"], name="little", multipliers=small)}
+    )
+    advice = judged("net", 1, known(), Needs(1000), little, QUIET)
+    told = {note.topic: note.text for note in advice.notes}
+    assert told["left out"] == "little: the smallest chip here has 64 multipliers, more than they hold."
+    assert "FPGA memory" not in told and all(option.kind == "asic" for option in advice.options)
+    assert (
+        "block RAM"
+        in {note.topic: note.text for note in judged("n", 1, known(), Needs(9), table, QUIET).notes}["FPGA memory"]
+    )
 
 
 def test_reaches_are_the_lower_envelope() -> None:

@@ -14,7 +14,7 @@ from lithify.folder import write_text
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#000000")
 """Of lines, in turn: the palette of Okabe and Ito."""
 
-MOST_LINES = 7
+MOST_LINES = len(COLOURS)
 
 
 def write_advice(path: Path, found: Advice) -> None:
@@ -30,6 +30,7 @@ def advice_page(found: Advice) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     text = resources.files("lithify.explore").joinpath("advise.html").read_text(encoding="utf-8")
     shown = _lines(found)
+    used = {figure.how for option in found.options for figure in option.figures.values()}
     return environment.from_string(text).render(
         found=found,
         verdict=verdict(found),
@@ -38,7 +39,7 @@ def advice_page(found: Advice) -> str:
         figures=FIGURES,
         written=written,
         names=MARKS,
-        marks={mark: HOW[how] for how, mark in MARKS.items()},
+        marks={mark: HOW[how] for how, mark in MARKS.items() if how in used},
         reaches=[(entry.option, entry.first, entry.last if isfinite(entry.last) else None) for entry in found.reaches],
         lines=Markup(cost_lines(shown, found.needs.volume)),
         parts=[(option, _parts(option)) for option in found.options if option.kind == "asic"],
@@ -75,10 +76,12 @@ def cost_lines(shown: list[Option], volume: float) -> str:
 
 
 def _lines(found: Advice) -> list[Option]:
-    """What is drawn: all that is cheapest somewhere, the best ASIC, then the cheapest others."""
-    wanted = {reach.option for reach in found.reaches} | ({found.asic.name} if found.asic else set())
-    first = [option for option in found.options if option.name in wanted]
-    return [*first, *(option for option in found.options if option.name not in wanted)][:MOST_LINES]
+    """What is drawn: chips and what can be bought, of each what is cheapest somewhere before what is cheap here."""
+    somewhere = [reach.option for reach in found.reaches]
+    order = sorted(found.options, key=lambda option: option.name not in somewhere)
+    chips = [option for option in order if option.kind == "asic"]
+    bought = [option for option in order if option.kind != "asic"]
+    return [*chips[: MOST_LINES // 2], *bought[: MOST_LINES - MOST_LINES // 2]]
 
 
 def _needs(found: Advice) -> str:

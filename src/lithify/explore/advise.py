@@ -215,9 +215,16 @@ def verdict(found: Advice) -> str:
     best = found.best
     if best is None:
         near = found.closest
+        least = [
+            f"the least {name} of any is {written(option.value(name), FIGURES[name][1])} ({option.name})"
+            for name, limit in (("latency", found.needs.latency_s), ("power", found.needs.power_w))
+            if limit is not None
+            for option in [min(found.options, key=lambda option: option.value(name))]
+        ]
         return (
-            f"Nothing here keeps to what is asked. The closest is {near.name}: it {' and '.join(near.misses)}. "
-            "Loosen that, choose another chip, or change the assumptions."
+            f"Nothing here keeps to what is asked. The closest is {near.name}: it {' and '.join(near.misses)}; "
+            f"{', '.join(least)}. Loosen what it misses, choose another chip (`lithify explore`), or change the "
+            "assumptions."
         )
     figures = [f"{written(best.value('each'), '$')} a piece, its share of what is paid once in it"]
     for name, limit in (("latency", found.needs.latency_s), ("power", found.needs.power_w)):

@@ -156,12 +156,13 @@ def _asic(nm: int, chip: OnChip, needs: Needs, table: Assumptions) -> Option:
     working = clustered_yield(node.defects_per_cm2.value * die / 100, use.alpha.value)
     costs = part.package_usd.value, part.test_usd.value, part.logistics_usd.value, part.final_yield.value
     packaged = unit_cost(node.wafer_usd.value, dies * working, *costs)
-    clock = clock_hz(chip, nm, table)
-    host = chip.host_s * board.host_slower.value
-    latency = chip.cycles / clock + host
     scale = energy_factor(nm, node.volts.value) / energy_factor(ENERGY_NM, ENERGY_VOLTS)
-    onchip = 1e-6 * chip.onchip_uj * scale * use.energy_overhead.value
-    power = (onchip + 1e-6 * chip.dram_uj) / latency + board.host_watts.value
+    joules = 1e-6 * (chip.onchip_uj * scale * use.energy_overhead.value + chip.dram_uj)
+    host = chip.host_s * board.host_slower.value
+    fastest = clock_hz(chip, nm, table)
+    clock = _within_power(fastest, chip.cycles, joules, host, needs.power_w, board.host_watts.value)
+    latency = chip.cycles / clock + host
+    power = joules / latency + board.host_watts.value
     masks = node.masks_usd.value * (1 + table.project.respins.value)
     design = node.design_usd.value * table.project.design_share.value
     once = (
@@ -183,12 +184,32 @@ def _asic(nm: int, chip: OnChip, needs: Needs, table: Assumptions) -> Option:
         "dram": Figure(clock * chip.dram_bytes_per_cycle, MODELLED, "bytes a second of DRAM that the clock asks for"),
     }
     speed = f"{chip.cycles:,} cycles, simulated, at {clock / 1e6:,.0f} MHz, modelled for {nm} nm"
+    if clock < fastest:
+        speed += f", where {fastest / 1e6:,.0f} MHz would draw more than is asked"
     figures = {
         "latency": Figure(latency, MODELLED, speed + (f", and {1e3 * host:.3g} ms of the host" if host else "")),
         "power": Figure(power, MODELLED, "energy model scaled to the node over the latency, DRAM and host counted"),
     }
     name = f"ASIC: {chip.name}, {nm} nm"
     return _finished(name, "asic", figures, once, packaged + beside, needs, parts, nm, node.months.value)
+
+
+def _within_power(
+    fastest: float, cycles: int, joules: float, host_s: float, limit: float | None, host_watts: float
+) -> float:
+    """The fastest clock at which an inference's energy over its time keeps to the power; the fastest of all where none
+    does.
+    """
+    if limit is None or limit <= host_watts:
+        return fastest
+    least = joules / (limit - host_watts)
+    # A hair more than the least time, so that rounding does not miss the limit.
+    return fastest if least <= host_s else min(fastest, cycles / ((least - host_s) * (1 + 1e-9)))
+
+
+def left_out(facts: Facts, table: Assumptions) -> tuple[Alternative, ...]:
+    """The alternatives that no chip fits, and that are no option."""
+    return tuple(entry for entry in table.alternative.values() if _speed(entry, facts, table) is None)
 
 
 def _bought(entry: Alternative, facts: Facts, needs: Needs, table: Assumptions) -> Option | None:
@@ -282,6 +303,7 @@ def written(value: float, unit: str) -> str:
         return f"{value:,.0f} $" if value >= 100 else f"{value:,.2f} $"
     if unit == "":
         return f"{value:,.0f}"
+    value = float(f"{value:.3g}")
     for size, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
         if value >= size or size == 1e-9:
             return f"{value / size:.3g} {prefix}{unit}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from lithify.explore.assumptions import Assumptions
-from lithify.explore.option import Facts, Needs, Option, written
+from lithify.explore.option import Facts, Needs, Option, left_out, written
 
 MOVING = {
     "attention and its relatives": ("Attention", "MultiHeadAttention", "RotaryEmbedding", "Softmax", "Einsum"),
@@ -15,6 +15,9 @@ MOVING = {
 }
 """Families of operators whose definitions have changed from year to year, so that a chip may meet another one. A
 Softmax that only makes the output is none."""
+
+BLOCK_RAM = 400_000
+"""Bytes: about what the largest board of `lithify fpga` (ECP5-85, 208 blocks of 18 Kbit) holds beside a scratchpad."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ def notes(
         _licences(asic),
         _models(),
         _bought(found),
+        _block_ram(found, facts),
+        _left_out(facts, table),
     )
     return tuple(note for note in every if note is not None)
 
@@ -171,6 +176,24 @@ def _models() -> Note:
         "Stillmaker and Baas (2017), fits with R2 above 0.95 to simulated transistors: memories and wires shrink less "
         "than they say below 28 nm. Energies count operations of a 45 nm process times an assumed overhead.",
     )
+
+
+def _block_ram(found: tuple[Option, ...], facts: Facts) -> Note | None:
+    if facts.weight_bytes <= BLOCK_RAM or not any(option.kind == "fpga" for option in found):
+        return None
+    return Note(
+        "FPGA memory",
+        f"`lithify fpga` keeps the chip's DRAM in block RAM, which holds no {facts.weight_bytes / 1e6:.3g} MB of "
+        "weights: on an FPGA this network needs a memory controller of one's own, in the project's cost by assumption.",
+    )
+
+
+def _left_out(facts: Facts, table: Assumptions) -> Note | None:
+    names = [entry.name for entry in left_out(facts, table)]
+    if not names:
+        return None
+    least = min(chip.multipliers for chip in facts.fpga_chips)
+    return Note("left out", f"{', '.join(names)}: the smallest chip here has {least} multipliers, more than they hold.")
 
 
 def _bought(found: tuple[Option, ...]) -> Note | None:
