@@ -109,7 +109,7 @@ def compile_with_reasons(
         tuple(code.results),
         tuple(layers),
         assignment.aliases,
-        assignment.fused,
+        (*assignment.fused, *(name for pair in pairs for name in pair.hidden)),
         batch=batch.size,
         mixed=batch.mixed,
         states=placed,

@@ -3,6 +3,7 @@
 A state that rows are written into at a position (an Append) is a cache: input and output are the same bytes.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -19,12 +20,15 @@ from lithify.reference.graph import Graph, Node
 
 @dataclass(frozen=True)
 class Pair:
-    """input, output: of the network. read, written: the int8 tensors that they are to the chip."""
+    """input, output: of the network. read, written: the int8 tensors that they are to the chip. hidden: tensors between
+    them, which nothing makes.
+    """
 
     input: str
     output: str
     read: str
     written: str
+    hidden: tuple[str, ...] = ()
 
 
 def with_states(graph: Graph, states: Mapping[str, str]) -> tuple[Graph, tuple[Pair, ...]]:
@@ -71,6 +75,8 @@ def _paired(graph: Graph, name: str, output: str) -> tuple[Graph, Pair]:
         gone.append(readers[0])
         if not any(output in node.inputs for node in graph.nodes):
             gone.append(maker)
+    read, written, before, behind = _rows_of(graph, read, written)
+    gone += before
     a, b = graph.tensors[read], graph.tensors[written]
     if a.zero_point != b.zero_point or not np.array_equal(np.asarray(a.scale), np.asarray(b.scale)):
         raise LithifyError(
@@ -80,8 +86,49 @@ def _paired(graph: Graph, name: str, output: str) -> tuple[Graph, Pair]:
         )
     inputs = tuple(read if known == name else known for known in graph.inputs)
     outputs = tuple(written if known == output else known for known in graph.outputs)
-    nodes = tuple(node for node in graph.nodes if node not in gone)
-    return replace(graph, inputs=inputs, outputs=outputs, nodes=nodes), Pair(name, output, read, written)
+    nodes = [node for node in graph.nodes if node not in gone]
+    for node in reversed(behind):
+        # What only brought the cache back into the user's form.
+        if node.outputs[0] not in outputs and not any(node.outputs[0] in other.inputs for other in nodes):
+            nodes.remove(node)
+            gone.append(node)
+    hidden = tuple(made for node in gone for made in node.outputs if made not in (read, output))
+    return replace(graph, inputs=inputs, outputs=outputs, nodes=tuple(nodes)), Pair(name, output, read, written, hidden)
+
+
+_MOVES = ("Reshape", "Transpose")
+
+
+def _rows_of(graph: Graph, read: str, written: str) -> tuple[str, str, list[Node], list[Node]]:
+    """A cache in the form in which rows are added to it, and the nodes that bring it there and back, which the chip
+    need not do. Of another state the two names as they are.
+    """
+    makers = {name: node for node in graph.nodes for name in node.outputs}
+    before: list[Node] = []
+    name = read
+    while True:
+        readers = [node for node in graph.nodes if name in node.inputs]
+        if len(readers) != 1 or name in graph.outputs or readers[0].operator not in _MOVES:
+            break
+        before.append(readers[0])
+        (name,) = readers[0].outputs
+    behind: list[Node] = []
+    made = written
+    while made in makers and makers[made].operator in _MOVES:
+        behind.insert(0, makers[made])
+        made = makers[made].inputs[0]
+    adds = len(readers) == 1 and readers[0].operator == "Append" and readers[0].inputs[0] == name
+    if not adds or readers[0].outputs[0] != made or not before + behind:
+        return read, written, [], []
+    places = np.arange(math.prod(graph.tensors[read].shape)).reshape(graph.tensors[read].shape)
+    moved = places
+    for node in (*before, *behind):
+        attributes = node.attributes
+        moved = (
+            moved.reshape(attributes["shape"]) if node.operator == "Reshape" else moved.transpose(attributes["perm"])
+        )
+    same = moved.shape == places.shape and np.array_equal(moved, places)
+    return (name, made, before, behind) if same else (read, written, [], [])
 
 
 def place_states(graph: Graph, pairs: tuple[Pair, ...], aliases: Mapping[str, str], memories: Memories, chip: Chip) -> (

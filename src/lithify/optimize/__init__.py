@@ -7,6 +7,7 @@ import onnx_ir as ir
 from lithify.optimize.affine import fold_affine
 from lithify.optimize.attention import expand_attention
 from lithify.optimize.bias import fold_bias
+from lithify.optimize.caches import place_caches
 from lithify.optimize.choices import pair_choices
 from lithify.optimize.constants import fold_constants
 from lithify.optimize.dead_code import remove_dead_code
@@ -37,6 +38,7 @@ PASSES: tuple[Pass, ...] = (
     fold_constants,
     remove_identity,
     expand_attention,
+    place_caches,
     plain_indices,
     pair_many,
     search_scores,

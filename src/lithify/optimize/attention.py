@@ -5,6 +5,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
+from lithify.optimize.positions import at_positions
 from lithify.optimize.values import add_constant, constant, insert, integer, set_input, shape_of
 
 Shape = tuple[int, ...]
@@ -16,8 +17,13 @@ _KNOWN = {
 """Attributes whose meaning is here; an Attention with others stays."""
 
 
+_WINDOWS = {"is_causal", "left_window_size", "right_window_size"}
+"""Those that mask by themselves."""
+
+
 def expand_attention(model: ir.Model) -> ir.Model:
-    """Writes out every Attention of fixed shapes whose mask is absent, causal or constant, and that makes Y alone.
+    """Writes out every Attention of fixed shapes whose mask is absent, causal, constant or computed from a position,
+    and that makes Y alone.
 
     Heads that share keys and values are rows of one product. Differs by rounding only. Others stay, and those whose
     keys or values are constants.
@@ -40,7 +46,7 @@ def _expand(graph: ir.Graph, node: ir.Node) -> None:
     if constant(k) is not None or constant(v) is not None:
         return
     softcap: float = node.attributes.get_float("softcap", 0.0)
-    if any(value is not None for value in inputs[4:]) or others or softcap != 0 or set(node.attributes) - _KNOWN:
+    if any(value is not None for value in inputs[4:6]) or others or softcap != 0 or set(node.attributes) - _KNOWN:
         return
     flat = len(shapes[0] or ()) == 3
     counts = (integer(node, "q_num_heads", 0), *(integer(node, "kv_num_heads", 0),) * 2)
@@ -48,13 +54,18 @@ def _expand(graph: ir.Graph, node: ir.Node) -> None:
     if any(shape is None or len(shape) != 4 for shape in heads):
         return
     (batch, count, rows, width), (_, shared, columns, _), (*_, depth) = (shape or () for shape in heads)
-    keep = _kept(node, mask, (rows, columns))
+    late = _computed(mask, inputs[6], (rows, columns), count // shared if shared else 0)
+    if inputs[6] is not None and late is None:
+        return
+    keep = _kept(node, mask, (rows, columns)) if late is None else np.zeros((rows, columns), np.float32)
+    if late is not None and inputs[6] is None and set(node.attributes) & _WINDOWS:
+        return
     # A row of which nothing is kept is not a number by some definitions, and zeros by others: the host's to say.
     if (
         keep is None
         or np.isneginf(keep).all(-1).any()
         or count % shared
-        or (mask is not None and keep.ndim > 2 and math.prod(keep.shape[:-2]) != 1)
+        or (mask is not None and late is None and keep.ndim > 2 and math.prod(keep.shape[:-2]) != 1)
     ):
         return
     making = _Making(graph, node)
@@ -76,6 +87,8 @@ def _expand(graph: ir.Graph, node: ir.Node) -> None:
         wide = np.broadcast_to(keep.reshape(keep.shape[-2:]), (rows, columns)).astype(np.float32)
         added = making.constant(np.tile(wide, (group, 1)), "mask")
         scores = making.add("Add", [scores, added], inner, "masked")
+    if late is not None:
+        scores = making.masked(scores, late, inputs[6], integer(node, "is_causal", 0), (rows, columns))
     shares = making.add("Softmax", [scores], inner, "shares", axis=-1)
     mixed = making.add("MatMul", [shares, parts[2]], (batch, shared, group * rows, depth), "mixed")
     if flat:
@@ -87,6 +100,26 @@ def _expand(graph: ir.Graph, node: ir.Node) -> None:
 def _of_heads(shape: Shape, count: int) -> Shape | None:
     """[batch, tokens, heads * width] as [batch, heads, tokens, width]."""
     return (shape[0], count, shape[1], shape[2] // count) if count and shape[2] % count == 0 else None
+
+
+def _computed(mask: ir.Value | None, counted: ir.Value | None, shape: tuple[int, int], group: int) -> ir.Value | None:
+    """What masks by a position: a mask computed from it, or the number of keys that are there, which the position and
+    the new ones make; None for others.
+
+    group: heads that share keys.
+    """
+    rows, columns = shape
+    if counted is not None:
+        found = at_positions(counted, columns - rows + 1) if mask is None and (group == 1 or rows == 1) else None
+        there = found is not None and found[1].size == len(found[1])
+        same = there and np.array_equal(found[1].reshape(-1), np.arange(len(found[1])) + rows)  # type: ignore[index]
+        return counted if same else None
+    own = shape_of(mask)
+    if mask is None or not own or constant(mask) is not None or own[-1] != columns:
+        return None
+    high = own[-2] if len(own) > 1 else 1
+    fits = math.prod(own) == high * columns and high in (1, rows) and (group == 1 or high == 1)
+    return mask if fits and at_positions(mask, columns - rows + 1) is not None else None
 
 
 def _kept(node: ir.Node, mask: ir.Value | None, shape: tuple[int, int]) -> np.ndarray | None:
@@ -125,6 +158,28 @@ class _Making:
         if shape_of(value) == shape:
             return value
         return self.add("Reshape", [value, self.constant(np.array(shape, np.int64), f"{what}_shape")], shape, what)
+
+    def masked(
+        self, scores: ir.Value, mask: ir.Value, counted: ir.Value | None, causal: int, shape: tuple[int, int]
+    ) -> ir.Value:
+        """The scores under a mask that is computed, or made of the number of keys that are there."""
+        inner, far = shape_of(scores) or (), self.constant(np.array(-np.inf, np.float32), "far")
+        if counted is not None:
+            numbers = self.constant(np.arange(shape[1]), "columns")
+            behind = np.arange(shape[0])[:, None] - (shape[0] if causal else 1)
+            offsets = self.constant(behind if causal else behind[:1], "offsets")
+            high = shape[0] if causal else 1
+            ends = self.typed("Add", [counted, offsets], (high, 1))
+            mask = self.typed("LessOrEqual", [numbers, ends], (high, shape[1]))
+        if mask.dtype == ir.DataType.BOOL:
+            return self.add("Where", [mask, scores, far], inner, "masked")
+        return self.add("Add", [scores, mask], inner, "masked")
+
+    def typed(self, operator: str, inputs: list[ir.Value], shape: Shape) -> ir.Value:
+        """Integers, or whether they are in order."""
+        value = self.add(operator, inputs, shape, operator.lower())
+        value.type = ir.TensorType(ir.DataType.INT64 if operator == "Add" else ir.DataType.BOOL)
+        return value
 
     def becomes_reshape(self, value: ir.Value, shape: Shape) -> None:
         self.node.op_type, self.node.version = "Reshape", None

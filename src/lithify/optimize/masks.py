@@ -108,8 +108,9 @@ def _computed(
     """The mask that a value computed from a position is: float summands or, with `below`, a condition, under which an
     element is kept or not.
     """
-    shape, whole = shape_of(value), shape_of(x)
-    if not shape or not whole or len(shape) < 1 or shape[-1] != whole[-1] or whole != shape_of(node.outputs[0]):
+    first, whole = at_positions(value, 1), shape_of(x)
+    shape = None if first is None else first[1].shape[1:]
+    if not shape or not whole or shape[-1] != whole[-1] or whole != shape_of(node.outputs[0]):
         return None
     rows, columns = shape[-2] if len(shape) > 1 else 1, shape[-1]
     found = at_positions(value, columns - rows + 1) if math.prod(shape) == rows * columns else None

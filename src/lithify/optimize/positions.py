@@ -38,18 +38,35 @@ class Append:
 
 
 def appended(node: ir.Node) -> Append | None:
-    """What a TensorScatter writes along the rows of [1, rows, channels]; None for another node."""
-    if node.op_type != "TensorScatter" or node.domain != "" or len(node.inputs) < 3:
+    """What a TensorScatter, or a ScatterElements of a row's number for every index, writes along the rows of
+    [1, rows, channels]; None for another node. `caches.place_caches` brings others into this form.
+    """
+    if node.domain != "" or node.op_type not in ("TensorScatter", "ScatterElements") or len(node.inputs) < 3:
         return None
-    cache, new, where = node.inputs[:3]
-    shapes = [shape_of(value) for value in (cache, new)]
-    if cache is None or new is None or where is None or any(shape is None or len(shape) != 3 for shape in shapes):
+    scatter = node.op_type == "TensorScatter"
+    cache, new, where = node.inputs[:3] if scatter else (node.inputs[0], node.inputs[2], node.inputs[1])
+    before, after = shape_of(cache), shape_of(new)
+    if cache is None or new is None or where is None or before is None or after is None:
         return None
-    along, wraps = integer(node, "axis", -2) % 3, node.attributes.get_string("mode", "linear") != "linear"
-    position = _itself(where, shapes[0][1] - shapes[1][1] + 1)  # type: ignore[index]
-    if along != 1 or wraps or position is None or shapes[0][0] != 1:  # type: ignore[index]
+    along = integer(node, "axis", -2 if scatter else 0) % len(before)
+    fits = len(before) == len(after) == 3 and before[0] == after[0] == 1 and before[2] == after[2]
+    if not fits or along != 1 or after[1] > before[1]:
         return None
-    return Append(cache, new, position)
+    if scatter:
+        linear = node.attributes.get_string("mode", "linear") == "linear"
+        position = itself(where, before[1] - after[1] + 1) if linear else None
+    else:
+        found = at_positions(where, before[1] - after[1] + 1)
+        alone = node.attributes.get_string("reduction", "none") == "none"
+        position = found[0] if alone and found is not None and _are_rows(found[1]) else None
+    return None if position is None else Append(cache, new, position)
+
+
+def _are_rows(indices: NDArray[Any]) -> bool:
+    """Whether indices [positions, 1, rows, channels] are position + row."""
+    positions, _, rows, _ = indices.shape
+    wanted = np.arange(positions)[:, None, None, None] + np.arange(rows)[:, None]
+    return np.array_equal(indices, np.broadcast_to(wanted, indices.shape))
 
 
 def counted(value: ir.Value | None, entries: int) -> ir.Value | None:
@@ -70,19 +87,20 @@ def at_positions(value: ir.Value | None, positions: int) -> tuple[ir.Value, NDAr
     None for other values.
     """
     found, shape = _chain(value), shape_of(value)
-    if value is None or found is None or shape is None or positions < 1:
+    if value is None or found is None or positions < 1:
         return None
-    if int(np.prod(shape, dtype=np.int64)) * positions > MOST_ELEMENTS:
+    # A shape that is not known before it is computed is that of Range, which counts from one position to another.
+    if shape is not None and int(np.prod(shape, dtype=np.int64)) * positions > MOST_ELEMENTS:
         return None
     source, nodes = found
     if source is value:
-        counted = np.arange(positions, dtype=value.dtype.numpy()) if value.dtype is not None else np.arange(positions)
-        return source, counted.reshape(-1, *shape)
+        numbers = np.arange(positions, dtype=np.int32 if value.dtype == ir.DataType.INT32 else np.int64)
+        return source, numbers.reshape(-1, *(shape or ()))
     made = _computed(_model(source, nodes, value), str(source.name), positions)
     return None if made is None else (source, made)
 
 
-def _itself(value: ir.Value, positions: int) -> ir.Value | None:
+def itself(value: ir.Value | None, positions: int) -> ir.Value | None:
     """The position that a value is, however it is written."""
     found = at_positions(value, positions)
     if found is None or found[1].size != positions:

@@ -37,6 +37,9 @@ def append(node: ir.Node, target: Target) -> Unit | None:
     return Unit((cache, new, found.position), tuple(nodes), (*tensors, target.output), constants)
 
 
+SCATTERS = ("TensorScatter", "ScatterElements")
+"""ONNX operators that may be an Append."""
+
 _OF_POSITION = ("PositionMask", "PositionRange")
 
 

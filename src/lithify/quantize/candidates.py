@@ -10,6 +10,7 @@ from lithify.optimize.positions import appended
 from lithify.optimize.reshape import new_shape
 from lithify.optimize.values import constant, integer, shape_of
 from lithify.quantize import moves, rows
+from lithify.quantize.appends import SCATTERS
 from lithify.quantize.fixed import OPERATORS as FIXED
 from lithify.quantize.fixed import fixed
 from lithify.quantize.gathers import chosen_late, gathered_table
@@ -140,7 +141,7 @@ _MOVEMENT: Mapping[str, Callable[[ir.Node], bool]] = {
     "Transpose": lambda node: new_shape(node) is not None or moves.moved(node) is not None,
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), lambda node: new_shape(node) is not None),
     "Concat": _concat,
-    "TensorScatter": lambda node: appended(node) is not None,
+    **dict.fromkeys(SCATTERS, lambda node: appended(node) is not None),
     "Split": lambda node: True,
     "Resize": lambda node: _is_resize(node, "ResizeNearest"),
 }

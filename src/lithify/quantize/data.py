@@ -72,22 +72,38 @@ Source = Samples | str | Path | NDArray[Any] | Sequence[NDArray[Any]] | Sequence
 
 def inputs_of(model: "ir.Model") -> tuple[Input, ...]:
     """What the model takes, in its order. The model's shapes are fixed (as `frontend.load` leaves them)."""
+    positions = _positions(model)
     return tuple(
-        Input(str(value.name), tuple(value.shape.numpy()), value.dtype.numpy().name, _entries(value))
+        Input(
+            str(value.name),
+            tuple(value.shape.numpy()),
+            value.dtype.numpy().name,
+            positions.get(str(value.name)) or _entries(value),
+        )
         for value in model.graph.inputs
         if value.shape is not None and value.dtype is not None
     )
+
+
+def _positions(model: "ir.Model") -> dict[str, int]:
+    """How many positions there are where rows are added to caches, by the inputs that say which."""
+    # Imported here: who runs a saved program needs none of it.
+    from lithify.optimize.positions import appended
+
+    found: dict[str, int] = {}
+    for node in model.graph:
+        added = appended(node)
+        if added is not None and added.cache.shape is not None and added.new.shape is not None:
+            count = int(added.cache.shape.numpy()[1]) - int(added.new.shape.numpy()[1]) + 1
+            name = str(added.position.name)
+            found[name] = min(found.get(name, count), count)
+    return found
 
 
 def _entries(value: "ir.Value") -> int:
     """How many entries a tensor of indices chooses from."""
     found = []
     for node, index in value.uses():
-        if node.op_type == "TensorScatter" and index == 2:
-            cache, new = (entry.shape if entry is not None else None for entry in node.inputs[:2])
-            if cache is not None and new is not None and cache.is_static() and new.is_static():
-                axis = node.attributes.get_int("axis", -2)
-                found.append(int(cache.numpy()[axis]) - int(new.numpy()[axis]) + 1)
         table = node.inputs[0] if node.op_type == "Gather" and index == 1 else None
         if table is not None and table.shape is not None and table.shape.is_static():
             axis = node.attributes.get_int("axis", 0)

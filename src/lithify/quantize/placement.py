@@ -18,6 +18,7 @@ from lithify.optimize.limits import bounds
 from lithify.optimize.masks import Mask, mask_of
 from lithify.optimize.values import constant
 from lithify.quantize import host
+from lithify.quantize.appends import SCATTERS
 from lithify.quantize.candidates import arithmetic, movement
 from lithify.quantize.rows import RULES
 from lithify.quantize.searches import searched
@@ -177,7 +178,7 @@ def _work(node: ir.Node, limits: Mapping[ir.Value, Function], moves: bool) -> Wo
 
 
 _INTEGERS: tuple[Any, ...] = (ir.DataType.INT32, ir.DataType.INT64)
-_SEVERAL = ("Add", "Sub", "Mul", "Concat", "MatMul", "TensorScatter")
+_SEVERAL = ("Add", "Sub", "Mul", "Concat", "MatMul", *SCATTERS)
 """Operators of which more than the first input may be an activation."""
 
 

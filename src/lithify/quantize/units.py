@@ -325,7 +325,7 @@ _RULES: Mapping[str, Callable[[ir.Node, Target], Unit | None]] = {
     "Gather": lambda node, target: gather(node, target) or _moved(node, target),
     "Resize": _resize,
     "Concat": _concat,
-    "TensorScatter": appends.append,
+    **dict.fromkeys(appends.SCATTERS, appends.append),
     "Split": lambda node, target: _piece(node, 0, target),
     **rows.RULES,
     **dict.fromkeys(ROOTS, expressions.unit),
