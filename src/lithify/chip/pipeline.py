@@ -102,15 +102,20 @@ PRODUCT_STAGES = 2
 """Between a factor at the scratchpad's port and the lanes, after its register: zero points, product."""
 
 
+def accumulate(chip: Chip) -> int:
+    """`ComputePipeline.accumulate` of a chip: a wider column needs one more stage of its adder tree."""
+    return MEMORY_READ + 1 + (2 if chip.rows <= 16 else 3)
+
+
 def compute_pipeline(chip: Chip) -> ComputePipeline:
-    """The compute pipeline of a chip: a wider column needs one more stage of its adder tree."""
+    """The compute pipeline of a chip."""
     window = MEMORY_READ + 1
     walk, factor = 1, 2
     lane = SCALE_STAGES + 1 + (ADD_STAGES if chip.has("add") else 0)
     return ComputePipeline(
         take=2,
         window=window,
-        accumulate=window + (2 if chip.rows <= 16 else 3),
+        accumulate=accumulate(chip),
         stream=window + 1 - SUM_STAGES,
         walk=walk,
         factor=factor,

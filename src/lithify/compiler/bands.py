@@ -27,6 +27,8 @@ CHUNKS = (4, 8, 16)
 """Chunks that the ring of weights should hold at least, so that some are loaded while one is used; the more there are
 the more can stay where not all do.
 """
+AHEAD = (2, 1, 0)
+"""Turns before whose rows may stay, so that transfers run beside the computation."""
 STREAMING = 3
 """Chunks of which room is left where not all weights can stay."""
 
@@ -110,6 +112,12 @@ def plan_turns(
         for name in operations[index].reads:
             readers.setdefault(name, []).append(index)
     turns: list[Turn] = []
+    steps: dict[str, int] = {}
+
+    def step_of(name: str) -> int:
+        if name not in steps:
+            steps[name] = aligned_rows(images[name], chip)
+        return steps[name]
 
     def pull(index: int, target: int) -> None:
         if done[index] >= target:
@@ -122,7 +130,7 @@ def plan_turns(
         for name in operation.reads:
             end = needed_end(operation, name, target)
             if name not in made and name not in stretch.resident and loaded.get(name, 0) < end:
-                step = aligned_rows(images[name], chip)
+                step = step_of(name)
                 end = min(images[name].height, -(-end // step) * step)
                 # Rows that a stride steps over before the first that is needed are never loaded.
                 first = min(needed_first(operations[reader], name, done[reader]) for reader in readers[name])
@@ -186,12 +194,12 @@ def ring_rows(
     stretch: Stretch,
     images: Mapping[str, Image],
     turns: Sequence[Turn],
-    ahead: int,
+    aheads: Sequence[int],
     chip: Chip,
-) -> dict[str, int]:
-    """Rows that the ring of each image that is not resident must hold.
+) -> list[dict[str, int]]:
+    """Rows that the ring of each image that is not resident must hold, for each of `aheads`.
 
-    ahead: turns before that may still use their rows while others are loaded and stored.
+    aheads: turns before that may still use their rows while others are loaded and stored.
     """
     indices = range(stretch.first, stretch.end)
     readers: dict[str, list[int]] = {}
@@ -208,30 +216,50 @@ def ring_rows(
         spans = [operations[i].sliding for i in readers.get(name, []) if name == operations[i].x.name]
         span = max(((s.kernel[0] - 1) * s.dilations[0] + s.strides[0] for s in spans), default=1)
         least[name] = max(span + 1, 2, *reaches) if reaches else max(2, span + 1)
-
-    def oldest(name: str) -> int:
-        return min((needed_first(operations[i], name, done[i]) for i in readers.get(name, [])), default=1 << 16)
-
+    held = [dict(least) for _ in aheads]
+    # The oldest row of each image that is still to be read.
+    oldest = {name: min(needed_first(operations[i], name, 0) for i in found) for name, found in readers.items()}
     # The oldest rows that the turns before the next still read or store, the latest last.
     kept: dict[str, list[int]] = {}
+
+    def hold(name: str, first: int, end: int) -> None:
+        before = kept.get(name, ())
+        for rows, ahead in zip(held, aheads, strict=True):
+            lowest = min((first, *before[-ahead:])) if ahead else first
+            if end - lowest > rows[name]:
+                rows[name] = end - lowest
+
     saved = dict.fromkeys(stretch.stored, 0)
     for turn in turns:
         operation = operations[turn.operation]
-        before = {name: oldest(name) for name in operation.reads if name not in stretch.resident}
+        read = [name for name in operation.reads if name not in stretch.resident]
+        values = [oldest[name] for name in read]
         for name, begin, end in turn.loads:
-            first = min([oldest(name), begin, *kept.get(name, [])[-ahead or 9999 :]])
-            least[name] = max(least[name], end - first)
+            hold(name, min(oldest[name], begin), end)
         name = operation.y.name
         if name not in stretch.resident:
-            first = min([oldest(name), turn.first, saved.get(name, turn.first), *kept.get(name, [])[-ahead or 9999 :]])
-            least[name] = max(least[name], turn.end - first)
+            hold(name, min(oldest.get(name, 1 << 16), turn.first, saved.get(name, turn.first)), turn.end)
         done[turn.operation] = turn.end
+        for name in read:
+            oldest[name] = min(needed_first(operations[i], name, done[i]) for i in readers[name])
         for name, begin, end in turn.stores:
             kept.setdefault(name, []).append(begin)
             saved[name] = end
-        for name, value in before.items():
+        for name, value in zip(read, values, strict=True):
             if name not in made:
                 kept.setdefault(name, []).append(value)
+    return [_rounded(rows, stretch, images, made, ahead, chip) for rows, ahead in zip(held, aheads, strict=True)]
+
+
+def _rounded(
+    least: Mapping[str, int],
+    stretch: Stretch,
+    images: Mapping[str, Image],
+    made: Collection[str],
+    ahead: int,
+    chip: Chip,
+) -> dict[str, int]:
+    """Rows of rings that hold so many at least."""
     rows = {}
     for name, count in least.items():
         step = aligned_rows(images[name], chip)
@@ -301,8 +329,8 @@ def cuts(operations: Sequence[Operation], stretch: Stretch, images: Mapping[str,
                 break
             turns = plan_turns(operations, stretch, narrow, count, chip)
             tally = _tally(operations, stretch, narrow, strips, turns, chip)
-            for ahead in (2, 1, 0):
-                rows = ring_rows(operations, stretch, narrow, turns, ahead, chip)
+            rings = ring_rows(operations, stretch, narrow, turns, AHEAD, chip)
+            for ahead, rows in zip(AHEAD, rings, strict=True):
                 banks = sum(ring_layout(narrow[name], many, stretch, made, chip).banks for name, many in rows.items())
                 if banks < chip.scratchpad_banks:
                     found.append(replace(tally, ahead=ahead, rows=rows, banks=banks))
@@ -384,10 +412,15 @@ def _tally(
     word = chip.word_bytes
     moved = compute = transfers = tail = 0
     often = dict.fromkeys(range(stretch.first, stretch.end), 0)
+    # Most turns of an operation are alike.
+    each_cycles: dict[tuple[int, int], int] = {}
     for turn in turns:
         operation = operations[turn.operation]
-        area = Rectangle(0, 0, turn.end - turn.first, images[operation.y.name].width)
-        compute += groups(operation, chip) * group_cycles(operation, chip, area)
+        alike_turns = turn.operation, turn.end - turn.first
+        if alike_turns not in each_cycles:
+            area = Rectangle(0, 0, turn.end - turn.first, images[operation.y.name].width)
+            each_cycles[alike_turns] = groups(operation, chip) * group_cycles(operation, chip, area)
+        compute += each_cycles[alike_turns]
         if len(turns) > 1:
             compute += SERIAL_CYCLES
         often[turn.operation] += 1

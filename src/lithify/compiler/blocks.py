@@ -125,6 +125,7 @@ def _is_matrix(operation: Operation, chip: Chip) -> bool:
 def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free: list[tuple[int, int]]) -> Blocks:
     """The cut that is estimated fastest. free: runs of free banks (first, count). Raises TooLarge or RingTooSmall."""
     least: int | None = None
+    room = sum(count for _, count in free)
     for family in _families(operation, chip, ring_banks, staged):
         best: Blocks | None = None
         shapes: set[tuple[int, int]] = set()
@@ -133,11 +134,12 @@ def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free:
                 # The shapes of matrices are few, and differ much: all are tried.
                 if not _is_matrix(operation, chip):
                     break
+            once = _sizes(operation, blocks, chip)
             for copies in COPIES:
-                sizes = _sizes(operation, blocks, staged, copies, chip)
-                needed = sum(sum(entry) for entry in sizes)
+                sizes = once.of(copies, staged)
+                needed = sum(map(sum, sizes))
                 least = needed if least is None else min(least, needed)
-                slots = pack([size for entry in sizes for size in entry], free)
+                slots = pack([size for entry in sizes for size in entry], free) if needed <= room else None
                 if slots is None:
                     continue
                 shapes.add((blocks.rows, blocks.columns))
@@ -282,10 +284,27 @@ def _block_count(operation: Operation, blocks: Blocks) -> int:
     return -(-operation.region.height // blocks.rows) * -(-operation.region.width // blocks.columns)
 
 
-def _sizes(
-    operation: Operation, blocks: Blocks, staged: Staged, copies: tuple[int, int], chip: Chip
-) -> tuple[list[int], list[int], list[int]]:
-    """Banks of every staging copy of inputs, residuals and outputs. copies: of inputs, and of the others."""
+@dataclass(frozen=True)
+class _Sizes:
+    """Banks of a staging copy of inputs, and of residuals or outputs; whether more than one copy is of use."""
+
+    inputs: int
+    results: int
+    copied: bool
+    others_copied: bool
+
+    def of(self, copies: tuple[int, int], staged: Staged) -> tuple[list[int], list[int], list[int]]:
+        """Banks of every staging copy of inputs, residuals and outputs. copies: of inputs, and of the others."""
+        many, others = copies[0] if self.copied else 1, copies[1] if self.others_copied else 1
+        return (
+            [self.inputs] * many * staged.input,
+            [self.results] * others * staged.residual,
+            [self.results] * others * staged.output,
+        )
+
+
+def _sizes(operation: Operation, blocks: Blocks, chip: Chip) -> _Sizes:
+    """What staging a cut takes."""
     slices = -(-groups(operation, chip) // blocks.slice_groups)
     result_words = min(
         operation.results.pixel_words(chip.word_bytes), blocks.slice_groups * group_result_words(operation, chip)
@@ -299,12 +318,12 @@ def _sizes(
     inputs = _inputs(operation, blocks)[1] * input_words
     results = blocks.rows * blocks.columns * result_words
     pieces = _block_count(operation, blocks)
-    many = copies[0] if pieces > 1 or blocks.split_inputs or (operation.each_word_alone and slices > 1) else 1
-    others = copies[1] if pieces * slices > 1 or blocks.split_inputs else 1
-    return (
-        [-(-inputs // chip.bank_words)] * many * staged.input,
-        [-(-results // chip.bank_words)] * others * staged.residual,
-        [-(-results // chip.bank_words)] * others * staged.output,
+    bank = chip.bank_words
+    return _Sizes(
+        -(-inputs // bank),
+        -(-results // bank),
+        pieces > 1 or blocks.split_inputs or (operation.each_word_alone and slices > 1),
+        pieces * slices > 1 or blocks.split_inputs,
     )
 
 

@@ -7,7 +7,7 @@ architecture section 5: weights change once a pass, sums are drained while the n
 from functools import lru_cache
 
 from lithify.chip import Chip
-from lithify.chip.pipeline import compute_pipeline
+from lithify.chip.pipeline import accumulate
 from lithify.chip.vector import STRIP, TABLE
 from lithify.compiler.image import Rectangle
 from lithify.compiler.operation import Operation
@@ -100,7 +100,7 @@ def _key(operation: Operation, chip: Chip, region: Rectangle, part: Part | None)
         group_result_words(operation, chip),
         chip.word_beats,
         chip.accumulators,
-        compute_pipeline(chip).accumulate,
+        accumulate(chip),
         PARAMETER_WORDS // chip.weight_ports,
     )
 

@@ -241,8 +241,8 @@ class Operation:
     @property
     def reads(self) -> tuple[str, ...]:
         """Images that it reads in the scratchpad, each once."""
-        names = (self.x.name,) if self.residual is None else (self.x.name, self.residual.image)
-        return tuple(dict.fromkeys(names))
+        x = self.x.name
+        return (x,) if self.residual is None or self.residual.image == x else (x, self.residual.image)
 
     @property
     def sources(self) -> tuple[str, ...]:
