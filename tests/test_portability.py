@@ -125,6 +125,7 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
         "explore", "net ü.onnx", "--data", "data ü.npz", "--points", "2", "--jobs", "1", "--rtl", "none", "-o",
         "explore ü", "--html", "made ü/explored ü.html", "--study", "made ü/study ü.log",
     ),
+    ("sensitivity", "net ü.onnx", "--chip", "chip ü.toml", "--jobs", "1"),
     ("advise", "net ü.onnx", "--volume", "1000", "--html", "made ü/advised ü.html"),
     ("split", "net ü.onnx", "--data", "data ü.npz", "--chip", "chip ü.toml"),
     ("chips", "chip ü.toml"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lithify.explore.advise import advise
     from lithify.explore.compare import compare
     from lithify.explore.search import explore
+    from lithify.explore.sensitivity import sensitivity
     from lithify.explore.split import split
     from lithify.flow import (
         chips,
@@ -81,6 +82,7 @@ __all__ = [
     "report",
     "rtl",
     "run",
+    "sensitivity",
     "simulate",
     "split",
     "synthesize",
@@ -98,6 +100,7 @@ _ELSEWHERE = {
     "compare": "lithify.explore.compare",
     "conformance": "lithify.conformance",
     "explore": "lithify.explore.search",
+    "sensitivity": "lithify.explore.sensitivity",
     "Target": "lithify.target",
     "chip": "lithify.target",
     "fpga": "lithify.fpga",

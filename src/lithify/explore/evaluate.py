@@ -1,7 +1,7 @@
 """One chip judged: what it takes, and what networks take on it. Cycles are exact, area and energy are modelled."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lithify.chip import Chip
@@ -22,7 +22,7 @@ TITLES = {"mm2": ("area", "mm2"), "latency": ("latency", "s"), "joules": ("energ
 @dataclass(frozen=True)
 class Ran:
     """A network on a chip, one inference. cycles: exact. host_seconds: what stays on the host takes, measured.
-    joules: modelled. limit: what most of the cycles go to.
+    joules: modelled. spent: the cycles by what they go to (`lithify.sim.cost.SPENT`); limit: the most of them.
     """
 
     network: str
@@ -34,6 +34,7 @@ class Ran:
     limit: str
     host: tuple[str, ...] = ()
     host_seconds: float = 0.0
+    spent: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,4 +156,5 @@ def ran(network: str, program: "Program", host_seconds: Mapping[tuple[str, ...],
         max(spent, key=lambda name: spent[name]) if timing.cycles else "",
         host,
         seconds,
+        spent,
     )

@@ -79,15 +79,16 @@ class Dask:
 
     def compute(self, tasks: Sequence[Task], host_seconds: HostSeconds) -> Iterator[Point]:
         """As many at once as the cluster has threads for."""
-        from distributed import as_completed
-        from distributed.client import FutureCancelledError
+        from concurrent.futures import CancelledError
+
+        from distributed import KilledWorker, as_completed
 
         networks = self.client.submit(bytes, self.workloads, pure=True)
         futures = [self.client.submit(_remote, networks, task, dict(host_seconds), pure=False) for task in tasks]
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=self.client.loop):
                 yield future.result()
-        except FutureCancelledError as error:
+        except (CancelledError, KilledWorker) as error:
             raise LithifyError(
                 "The cluster gave up a point: its scheduler went away, or every worker that took it ended. Look at the "
                 "cluster; with --study FILE the search goes on from where it is."

@@ -19,6 +19,7 @@ from lithify.explore.evaluate import NUMBERS, Point, Ran, bounded
 from lithify.explore.front import Binding, Judge, chosen, closest, dominates, front
 from lithify.explore.model import named_model
 from lithify.explore.pool import Pool, Task, pool
+from lithify.explore.processor import cores
 from lithify.explore.space import Space, Values, space
 from lithify.explore.workload import Source, Workload, merged, renamed, source
 from lithify.progress import Progress, Silent, Stages
@@ -156,8 +157,6 @@ def explore(
     core. cluster: address of a Dask scheduler to compute on instead. found: is told each point.
     Raises LithifyError for what a step refuses, bad budgets and parameters, a study of another search.
     """
-    import os
-
     if not models:
         raise LithifyError("No network was given to explore for; name at least one.")
     if points < 1:
@@ -176,8 +175,7 @@ def explore(
     judge = Judge(limits, {work.name: work.accuracy for work in workloads if work.accuracy is not None} or
                   dict.fromkeys((work.name for work in workloads), 0.0))  # fmt: skip
     search = _Search(optuna, searched, workloads, judge, sampler, seed, None if study is None else Path(study))
-    workers = jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    with stage("search") as watch, pool(workloads, min(workers, points), cluster) as computes:
+    with stage("search") as watch, pool(workloads, min(jobs or cores(), points), cluster) as computes:
         if search.points:
             watch.note(f"{len(search.points)} points were there already, from {study}")
         search.run(computes, points, watch, found)
