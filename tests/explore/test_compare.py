@@ -14,6 +14,7 @@ from tests.conftest import Ran
 import lithify
 from lithify import LithifyError
 from lithify.chip import load_chip
+from lithify.doctor import Finding
 from lithify.explore import processor
 from lithify.explore.compare import COLUMNS, Comparison, Contender, _accuracies, _gained, _of_others
 from lithify.explore.figure import HOW, MEASURED, Figure
@@ -169,6 +170,22 @@ def test_the_command(run: Callable[..., Ran], tmp_path: Path) -> None:
     refused = run(*words[:4], "--cpu-watts", "0")
     assert refused.status == 1 and refused.out == ""
     assert refused.err == "Error: The processor's power was given as 0.0 W; it must be above 0.\n"
+
+
+def test_an_accelerator_that_cannot_be_measured_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        Finding("accelerators", "NVIDIA H200", True, "driver 1", "140 GB"),
+        Finding("accelerators", "TPU", True, "", "/dev/accel0"),
+        Finding("accelerators", "AMD GPU", False, "", "comparisons"),
+        Finding("processors", "CPU", True, "", ""),
+    ]
+    monkeypatch.setattr("lithify.doctor.doctor", lambda: found)
+    assert processor.unmeasured() == (
+        "NVIDIA H200 (pip install onnxruntime-gpu)",
+        "TPU (no provider of ONNX Runtime that is known here takes it)",
+    )
+    monkeypatch.setattr(processor, "processors", lambda: {processor.CPU: "x", "CUDAExecutionProvider": "GPU (CUDA)"})
+    assert len(processor.unmeasured()) == 1
 
 
 def test_numbers() -> None:

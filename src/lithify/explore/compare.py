@@ -74,6 +74,7 @@ class Contender:
 class Comparison:
     """A network's contenders; the first is the original that beta and gamma refer to.
 
+    unmeasured: accelerators of this machine that could not be measured, and why.
     operations: of one inference, two for a multiply-accumulate. standard: the name of the standard network that it has
     the size of, whose published figures are among the rows.
     """
@@ -83,6 +84,7 @@ class Comparison:
     parameters: int
     standard: str | None
     rows: tuple[Contender, ...] = field(repr=False)
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def original(self) -> Contender:
@@ -100,6 +102,7 @@ class Comparison:
             "units": {name: unit for name, (_, unit) in COLUMNS.items()},
             "how": HOW,
             "rows": [row.to_json() for row in self.rows],
+            "unmeasured": list(self.unmeasured),
         }
 
 
@@ -149,7 +152,8 @@ def compare(
             rows.append(_on_chip(program, feed, operations, original, accuracy, cpu_watts))
     standard = standard_name(facts.macs, facts.parameters)
     rows += [_of_others(entry, operations) for entry in entries() if entry.network == standard]
-    return Comparison(name, operations, facts.parameters, standard, tuple(_gained(row, original) for row in rows))
+    gained = tuple(_gained(row, original) for row in rows)
+    return Comparison(name, operations, facts.parameters, standard, gained, processor.unmeasured())
 
 
 def _accuracies(

@@ -20,6 +20,11 @@ LEAST_SECONDS, LEAST_RUNS, MOST_RUNS, WARM_UP = 1.0, 7, 500, 2
 PROFILED_RUNS = 50
 KERNEL = "_kernel_time"
 """How ONNX Runtime's profile calls what a node takes, behind its name."""
+NEEDED = {
+    "NVIDIA": ("CUDAExecutionProvider", "onnxruntime-gpu"),
+    "AMD": ("ROCMExecutionProvider", "onnxruntime-rocm"),
+}
+"""Maker of an accelerator -> the provider that runs it, and the package that has it."""
 _RAPL = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -45,6 +50,22 @@ def processors() -> dict[str, str]:
              "DmlExecutionProvider": "GPU (DirectML)", "CoreMLExecutionProvider": "Core ML"}  # fmt: skip
     found = onnxruntime.get_available_providers()
     return {CPU: cpu_name(), **{key: name for key, name in names.items() if key in found}}
+
+
+def unmeasured() -> tuple[str, ...]:
+    """Accelerators of this machine that ONNX Runtime cannot use as it is installed, each with what would help."""
+    from lithify.doctor import doctor
+
+    used = processors()
+    found = []
+    for accelerator in (finding for finding in doctor() if finding.group == "accelerators" and finding.found):
+        maker = accelerator.name.split()[0]
+        provider, install = NEEDED.get(maker, ("", ""))
+        if provider and provider in used:
+            continue
+        help_ = f"pip install {install}" if install else "no provider of ONNX Runtime that is known here takes it"
+        found.append(f"{accelerator.name} ({help_})")
+    return tuple(found)
 
 
 def cpu_name() -> str:

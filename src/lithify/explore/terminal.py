@@ -29,6 +29,8 @@ def comparison_tables(found: Comparison) -> "list[Table]":
         ". alpha and beta = T_original / T of a training step and of an inference, gamma: operations per cycle "
         f"likewise; the original is {found.original.name}."
     )
+    if found.unmeasured:
+        gains.caption += f" Not measured: {', '.join(found.unmeasured)}."
     gains.caption_justify = "left"
     return [speed, gains]
 
