@@ -1,0 +1,143 @@
+"""Keras' own way: ``lithify.keras.predict(model, x, device="/device:X1")`` in place of ``model.predict(x)``.
+
+A model is made int8 by its first batch, compiled, and kept for as long as its weights stay as they are.
+"""
+
+import hashlib
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from lithify import flow
+from lithify.errors import LithifyError
+from lithify.program import stack
+from lithify.runtime.session import Session
+
+if TYPE_CHECKING:
+    from lithify.program import Program
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A compiled model. key: its weights, the chip and what else it was compiled from."""
+
+    key: Any
+    program: "Program"
+
+
+_KEPT: "weakref.WeakKeyDictionary[Any, _Kept]" = weakref.WeakKeyDictionary()
+
+
+def compiled(
+    model: Any, x: Any, *, chip: Any = "edge", strict: bool = False, data: Any = None, method: Any = "minmax"
+) -> "Program":
+    """The program of a model as it is now.
+
+    x: inputs, the first 32 of which decide on the scales where no `data` (as of `lithify.quantize`) is given.
+    Raises LithifyError for what cannot be compiled, and with `strict` for what needs the host.
+    """
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
+    key = digest.hexdigest(), str(chip), strict, method, id(data) if data is not None else None
+    kept = _KEPT.get(model)
+    if kept is None or kept.key != key:
+        loaded = flow.optimize(flow.load(model))
+        calibration = data if data is not None else [array[:CALIBRATION] for array in _arrays(model, x)]
+        quantized = flow.quantize(loaded, _samples(loaded, calibration, data is not None), method=method)
+        kept = _KEPT[model] = _Kept(key, flow.compile(quantized, chip, strict=strict))
+    return kept.program
+
+
+CALIBRATION = 32
+"""Samples of x that decide on the scales."""
+
+
+def predict(
+    model: Any, x: Any, *, device: Any = "sim", chip: Any = "edge", strict: bool = False, data: Any = None,
+    method: Any = "minmax",
+) -> Any:  # fmt: skip
+    """What `model.predict(x)` gives, by the compiled network: an array [samples, ...], a list of several outputs.
+
+    x: an array [samples, ...], or a list or mapping of one for each input. device: as for `lithify.Session`, also
+    several. The rest as of `compiled`.
+    Raises LithifyError as `compiled` and `Session`.
+    """
+    program = compiled(model, x, chip=chip, strict=strict, data=data, method=method)
+    arrays = _arrays(model, x)
+    names = program.inputs
+    feeds = (
+        {
+            name: array[index : index + 1].astype(program.tensors[name].dtype)
+            for name, array in zip(names, row, strict=True)
+        }
+        for row in [arrays]
+        for index in range(len(arrays[0]))
+    )
+    with Session(program, device) as session:
+        made = list(session.run_many(None, feeds))
+    outputs = [stack(list(rows)) for rows in zip(*made, strict=True)]
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def evaluate(
+    model: Any, x: Any, y: Any, *, device: Any = "sim", chip: Any = "edge", strict: bool = False, data: Any = None,
+    method: Any = "minmax", return_dict: bool = False,
+) -> Any:  # fmt: skip
+    """What `model.evaluate(x, y)` gives, by the compiled network: the model's own loss and metrics of its predictions.
+
+    The rest as of `predict`. Raises LithifyError for a model that was not compiled with a loss, and as `predict`.
+    """
+    if not getattr(model, "compiled", False):
+        raise LithifyError(
+            "The model has no loss; call model.compile(loss=..., metrics=...) before lithify.keras.evaluate."
+        )
+    found = predict(model, x, device=device, chip=chip, strict=strict, data=data, method=method)
+    model.reset_metrics()
+    loss = model.compute_loss(x=x, y=y, y_pred=found, training=False)
+    model._loss_tracker.update_state(loss, sample_weight=len(_arrays(model, x)[0]))
+    logs = {name: float(value) for name, value in model.compute_metrics(x, y, found).items()}
+    if return_dict:
+        return logs
+    listed = list(logs.values())
+    return listed[0] if len(listed) == 1 else listed
+
+
+def fit(*_: Any, **__: Any) -> None:
+    """Training on a device: not there yet. Raises LithifyError, which says what is."""
+    raise LithifyError(
+        "Lithify does not train on a device yet; train with model.fit, then call lithify.keras.predict or evaluate."
+    )
+
+
+def _arrays(model: Any, x: Any) -> list[NDArray[Any]]:
+    """One array for each input, in the model's order."""
+    if isinstance(x, dict):
+        missing = [entry.name for entry in model.inputs if entry.name not in x]
+        if missing:
+            raise LithifyError(f"The model's input '{missing[0]}' was not given; it takes: "
+                               f"{', '.join(entry.name for entry in model.inputs)}.")  # fmt: skip
+        x = [x[entry.name] for entry in model.inputs]
+    arrays = [np.asarray(entry) for entry in (x if isinstance(x, list | tuple) else [x])]
+    counts = {len(array) if array.ndim else 0 for array in arrays}
+    if len(arrays) != len(model.inputs) or len(counts) != 1 or counts == {0}:
+        raise LithifyError(
+            f"The model takes {len(model.inputs)} inputs of equally many samples, at least one; given were "
+            f"{len(arrays)} of {', '.join(str(array.shape) for array in arrays)}."
+        )
+    return arrays
+
+
+def _samples(loaded: Any, calibration: Any, given: bool) -> Any:
+    """Calibration data in the model's names."""
+    if given:
+        return calibration
+    names = [entry.name for entry in loaded.graph.inputs]
+    return [
+        {name: array[index : index + 1] for name, array in zip(names, calibration, strict=True)}
+        for index in range(len(calibration[0]))
+    ]
