@@ -75,8 +75,11 @@ def test_a_folder_without_a_kit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LithifyError) as error:
         load_kit(tmp_path)
     assert str(error.value) == (
-        f"No process kit in '{tmp_path}': give the folder that holds the files of "
-        "ihp-sg13g2 (sg13g2_stdcell_typ_1p20V_25C.lib)."
+        f"No process kit in '{tmp_path}': give the folder that holds the files of gf180mcu "
+        "(libs.ref/gf180mcu_fd_sc_mcu7t5v0/lib/gf180mcu_fd_sc_mcu7t5v0__tt_025C_5v00.lib), "
+        "ihp-sg13g2 (sg13g2_stdcell_typ_1p20V_25C.lib) or "
+        "sky130-hd (libs.ref/sky130_fd_sc_hd/lib/sky130_fd_sc_hd__tt_025C_1v80.lib), "
+        "or describe another kit in its 'kit.toml'."
     )
 
 

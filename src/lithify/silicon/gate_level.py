@@ -50,20 +50,19 @@ def macro_verilog(kit: Kit, macro: Macro) -> str:
     """A single-port memory macro by its ports: a write, or a read whose word stays until the next."""
     pins = kit.macro_pins
     assert pins is not None, "a kit with macros names their pins"
-    address_bits = (macro.words - 1).bit_length()
     ports = [
-        f"input {pins.clock}", f"input {pins.enable}", f"input {pins.write}", f"input {pins.read}",
-        f"input [{address_bits - 1}:0] {pins.address}", f"input [{macro.bits - 1}:0] {pins.data_in}",
+        f"input {pins.clock}", f"input {pins.enable}", f"input {pins.write}",
+        *([f"input {pins.read}"] if pins.read else []),
+        f"input [{(macro.words - 1).bit_length() - 1}:0] {pins.address}", f"input [{macro.bits - 1}:0] {pins.data_in}",
         f"output reg [{macro.bits - 1}:0] {pins.data_out}",
     ]  # fmt: skip
-    for pin in (*pins.ones, *pins.zeros):
-        wide = pin.endswith(("_BM", "_DIN")), pin.endswith("_ADDR")
-        ports.append(f"input [{macro.bits - 1 if wide[0] else address_bits - 1 if wide[1] else 0}:0] {pin}")
+    ports += [f"input [{tied.width(macro) - 1}:0] {tied.pin}" for tied in (*pins.ones, *pins.zeros)]
+    read = f"if ({pins.level('read', pins.read)}) " if pins.read else ""
     return f"""module {macro.name}({", ".join(ports)});
   reg [{macro.bits - 1}:0] memory [0:{macro.words - 1}];
-  always @(posedge {pins.clock}) if ({pins.enable}) begin
-    if ({pins.write}) memory[{pins.address}] <= {pins.data_in};
-    else if ({pins.read}) {pins.data_out} <= memory[{pins.address}];
+  always @(posedge {pins.clock}) if ({pins.level("enable", pins.enable)}) begin
+    if ({pins.level("write", pins.write)}) memory[{pins.address}] <= {pins.data_in};
+    else {read}{pins.data_out} <= memory[{pins.address}];
   end
 endmodule
 """
@@ -105,6 +104,8 @@ def gate_level(synthesis: Synthesis, top: str, verilog: str, kit: Kit) -> dict[s
             wires += [f".\\{name}[{bit}] ({name}[{bit}])" for bit in range(bits)]
         else:
             wires.append(f".{name}({name})")
-    heads = [f"{kind} [{bits - 1}:0] {name}" for kind, bits, name in ports]
-    wrapper = f"module {top}({', '.join(heads)});\n  {gates} gates ({', '.join(wires)});\nendmodule\n"
+    # Declared one by one, as the chip's own Verilog does, which the simulator's harness reads.
+    heads = "".join(f"  {kind} {f'[{bits - 1}:0] ' if bits > 1 else ''}{name};\n" for kind, bits, name in ports)
+    names = ", ".join(name for _, _, name in ports)
+    wrapper = f"module {top}({names});\n{heads}  {gates} gates ({', '.join(wires)});\nendmodule\n"
     return {f"{top}.v": wrapper, "gates.v": renamed, "cells.v": "\n".join([*cells, *macros, ""])}

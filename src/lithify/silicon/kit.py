@@ -4,9 +4,9 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lithify.errors import LithifyError
 from lithify.silicon.liberty import cell_area
@@ -29,19 +29,47 @@ class Corner(BaseModel):
     macros: str | None = None
 
 
+class Tied(BaseModel):
+    """A pin that keeps one level. bits: how wide, where it is no single bit: of a word, an address, a word's bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    pin: str
+    bits: Literal["word", "address", "bytes"] | None = None
+
+    def width(self, macro: Macro) -> int:
+        """Bits of the pin on a macro."""
+        address = (macro.words - 1).bit_length()
+        return {None: 1, "word": macro.bits, "address": address, "bytes": macro.bits // 8}[self.bits]
+
+
 class MacroPins(BaseModel):
-    """Names of a macro's pins; `ones` and `zeros` are tied."""
+    """Names of a macro's pins; `ones` and `zeros` are tied.
+
+    low: those of `enable`, `write` and `read` that act while they are 0. read: None where a macro reads whenever it is
+    enabled and does not write.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     clock: str
     enable: str
     write: str
-    read: str
+    read: str | None = None
     address: str
     data_in: str
     data_out: str
-    ones: tuple[str, ...]
-    zeros: tuple[str, ...]
+    low: tuple[Literal["enable", "write", "read"], ...] = ()
+    ones: tuple[Tied, ...] = ()
+    zeros: tuple[Tied, ...] = ()
+
+    @field_validator("ones", "zeros", mode="before")
+    @classmethod
+    def _single_bits(cls, value: Any) -> Any:
+        """A name alone is a pin of one bit."""
+        return [{"pin": entry} if isinstance(entry, str) else entry for entry in value]
+
+    def level(self, role: Literal["enable", "write", "read"], wire: str) -> str:
+        """The expression that drives a pin which is to act while `wire` is 1."""
+        return f"!({wire})" if role in self.low else wire
 
 
 class ClockGate(BaseModel):
@@ -126,12 +154,39 @@ class Kit(BaseModel):
         return self.corners[name]
 
 
+DESCRIPTION = "kit.toml"
+"""A kit of the user's own is described in this file in its folder."""
+
+
 def load_kit(folder: Path) -> Kit:
-    """The kit whose files lie in `folder`; LithifyError if no kit that Lithify knows has its marker file there."""
+    """The kit whose files lie in `folder`: one with a description of its own there (`kit.toml`), or one that Lithify
+    knows by its marker file; LithifyError where it is neither.
+    """
+    own = folder / DESCRIPTION
+    if own.is_file():
+        try:
+            return Kit(folder=folder, **{**tomllib.loads(own.read_text(encoding="utf-8")), "tested": False})
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise LithifyError(f"'{own}' is not TOML: {error}.") from error
+        except (ValidationError, TypeError) as error:
+            raise LithifyError(
+                f"'{own}' does not describe a process kit: {_first(error)}; see docs/silicon.md."
+            ) from None
     names = []
     for entry in sorted((resources.files("lithify.silicon") / "kits").iterdir(), key=lambda entry: entry.name):
         table = tomllib.loads(entry.read_text(encoding="utf-8"))
         names.append(f"{table['name']} ({table['marker']})")
         if (folder / table["marker"]).is_file():
             return Kit(folder=folder, **table)
-    raise LithifyError(f"No process kit in '{folder}': give the folder that holds the files of {' or '.join(names)}.")
+    raise LithifyError(
+        f"No process kit in '{folder}': give the folder that holds the files of {', '.join(names[:-1])} or "
+        f"{names[-1]}, or describe another kit in its '{DESCRIPTION}'."
+    )
+
+
+def _first(error: ValidationError | TypeError) -> str:
+    """What is wrong first, in a few words."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors()[0]
+    return f"'{'.'.join(map(str, found['loc']))}': {found['msg'].lower()}"

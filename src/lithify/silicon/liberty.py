@@ -10,7 +10,9 @@ from lithify.errors import LithifyError
 
 @dataclass(frozen=True)
 class MacroFacts:
-    """area: square micrometres. access: seconds from the clock's edge to the data, steep edge and light load."""
+    """area: square micrometres. access: seconds from the clock's edge to the data, steep edge and light load; of some
+    macros that is the falling edge, which comes half a period later.
+    """
 
     area: float
     access: float
@@ -19,7 +21,9 @@ class MacroFacts:
 _NUMBER = r"([0-9.]+)"
 _LINES = re.MULTILINE | re.DOTALL
 _AREA = re.compile(rf"^\s*area\s*:\s*{_NUMBER}", re.MULTILINE)
-_ACCESS = re.compile(rf'timing_type\s*:\s*"?rising_edge"?.*?cell_rise.*?values\s*\(\s*"{_NUMBER}', re.DOTALL)
+_ACCESS = re.compile(
+    rf'timing_type\s*:\s*"?(?:rising|falling)_edge"?.*?cell_rise.*?values\s*\(\s*"{_NUMBER}', re.DOTALL
+)
 
 
 @cache

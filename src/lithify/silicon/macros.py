@@ -83,14 +83,14 @@ def bank_verilog(kit: Kit, module: str, words: int, bits: int, tiling: Tiling) -
             part = f"[{(column + 1) * macro.bits - 1}:{column * macro.bits}]"
             wires = [
                 f".{pins.clock}(clk)",
-                f".{pins.enable}(select_{level})",
-                f".{pins.write}(write_enable)",
-                f".{pins.read}(!write_enable)",
+                f".{pins.enable}({pins.level('enable', f'select_{level}')})",
+                f".{pins.write}({pins.level('write', 'write_enable')})",
+                *([f".{pins.read}({pins.level('read', '!write_enable')})"] if pins.read else []),
                 f".{pins.address}(full_address[{macro_address_bits - 1}:0])",
                 f".{pins.data_in}(data_in{part})",
                 f".{pins.data_out}(out_{level}{part})",
-                *(f".{pin}({_tied(pin, macro, macro_address_bits, '1')})" for pin in pins.ones),
-                *(f".{pin}({_tied(pin, macro, macro_address_bits, '0')})" for pin in pins.zeros),
+                *(f".{tied.pin}({{{tied.width(macro)}{{1'b1}}}})" for tied in pins.ones),
+                *(f".{tied.pin}({{{tied.width(macro)}{{1'b0}}}})" for tied in pins.zeros),
             ]
             lines.append(f"  {macro.name} macro_{level}_{column} ({', '.join(wires)});")
         outputs.append(f"out_{level}")
@@ -109,14 +109,3 @@ def bank_verilog(kit: Kit, module: str, words: int, bits: int, tiling: Tiling) -
         lines.append(f"  wire [WIDTH-1:0] chosen = {choice};")
         lines.append(f"  assign read_data = chosen[{bits - 1}:0];")
     return "\n".join([*lines, "endmodule", ""])
-
-
-def _tied(pin: str, macro: Macro, address_bits: int, value: str) -> str:
-    """A constant as wide as the pin: mask and data pins are a word wide, address pins an address, all else one bit."""
-    if pin.endswith(("_BM", "_DIN")):
-        width = macro.bits
-    elif pin.endswith("_ADDR"):
-        width = address_bits
-    else:
-        width = 1
-    return f"{{{width}{{1'b{value}}}}}"
