@@ -101,8 +101,8 @@ def cells(name: str, slow: float) -> str:
 def memory() -> str:
     """Liberty of the one macro."""
     pins = "".join(
-        f"  pin ({pin}) {{ direction : input; capacitance : 0.01; {'clock : true;' if pin == 'ck' else setup('ck')} }}\n"
-        for pin in ("ck", "csn", "wen", "test")
+        f"  pin ({pin}) {{ direction : input; capacitance : 0.01; {more} }}\n"
+        for pin, more in (("ck", "clock : true;"), *((pin, setup("ck")) for pin in ("csn", "wen", "test")))
     )
     buses = "".join(
         f"  bus ({name}) {{ bus_type : {kind}; direction : input; capacitance : 0.01; }}\n"
