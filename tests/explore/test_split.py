@@ -213,6 +213,12 @@ def test_the_command(run: Callable[..., Ran]) -> None:
         assert (refused.status, refused.out, refused.err) == (1, "", f"Error: {said}\n")
 
 
+def test_a_quantised_model_is_not_cut() -> None:
+    model = lithify.quantize(lithify.optimize(lithify.load(DIGITS)))
+    with pytest.raises(LithifyError, match="is quantised already, and what stays on the processor of a cut computes"):
+        lithify.split(model, "tiny")
+
+
 def test_numbers_that_cannot_be() -> None:
     for name, more in (
         ("bandwidth", {"bytes_per_s": 0.0}),

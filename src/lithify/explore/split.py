@@ -168,7 +168,8 @@ def split(
     many times slower the product's processor is than this one. bytes_per_s, call_s: of the link. fps, batch,
     deadline_s: frames that come at a rate and are taken so many at once; the deadline is the time in which a batch
     gathers unless it is given.
-    Raises LithifyError for what a step refuses, without networkx, and for numbers that are not above 0.
+    Raises LithifyError for what a step refuses, without networkx, for a model that is quantised
+    already, and for numbers that are not above 0.
     """
     for name, number in (
         ("bandwidth", bytes_per_s),
@@ -181,6 +182,8 @@ def split(
             raise LithifyError(f"The {name} was given as {number}; it must be above 0.")
     if call_s is not None and not (call_s >= 0 and isfinite(call_s)):
         raise LithifyError(f"The link's latency was given as {call_s}; it must be 0 or more.")
+    from lithify.quantize import is_quantized
+
     provider, unit_name = _host(host)
     described = load_chip(chip)
     link = Link(
@@ -191,6 +194,11 @@ def split(
     stage = Stages(progress or Silent(), 5)
     with stage("load and quantise"):
         network, loaded = named_model(model, shape, seed)
+        if is_quantized(loaded):
+            raise LithifyError(
+                f"The model '{network}' is quantised already, and what stays on the processor of a cut computes in "
+                "float32; give the float model."
+            )
         optimized = flow.optimize(loaded)
         quantized = flow.quantize(optimized, data, seed=seed)
     with stage(f"compile for {described.name} and simulate"):
