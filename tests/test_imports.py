@@ -27,6 +27,7 @@ ORDER = (
     "rtl",
     "silicon",
     "runtime",
+    "power",
     "server",
     "train",
     "doctor",

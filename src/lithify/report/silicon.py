@@ -4,6 +4,7 @@ from rich.table import Table
 
 from lithify.report.terminal import new_table
 from lithify.silicon.asic import SynthesisReport
+from lithify.silicon.power.report import Power
 
 
 def synthesis_tables(found: SynthesisReport) -> list[Table]:
@@ -37,7 +38,27 @@ def synthesis_tables(found: SynthesisReport) -> list[Table]:
                 f"{clock.start} -> {clock.end}",
             )
         tables.append(clocks)
+    if found.power is not None:
+        tables.append(_power(found.power))
     return tables
+
+
+def _power(power: Power) -> Table:
+    """Milliwatts by block."""
+    title = (
+        f"{power.program} at {power.clock_mhz:g} MHz (synthesised; activity of the run in RTL, {power.sampled:,} of "
+        f"{power.cycles:,} cycles)"
+    )
+    right = ("clock mW", "data mW", "leakage mW", "mW")
+    table = new_table(title, "block", *right, right=right)
+    for block in power.blocks:
+        table.add_row(block.name, *(f"{part:.3f}" for part in (block.clock, block.data, block.leakage, block.total)))
+    sums = (sum(getattr(block, part) for block in power.blocks) for part in ("clock", "data", "leakage"))
+    table.add_row("all", *(f"{part:.3f}" for part in sums), f"{power.milliwatts:.1f} +- {power.error:.1%}")
+    table.add_row("of one inference", "", "", "", f"{power.microjoules:.1f} uJ")
+    behind = f"{power.gated:,} of {power.registers:,} registers behind clock gates"
+    table.add_row(f"{behind}; {power.clock_edges:.0%} of clock edges reach them", "", "", "", "")
+    return table
 
 
 def _mm2(area: float | None) -> str:

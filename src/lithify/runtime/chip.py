@@ -27,7 +27,7 @@ class RtlDevice:
 
     verilog_sha256: of the Verilog it was made from; build_seconds: 0 where the cache had it. watch: hears the cycle
     about every 260,000 cycles, and may stop the run by raising. sample_every: cycles between two samples of the
-    counters; None: none are taken.
+    counters; None: none are taken. opened: hears each simulated chip before it runs.
     """
 
     chip: Chip
@@ -38,6 +38,7 @@ class RtlDevice:
     name: str = "rtl"
     watch: Callable[[int], None] | None = None
     sample_every: int | None = None
+    opened: Callable[[Session], None] | None = None
 
     @classmethod
     def of(cls, chip: Chip, note: Callable[[str], None] | None = None) -> Self:
@@ -69,6 +70,8 @@ class RtlDevice:
         registers[int(Base.APPEND)] += appended(dram)
         with Session(self.library, image, bytes_per_cycle=self.chip.dram_bytes_per_cycle) as session:
             session.record()
+            if self.opened is not None:
+                self.opened(session)
             done = run(
                 session,
                 layout.program,

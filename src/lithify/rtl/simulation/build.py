@@ -70,15 +70,17 @@ def build(
     target: str | None = None,
     progress: Progress | None = None,
     harness: Harness | None = None,
+    waves: bool = False,
 ) -> Build:
     """Build the simulator of module ``top`` of the Verilog in ``files`` (file name to text), or find it in the cache.
 
     ``target``: another machine that zig is to compile for (``toolchain.TARGETS``); its library is for that machine.
-    ``harness``: what drives the design; None: CHIP, for which the top module is a chip.
+    ``harness``: what drives the design; None: CHIP, for which the top module is a chip. ``waves``: it can write the
+    values of its signals to a file (`verilator_waves.h`); it is slower, and Verilator alone can.
     Raises LithifyError where a tool is missing or fails, with the tool's own words.
     """
     say = progress or (lambda text: None)
-    cxx, tool, around = find_compiler(compiler, target), backend(simulator), harness or CHIP
+    cxx, tool, around = find_compiler(compiler, target), backend(simulator, waves), harness or CHIP
     source = {
         name: resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
         for name in (*around.sources, tool.model)

@@ -193,6 +193,14 @@ class Session:
             start += count
         return address, words
 
+    def waves(self, path: Path, length: int, period: int) -> None:
+        """From now on write the values of all signals to a VCD file, in the last `length` cycles of every `period`.
+
+        The library has to be built with waves. A cycle's values are those just before the edge that ends it.
+        """
+        self._api.lithify_waves.argtypes = [ctypes.c_char_p, ctypes.c_uint64, ctypes.c_uint64]
+        self._api.lithify_waves(str(path).encode(), length, period)
+
     def _counts(self) -> _Counts:
         counts = _Counts()
         self._api.lithify_counts(self._handle, ctypes.byref(counts))
