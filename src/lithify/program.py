@@ -173,6 +173,11 @@ class Program(isa_program.Program):
         steps = held(self, self._kept() or {})[placement.tensor].astype(np.float32) - np.float32(info.zero_point)
         return np.asarray(steps * np.float32(info.scale), np.float32)
 
+    @property
+    def dram(self) -> Memory | None:
+        """The chip's DRAM that goes from run to run, for `lithify.runtime.run`; None for a program without states."""
+        return self._kept()
+
     def _kept(self) -> Memory | None:
         """The memory that goes from run to run; None for a program without states, whose runs begin anew."""
         if self.states and not self.memory:

@@ -185,3 +185,46 @@ def test_other_indices_and_masks_stay_with_the_host_by_name(old: str, new: str, 
     given = network("ScatterElements", "added", 1, (old, new))
     one = lithify.compile(lithify.quantize(lithify.optimize(lithify.load(given))), WITH_UNIT["tiny"])
     assert host in one.host_nodes
+
+
+def rotary(tokens: int) -> onnx.ModelProto:
+    """Queries and keys turned by the angles of their places, which are rows of two tables."""
+    turning = "".join(
+        f"""
+        {name}a, {name}b = Split <axis = -1> ({name}, halves)
+        {name}m = Neg ({name}b)
+        {name}o = Concat <axis = -1> ({name}m, {name}a)
+        {name}c = Mul ({name}, cosine)
+        {name}s = Mul ({name}o, sine)
+        {name}_turned = Add ({name}c, {name}s)"""
+        for name in ("q", "k")
+    )
+    model = network(
+        "TensorScatter",
+        "added",
+        tokens,
+        (
+            "keys_out = TensorScatter <axis = 2> (keys, k, position)",
+            f"""places = Add (position, numbers)
+            cosine = Gather (cosines, places)
+            sine = Gather (sines, places){turning}
+            keys_out = TensorScatter <axis = 2> (keys, k_turned, position)""",
+        ),
+    )
+    for node in model.graph.node:
+        if node.output[0] == "scores":
+            node.input[0] = "q_turned"
+    angles = np.outer(np.arange(LENGTH), 0.1 ** (np.arange(DEPTH // 2) / (DEPTH // 2)))
+    angles = np.concatenate([angles, angles], 1)
+    constants = {
+        "numbers": np.arange(tokens),
+        "halves": np.array([DEPTH // 2, DEPTH // 2]),
+        "cosines": np.cos(angles).astype(np.float32),
+        "sines": np.sin(angles).astype(np.float32),
+    }
+    model.graph.initializer.extend(numpy_helper.from_array(data, name) for name, data in constants.items())
+    return model
+
+
+def test_angles_of_rotary_embeddings_are_gathered_at_the_position() -> None:
+    check(rotary(3), {"keys": "keys_out"}, 3)

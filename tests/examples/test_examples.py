@@ -3,11 +3,14 @@
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from tests.quantize.judge import by_reference, session
 
+from compiler.test_rows import WITH_UNIT
+from lithify.chip import write_chip
 from lithify.frontend import load
 from lithify.optimize import optimize
 from lithify.quantize import inputs_of, quantize, read, read_data
@@ -60,15 +63,35 @@ def test_accuracy_and_bits(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert different <= (36 if name == "resnet8" else 0)
 
 
+def example(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """An example as a module."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_tokens_are_written_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example compares every step with the reference, and the last in RTL."""
+    decode, chip = example("decode", monkeypatch), tmp_path / "chip.toml"
+    chip.write_text(write_chip(WITH_UNIT["tiny"]), encoding="utf-8")
+    decode.main(["--steps", "16", "--rtl", "2", "--chip", str(chip)])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[0] for row in rows] == [str(position) for position in range(16)]
+    # Up to 8 rows, and up to 16: two lengths of four.
+    assert len({row[2] for row in rows[:8]}) == len({row[2] for row in rows[8:]}) == 1 < len({row[2] for row in rows})
+
+
 @pytest.mark.slow
 def test_training_again_gives_an_accurate_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
-    spec = importlib.util.spec_from_file_location("train", EXAMPLES / "train.py")
-    assert spec is not None and spec.loader is not None
-    train = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "train", train)
-    spec.loader.exec_module(train)
+    train = example("train", monkeypatch)
     monkeypatch.setattr(train, "HERE", tmp_path)
     train.main(["cnn"])
     for name, array in np.load(DATA).items():
