@@ -17,6 +17,7 @@ from lithify import LithifyError
 from lithify.chip import load_chip
 from lithify.chip.area import area, macro_um2, tiling_um2
 from lithify.explore import evaluate as evaluating
+from lithify.explore import promise
 from lithify.explore.budget import budget
 from lithify.explore.evaluate import Point, bounded, evaluate
 from lithify.explore.evaluate import Ran as NetworkRan
@@ -238,6 +239,21 @@ def test_the_command(run: Callable[..., Ran], network: Path, tmp_path: Path) -> 
     refused = run(*words, "--accuracy", "0.9")
     assert refused.status == 1 and "without samples that have labels" in refused.err
     assert run(*words, "--vary", "rows=a").status == 2
+
+
+def test_a_broken_promise_is_told(found: Exploration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*given: object, **named: object) -> None:
+        raise LithifyError("The simulated chip reports an error: two units met in one bank.")
+
+    monkeypatch.setattr(promise, "verify", fails)
+    monkeypatch.setattr(promise, "ran", lambda *given: replace(found.best.runs[0], cycles=1))  # type: ignore[union-attr]
+    broken = promise.keep(found, tmp_path / "out")
+    assert broken is not None and not broken.kept and (tmp_path / "out" / "chip.toml").exists()
+    missed = {check.what: check.found for check in broken.checks if check.kept is False}
+    assert missed == {
+        "cycles of digits": "1 cycles",
+        "digits in RTL": "The simulated chip reports an error: two units met in one bank.",
+    }
 
 
 @pytest.mark.slow

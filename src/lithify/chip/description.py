@@ -142,7 +142,7 @@ class Chip(BaseModel):
     @property
     def bank_words(self) -> int:
         """Words of one bank; a power of two."""
-        return self.words // self.scratchpad_banks
+        return self.scratchpad_bytes // (self.rows * self.scratchpad_banks)
 
     @property
     def column_words(self) -> int:

@@ -12,6 +12,7 @@ from lithify import flow
 from lithify.accuracy import measure
 from lithify.chip import Chip, load_chip, write_chip
 from lithify.chip.area import area
+from lithify.errors import LithifyError
 from lithify.explore.evaluate import Point, Ran, ran
 from lithify.explore.front import Judge
 from lithify.explore.search import Exploration
@@ -114,15 +115,18 @@ def _same_cycles(name: str, promised: Ran, found: Ran) -> Check:
 def _in_rtl(source: Source, program: Program, promised: Ran, progress: Progress) -> Check:
     samples = source.samples.first(1) if source.samples is not None else seeded(program.model_inputs, 1, 0)
     assert program.graph is not None
-    proof = verify(program, program.graph, samples, rtl="layers", progress=progress)
+    what, said = f"{source.workload.name} in RTL", f"{promised.cycles:,} cycles, equal bits"
+    how = "one input through all layers, Verilator"
+    try:
+        proof = verify(program, program.graph, samples, rtl="layers", progress=progress)
+    except LithifyError as error:  # the chip itself may report a fault: that is a promise broken
+        return Check(what, said, str(error), False, how)
     cycles = proof.summary.cycles_rtl
     differences = proof.summary.values_different + proof.summary.words_different
     text = f"{cycles:,} cycles, {differences} of {proof.summary.values_compared:,} values differ"
     if proof.summary.first_difference:
         text += f": {proof.summary.first_difference}"
-    kept = proof.agreed and cycles == promised.cycles
-    what = f"{source.workload.name} in RTL"
-    return Check(what, f"{promised.cycles:,} cycles, equal bits", text, kept, "one input through all layers, Verilator")
+    return Check(what, said, text, proof.agreed and cycles == promised.cycles, how)
 
 
 def _accuracy(source: Source, program: Program, judge: Judge, progress: Progress) -> list[Check]:
