@@ -189,6 +189,7 @@ def test_an_accelerator_that_cannot_be_measured_is_named(monkeypatch: pytest.Mon
 
 
 def test_numbers() -> None:
+    assert Figure(inf, MEASURED).to_json() == {"value": None, "how": "measured", "source": ""}
     assert [si(value, "s") for value in (0.00123, 45.6, 7.0e-6, 0)] == ["1.23 ms", "45.6 s", "7.00 us", "0.000 ns"]
     assert [si(value, "") for value in (1234.5, 9.87e10)] == ["1.23 k", "98.7 G"]
     assert len(set(MARKS.values())) == len(HOW) == len(MARKS)

@@ -1,6 +1,7 @@
 """A figure of a comparison, and how it was obtained."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 MEASURED, SIMULATED, SYNTHESISED, MODELLED = "measured", "simulated", "synthesised", "modelled"
@@ -28,5 +29,5 @@ class Figure:
     source: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Value, way and source."""
-        return {"value": self.value, "how": self.how, "source": self.source}
+        """Value (None where it is infinite: JSON has no word for that), way and source."""
+        return {"value": self.value if isfinite(self.value) else None, "how": self.how, "source": self.source}
