@@ -345,3 +345,22 @@ def test_weights_beyond_what_a_message_holds(tmp_path: Path, monkeypatch: pytest
     (host,) = (node for node in on_host.nodes if node.operator == "Host")
     assert len(host.attributes["model"]) > weights["w"].nbytes
     assert by_reference(on_host, samples[0])[0].shape == (1, 10)
+
+
+def test_operator_sets_newer_than_onnx_runtime(tmp_path: Path) -> None:
+    """What has not changed is the same in the older set; what has, or is new, is refused by name."""
+
+    def newest(operator: str, **attributes: Any) -> onnx.ModelProto:
+        made = [1, 16, 3, 3] if operator == "SpaceToDepth" else [1, 4, 6, 6]
+        ports = [onnx.helper.make_tensor_value_info(*port) for port in (("x", 1, [1, 4, 6, 6]), ("y", 1, made))]
+        node = onnx.helper.make_node(operator, ["x"], ["y"], **attributes)
+        graph = onnx.helper.make_graph([node], "g", ports[:1], ports[1:])
+        return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 28)], ir_version=10)
+
+    assert load(newest("SpaceToDepth", blocksize=2)).opset_imports[""] == 26
+    assert [node.op_type for node in load(newest("Celu", alpha=2.0)).graph] == ["Celu"]
+    with pytest.raises(LithifyError) as refusal:
+        load(newest("SpaceToDepth", blocksize=2, mode="CRD"))
+    assert str(refusal.value) == (
+        "'g' uses SpaceToDepth of ONNX operator set 28; Lithify takes 13 to 26. Export the model with one of those."
+    )

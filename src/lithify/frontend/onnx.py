@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
+import onnx.defs
 import onnx.version_converter
 import onnx_ir as ir
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -16,7 +17,7 @@ from onnx_ir.passes.common import (
 )
 
 from lithify.errors import LithifyError
-from lithify.frontend import operators, types
+from lithify.frontend import newer, operators, types
 from lithify.frontend.external import LARGEST_MESSAGE, map_weights, read_weights
 from lithify.frontend.shapes import fix_inputs, infer
 from lithify.preprocessing import KEY
@@ -44,8 +45,8 @@ def load(
 
     model: an `.onnx` file (weights stored beside it are read too), or a model in memory, which stays as it is.
     shape: for inputs with symbolic dimensions, the shape to compile for, batch included, by input name.
-    Operator sets below 13 are converted to 13; functions are inlined; exporters' notes (source lines) are dropped,
-    what Lithify noted of the preprocessing is kept.
+    Operator sets below 13 are converted to 13, those above 26 become 26 where no operator has changed; functions are
+    inlined; exporters' notes (source lines) are dropped, what Lithify noted of the preprocessing is kept.
     Raises LithifyError for a missing or damaged file, an unsupported version, type or operator domain, and
     for a dynamic shape that `shape` does not fix.
     """
@@ -145,8 +146,10 @@ def _read(path: Path) -> onnx.ModelProto:
 def _check_versions(proto: onnx.ModelProto, path: Path) -> None:
     if proto.ir_version == 0 or not proto.opset_import or not proto.graph.output:
         raise _not_onnx(path)
-    if _opset(proto) > NEWEST_OPSET:
+    if _opset(proto) > onnx.defs.onnx_opset_version():
         raise LithifyError(f"'{path}' uses ONNX operator set {_opset(proto)}; {_ALLOWED}")
+    if _opset(proto) > NEWEST_OPSET and (operator := newer.changed(proto, NEWEST_OPSET)) is not None:
+        raise LithifyError(f"'{path}' uses {operator} of ONNX operator set {_opset(proto)}; {_ALLOWED}")
     graph = proto.graph
     named = (*graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info)
     inner = (text for node in graph.node for text in (node.op_type, node.domain, *node.input, *node.output))
@@ -163,8 +166,10 @@ def _not_onnx(path: Path) -> LithifyError:
 
 
 def _convert(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    """The model at an operator set of at least OLDEST_OPSET."""
+    """The model at an operator set from OLDEST_OPSET to NEWEST_OPSET."""
     opset = _opset(proto)
+    if opset > NEWEST_OPSET:
+        return newer.relabelled(proto, NEWEST_OPSET)
     if opset >= OLDEST_OPSET:
         return proto
     if opset < 9 and any(node.op_type == "Scan" for node in proto.graph.node):

@@ -23,14 +23,17 @@ from lithify.optimize.many import pair_many
 from lithify.optimize.masks import simplify_masks
 from lithify.optimize.matrices import count_matrices, scale_factors
 from lithify.optimize.mean import pool_means
+from lithify.optimize.norm_outputs import split_norm_outputs
 from lithify.optimize.normalize import convolve_norms
 from lithify.optimize.orders import search_scores
 from lithify.optimize.padding import fold_padding
+from lithify.optimize.plain import plain_products
 from lithify.optimize.prelu import split_prelus
 from lithify.optimize.recurrent import unroll_recurrent
 from lithify.optimize.reshape import unify_reshapes
 from lithify.optimize.sequences import image_sequences
 from lithify.optimize.transposes import move_transposes
+from lithify.optimize.volumes import image_volumes
 
 Pass = Callable[[ir.Model], ir.Model]
 
@@ -40,6 +43,8 @@ PASSES: tuple[Pass, ...] = (
     expand_attention,
     place_caches,
     plain_indices,
+    plain_products,
+    split_norm_outputs,
     pair_many,
     search_scores,
     simplify_masks,
@@ -50,6 +55,7 @@ PASSES: tuple[Pass, ...] = (
     unroll_recurrent,
     move_transposes,
     merge_limits,
+    image_volumes,
     image_sequences,
     pool_means,
     count_matrices,

@@ -207,9 +207,9 @@ def _reduce(node: ir.Node, target: Target) -> Unit | None:
         return None
     shape, name = shape_of(source) or (), str(node.name)
     selects = node.op_type in ("ReduceMax", "ReduceMin")
-    # A sequence's maximum over its last axis is one along rows: a window is for images.
-    windowed = {"ReduceMean": (3, 4), "ReduceMax": (4,)}.get(node.op_type, ())
-    if len(shape) in windowed and axes == tuple(range(2, len(shape))):
+    # Over the last axis of a sequence a reduction is one along rows: a window is for images.
+    windowed = node.op_type in ("ReduceMean", "ReduceMax") and len(shape) == 4
+    if windowed and axes == tuple(range(2, len(shape))):
         pooled = (*shape[:2], *(1 for _ in axes))
         steps = [_whole_max(node, source) if selects else Step(name, "GlobalAveragePool", pooled)]
         if pooled != target.output.shape:
