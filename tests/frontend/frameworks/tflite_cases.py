@@ -44,6 +44,16 @@ class C:
     data: NDArray[Any]
 
 
+@dataclass(frozen=True)
+class S:
+    """What the operator keeps from call to call."""
+
+    shape: tuple[int, ...]
+
+
+ABSENT = S(())
+"""In the place of an operand that is left out."""
+
 Scale = Literal["own", "same", "probability", "tanh", "none"]
 
 
@@ -51,7 +61,7 @@ Scale = Literal["own", "same", "probability", "tanh", "none"]
 class Case:
     """results: shapes of the outputs. scale: that of an int8 output; "none": the operator is taken in float only."""
 
-    operands: tuple[X | W | B | C, ...]
+    operands: tuple[X | W | B | C | S, ...]
     results: tuple[tuple[int, ...], ...]
     scale: Scale = "own"
     kind: str = ""
@@ -75,6 +85,19 @@ RELU, RELU6 = 1, 3
 
 def _one(scale: Scale = "own", kind: str = "", positive: bool = False, **options: Any) -> Case:
     return Case((X(SAME, positive),), (SAME,), scale, kind, options)
+
+
+def _lstm(by_time: bool = False, peepholes: bool = False) -> Case:
+    steps, batch, inputs, hidden = 4, 2, 5, 6
+    shapes = [(hidden, inputs)] * 4 + [(hidden, hidden)] * 4
+    weights = [C(_f(*shape)) for shape in shapes]
+    seen = [C(_f(hidden)) for _ in range(3)] if peepholes else [ABSENT] * 3
+    biases = [C(_f(hidden)) for _ in range(4)]
+    states = [S((batch, hidden)), S((batch, hidden))]
+    order = (steps, batch) if by_time else (batch, steps)
+    operands = (X((*order, inputs)), *weights, *seen, *biases, ABSENT, ABSENT, *states, *([ABSENT] * 4))
+    options = {"fusedActivationFunction": 4, "timeMajor": by_time}
+    return Case(operands, ((*order, hidden),), "none", "UnidirectionalSequenceLSTMOptions", options)
 
 
 def _two(kind: str = "", **options: Any) -> Case:
@@ -190,6 +213,8 @@ CASES: Mapping[str, Case] = {
     "GATHER": Case((IMAGE, C(_i(2, 0))), ((1, 6, 5, 2),), "same", "GatherOptions", {"axis": 3}),
     "TILE": Case((IMAGE, C(_i(1, 2, 1, 1))), ((1, 12, 5, 4),), "none", "TileOptions"),
     "BROADCAST_TO": Case((X((1, 1, 5, 4)), C(_i(1, 3, 5, 4))), ((1, 3, 5, 4),), "none", "BroadcastToOptions"),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm(),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM by time": _lstm(by_time=True, peepholes=True),
     "CAST": Case((IMAGE,), (SAME,), "none", "CastOptions", {"inDataType": 0, "outDataType": 2}, "int32"),
 }  # fmt: skip
 """By operator; a second word tells cases of one operator apart."""
@@ -198,8 +223,12 @@ CASES: Mapping[str, Case] = {
 def float_file(name: str) -> tuple[bytes, list[NDArray[Any]]]:
     """The operator in float, and an input."""
     case = CASES[name]
-    tensors = [Tensor(one.shape) if isinstance(one, X) else Tensor(one.data.shape, one.data.dtype.name, one.data)
-               for one in case.operands]  # fmt: skip
+    tensors = [
+        Tensor(one.shape, variable=isinstance(one, S))
+        if isinstance(one, X | S)
+        else Tensor(one.data.shape, one.data.dtype.name, one.data)
+        for one in case.operands
+    ]
     return _finish(name, tensors, [Tensor(shape, case.dtype) for shape in case.results]), inputs(name)
 
 
@@ -220,6 +249,7 @@ def int8_file(name: str) -> tuple[bytes, list[NDArray[Any]]]:
     content, real = float_file(name)
     tensors, scales = [], np.array([STEP], np.float32)
     for one in case.operands:
+        assert not isinstance(one, S), "what keeps a state is taken in float"
         if isinstance(one, X):
             tensors.append(Tensor(one.shape, "int8", None, [STEP], ZERO))
         elif isinstance(one, W):
@@ -251,6 +281,7 @@ def int8_file(name: str) -> tuple[bytes, list[NDArray[Any]]]:
 def _finish(name: str, operands: list[Tensor], results: list[Tensor]) -> bytes:
     case, count = CASES[name], len(operands)
     outputs = tuple(range(count, count + len(results)))
-    operator = Operator(name.split()[0], tuple(range(count)), outputs, case.kind, case.options)
+    places = tuple(-1 if one is ABSENT else index for index, one in enumerate(case.operands))
+    operator = Operator(name.split()[0], places, outputs, case.kind, case.options)
     given = [index for index, one in enumerate(case.operands) if isinstance(one, X)]
     return write([*operands, *results], [operator], given, outputs)

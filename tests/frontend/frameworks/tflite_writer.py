@@ -18,7 +18,9 @@ VERSIONS = {"BROADCAST_TO": 2}
 
 @dataclass(frozen=True)
 class Tensor:
-    """data: of a constant. scale: one or one a channel, of integers that stand for real numbers."""
+    """data: of a constant. scale: one or one a channel, of integers that stand for real numbers. variable: it keeps its
+    value from call to call.
+    """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
@@ -26,6 +28,7 @@ class Tensor:
     scale: Sequence[float] = ()
     zero_point: int = 0
     axis: int = 0
+    variable: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def write(
     )
     for index, tensor in enumerate(tensors):
         made = schema.TensorT()
+        made.isVariable = tensor.variable
         made.name, made.shape, made.type, made.buffer = f"t{index}".encode(), list(tensor.shape), TYPES[tensor.dtype], 0
         if tensor.data is not None:
             buffer = schema.BufferT()

@@ -67,6 +67,11 @@ class Builder:
     def read(self, index: int) -> str:
         """The tensor's real numbers (or its integers, where they stand for themselves)."""
         if index not in self._floats:
+            if self.tensor(index).variable:
+                raise LithifyError(
+                    f"'{self.file.source}' reads '{self.tensor(index).name}', which keeps its state between calls; "
+                    "Lithify takes that of a sequence LSTM alone. Make it an input and an output of the network."
+                )
             if self.tensor(index).data is None:
                 raise LithifyError(f"'{self.file.source}' reads '{self.tensor(index).name}', which nothing makes.")
             self._floats[index] = self.weights(index)

@@ -43,7 +43,9 @@ class Quantization:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """data: of a constant. quantization: of integers that stand for real numbers."""
+    """data: of a constant. quantization: of integers that stand for real numbers. variable: it keeps its value from
+    call to call.
+    """
 
     index: int
     name: str
@@ -51,6 +53,7 @@ class Tensor:
     dtype: str
     data: NDArray[Any] | None
     quantization: Quantization | None
+    variable: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,14 +136,13 @@ def _options(one: Any) -> Any:
 def _tensor(one: Any, index: int, model: Any, content: bytes, source: str) -> Tensor:
     name = (one.Name() or b"").decode() or f"tensor_{index}"
     dtype = TYPES.get(one.Type())
-    if dtype is None or one.IsVariable() or one.Sparsity() is not None:
+    if dtype is None or one.Sparsity() is not None:
         given = (
-            "keeps its state between calls" if one.IsVariable()
-            else "is stored sparsely" if one.Sparsity() is not None
+            "is stored sparsely" if one.Sparsity() is not None
             else f"has the type {_TYPE_NAMES.get(one.Type(), one.Type())}"
         )  # fmt: skip
         raise LithifyError(
-            f"Tensor '{name}' of '{source}' {given}; Lithify takes dense, stateless tensors of the types "
+            f"Tensor '{name}' of '{source}' {given}; Lithify takes dense tensors of the types "
             f"{', '.join(TYPES.values())}. Convert the network to TFLite again without that."
         )
     shape = _ints(one, "Shape")
@@ -150,7 +152,7 @@ def _tensor(one: Any, index: int, model: Any, content: bytes, source: str) -> Te
     else:
         raw = buffer.DataAsNumpy().tobytes() if buffer.DataLength() else b""
     data = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape) if raw else None
-    return Tensor(index, name, shape, dtype, data, _quantization(one.Quantization()))
+    return Tensor(index, name, shape, dtype, data, _quantization(one.Quantization()), one.IsVariable())
 
 
 def _quantization(one: Any) -> Quantization | None:

@@ -18,6 +18,7 @@ from lithify.frontend.tflite.elementwise import (
     squared_difference,
 )
 from lithify.frontend.tflite.file import Operator
+from lithify.frontend.tflite.recurrent import sequence_lstm
 from lithify.frontend.tflite.windows import blocks, pool, reduction, resize
 
 OPERATORS: Mapping[str, Callable[[Builder, Operator], None]] = {
@@ -90,6 +91,7 @@ OPERATORS: Mapping[str, Callable[[Builder, Operator], None]] = {
     "GATHER": movement.gather,
     "TILE": movement.tile,
     "BROADCAST_TO": movement.broadcast,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": sequence_lstm,
     "QUANTIZE": convert,
     "DEQUANTIZE": convert,
     "CAST": cast,
