@@ -47,7 +47,12 @@ TEXTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", TEXTS)
+SLOW = {"conv of groups", "conv", "dilated"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in TEXTS]
+)
 def test_the_same_numbers_on_the_chip(name: str) -> None:
     source = typed(TEXTS[name], VALUES)
     model = optimize(source)

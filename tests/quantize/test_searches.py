@@ -71,7 +71,7 @@ def test_every_index_of_a_row() -> None:
 
     count = 2**16
     places: NDArray[np.float32] = -np.arange(count, dtype=np.float32)
-    for index in (0, 1, 127, 128, 255, 256, 257, 4095, 32767, 32768, 65279, 65280, count - 1):
+    for index in (0, 127, 255, 256, 32767, 65279, 65280, count - 1):
         row = np.zeros(count, np.float32)
         row[index] = 1
         low, high = (int(evaluate(search(False, False, True, part), row, places)[0]) for part in (False, True))
