@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import pytest
+import serial
+from tests.runtime.naive_board import NaiveBoard
 
 import lithify
 from compiler.test_rows import WITH_UNIT, device
@@ -15,7 +17,10 @@ from lithify.isa.sequence import chip_segments, segment_instructions
 from lithify.networks.decoder import decoder, states
 from lithify.program import Program
 from lithify.reference.evaluate import run as run_reference
+from lithify.rtl.link.system import SystemDescription
 from lithify.runtime import run
+from lithify.runtime.fpga import FpgaDevice
+from lithify.runtime.states import first_memory
 from lithify.sim.functional.order import check_order
 
 LENGTH = 32
@@ -186,3 +191,37 @@ def test_a_cache_that_is_no_state_is_written_on_the_host() -> None:
         "'past_key_0_quantized' is no state that 'present_key_0_quantized' becomes; quantise the network with state="
     )
     assert one.verify(rtl="none").agreed
+
+
+@pytest.mark.slow
+def test_a_prompt_in_pieces_of_any_length_gives_the_same_bits() -> None:
+    """A piece that is not full is filled with anything: what lies behind the next position is written again."""
+    one = program(4)
+    random = np.random.default_rng(3)
+    prompt = random.integers(0, 96, 9)
+
+    def scores(pieces: tuple[int, ...]) -> np.ndarray:
+        one.reset()
+        found, position = [], 0
+        for size in pieces:
+            given = np.concatenate([prompt[position : position + size], random.integers(0, 96, 4 - size)])
+            found.append(one.run(given[None], np.array([position]))[0][0, :size])
+            position += size
+        return np.concatenate(found)
+
+    wanted = scores((1,) * 9)
+    for pieces in ((4, 4, 1), (4, 3, 2), (2, 4, 3)):
+        assert np.array_equal(scores(pieces), wanted)
+
+
+def test_a_session_and_a_board_keep_the_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a board behind a link the base registers are those of its memory."""
+    one = program()
+    board = NaiveBoard(SystemDescription(one.chip, 1 << 20, 100_000_000, 1_000_000))
+    monkeypatch.setattr(serial, "serial_for_url", lambda name, baudrate, timeout: board)
+    memory = first_memory(one)
+    with lithify.Session(one) as session, FpgaDevice.open("fpga:/dev/ttyUSB7") as device:
+        for token, position, made in decoded(one, 3):
+            feed = {"tokens": token, "position": position}
+            assert np.array_equal(session.run(None, feed)[0], made["scores"])
+            assert np.array_equal(run(one, feed, device, memory=memory).outputs[0], made["scores"])
