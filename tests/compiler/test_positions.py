@@ -120,6 +120,8 @@ def test_a_program_with_caches_is_verified_and_saved(tmp_path: Path) -> None:
     assert one.verify(rtl="none").agreed
     one.save(tmp_path / "d.lith")
     loaded = Program.load(tmp_path / "d.lith")
+    text = loaded.disassemble()
+    assert "1 added at 'position'; instructions for 8, 16 rows too\n" in text and "chip chip 1, 8 rows: bytes" in text
     assert loaded.segments == one.segments and loaded.cache == one.cache and loaded.states == one.states
     loaded.reset()
     for token, position, made in decoded(one, 3):
@@ -180,6 +182,10 @@ def test_an_attention_without_its_mask_keeps_its_whole_length() -> None:
     assert one.cache is not None
     assert one.cache.whole == "'layer0.shares' (Softmax) reads rows of a cache in another way than attention"
     assert one.simulate(position=0).cycles == one.simulate().cycles
+    assert (
+        f"caches of {LENGTH} rows of 128 bytes, 1 added at 'position'; instructions for no fewer rows too, because "
+        "'layer0.shares' (Softmax) reads rows of a cache in another way than attention\n"
+    ) in one.disassemble()
 
 
 def test_a_cache_that_is_no_state_is_written_on_the_host() -> None:

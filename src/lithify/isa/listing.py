@@ -72,11 +72,13 @@ def listing(program: Program) -> str:
         *(f"input {_tensor(program, name)}" for name in program.inputs),
         *(f"output {_tensor(program, name)}" for name in program.outputs),
         *(f"state {state.input} <- {state.output}: {_placement(state.placement)}" for state in program.states),
+        *_cache(program),
     ]
     for segment in program.segments:
         lines.append("")
         if isinstance(segment, ChipSegment):
-            lines += _chip_segment(program, segment)
+            for entry in (segment, *segment.shorter):
+                lines += _chip_segment(program, entry)
         elif isinstance(segment, HostSegment):
             lines.append(
                 f"host {segment.name}: {', '.join(segment.operators)}, "
@@ -85,6 +87,18 @@ def listing(program: Program) -> str:
         else:
             lines.append(_conversion(segment))
     return "\n".join(lines) + "\n"
+
+
+def _cache(program: Program) -> Iterator[str]:
+    cache = program.cache
+    if cache is not None:
+        shorter = {entry.rows for entry in chip_segments(program) if entry.rows}
+        lengths = ", ".join(map(str, sorted(shorter))) or "no fewer"
+        why = f", because {cache.whole}" if cache.whole else ""
+        yield (
+            f"caches of {cache.rows} rows of {cache.pitch} bytes, {cache.added} added at '{cache.position}'; "
+            f"instructions for {lengths} rows too{why}"
+        )
 
 
 def instruction_line(index: int, entry: Instruction) -> str:
