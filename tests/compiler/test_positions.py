@@ -1,6 +1,7 @@
 """Caches that rows are added to in place, at a position that each run is given: the reference's bits in every view."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.runtime.naive_board import NaiveBoard
 
 import lithify
 from compiler.test_rows import WITH_UNIT, device
+from lithify.isa.file import from_bytes, to_bytes
 from lithify.isa.program import Base, ChipSegment
 from lithify.isa.sequence import chip_segments, segment_instructions
 from lithify.networks.decoder import decoder, states
@@ -126,6 +128,26 @@ def test_a_program_with_caches_is_verified_and_saved(tmp_path: Path) -> None:
     loaded.reset()
     for token, position, made in decoded(one, 3):
         assert np.array_equal(loaded.run(token, position)[0], made["scores"])
+
+
+def test_damaged_caches_are_refused() -> None:
+    one = program()
+    assert one.cache is not None and from_bytes(to_bytes(one), "d.lith").cache == one.cache
+    moved = tuple(replace(state, placement=replace(state.placement, base=Base.STATE)) for state in one.states)
+    for changed, what in (
+        (replace(one, cache=replace(one.cache, added=0)), "its caches cannot be added to at 'position'"),
+        (replace(one, cache=replace(one.cache, pitch=64)), "its caches cannot be added to at 'position'"),
+        (replace(one, cache=replace(one.cache, position="tokens_2")), "its caches cannot be added to at 'tokens_2'"),
+        (replace(one, cache=None), "nothing says where rows of 'past_key_0_quantized' are added"),
+        (replace(one, states=moved), "the state 'past_key_0' lies beyond its memory"),
+        (
+            replace(one, originals={"tokens": "position", **one.originals}),
+            "'tokens' cannot be the first elements of 'position'",
+        ),
+    ):
+        with pytest.raises(lithify.LithifyError) as caught:
+            from_bytes(to_bytes(changed), "d.lith")
+        assert what in str(caught.value), what
 
 
 @pytest.mark.slow

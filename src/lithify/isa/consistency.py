@@ -84,7 +84,9 @@ def _shapes(program: Program) -> Iterator[str]:
         yield f"nothing says where rows of '{held_rows[0].tensor}' are added"
     if cache is not None:
         whole = all((place.width, place.pixel_bytes) == (cache.rows, cache.pitch) for place in held_rows)
-        if not whole or not 0 < cache.added <= cache.rows or cache.pitch % 128 or cache.position not in program.inputs:
+        position = tensors[cache.position] if cache.position in program.inputs else None
+        number = position is not None and position.dtype in _INDICES and math.prod(position.shape) == 1
+        if not (whole and number and held_rows) or not 0 < cache.added <= cache.rows or cache.pitch % 128:
             yield f"its caches cannot be added to at '{cache.position}'"
     for short, original in program.originals.items():
         a, b = tensors[short], tensors[original]
