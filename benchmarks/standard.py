@@ -16,7 +16,6 @@ from typing import Any
 
 from lithify.bench import STANDARD, Measured, bench
 from lithify.chip import Chip, load_chip, preset_names
-from lithify.profile.energy import SOURCE
 
 ROOT = Path(__file__).parents[1]
 CHIPS = ROOT / "benchmarks" / "chips"
@@ -113,6 +112,7 @@ def page(rows: list[Row]) -> str:
     by = {(row["network"], row["chip"]): row for row in rows}
     standard = [by[name, STANDARD_CHIP] for name in ALL if (name, STANDARD_CHIP) in by]
     compared = {(row.network, row.chip): row for row in PUBLISHED if (row.network, row.chip) in by}
+    energy = " or ".join(dict.fromkeys(row["energy_source"] for row in rows))
     return f"""# Benchmarks
 
 Written by `python benchmarks/standard.py`; do not edit. Any row: `lithify bench NETWORK --chip CHIP`, where the chips
@@ -121,7 +121,7 @@ that are no presets lie in `benchmarks/chips/`.
 Networks are built from code, with seeded weights and seeded calibration data; nothing is downloaded. Batch 1, int8;
 cycles and DRAM bytes are simulated (the timing simulator, which is exactly the RTL's count), weights in DRAM,
 scratchpad cold. On-chip memory is every memory of the RTL. The roofline is the larger of multiply-accumulates /
-multipliers and of the least bytes (weights, input, output, once) / DRAM bytes a cycle. Energy is {SOURCE}.
+multipliers and of the least bytes (weights, input, output, once) / DRAM bytes a cycle. Energy is {energy}.
 Seconds are processor seconds of the machine that wrote this.
 
 ## The standard networks on `{STANDARD_CHIP}`

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lithify import flow
 from lithify.chip import Chip, load_chip
 from lithify.chip.memories import onchip_bytes
-from lithify.profile.energy import inference_energy
+from lithify.profile.energy import SOURCE, inference_energy
 from lithify.profile.roofline import roofline
 from lithify.progress import Progress, Silent, Stages
 from lithify.report.terminal import new_table, percent
@@ -57,6 +57,7 @@ class Measured:
     roofline_cycles: float
     dram_bytes: int
     energy_uj: float
+    energy_source: str
     compile_cpu_s: float
     timing_cpu_s: float
     host_nodes: tuple[str, ...]
@@ -127,7 +128,7 @@ def bench_table(rows: Sequence[Measured]) -> "Table":
             f"{row.timing_cpu_s:.1f}",
             ", ".join(dict.fromkeys(row.host_nodes)) or "nothing",
         )
-    out.caption = "Cycles and traffic simulated, energy modelled (45 nm), seconds of this machine's processor."
+    out.caption = "Cycles and traffic simulated, energy modelled (130 nm), seconds of this machine's processor."
     out.caption_justify = "left"
     return out
 
@@ -165,6 +166,7 @@ def _measured(
         roofline_cycles=roofline(program, timing).cycles,
         dram_bytes=timing.dram_bytes,
         energy_uj=inference_energy(chip, runs, timing.dram_bytes).total,
+        energy_source=SOURCE,
         compile_cpu_s=compile_seconds,
         timing_cpu_s=timing_seconds,
         host_nodes=program.host_nodes,

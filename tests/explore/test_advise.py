@@ -214,10 +214,9 @@ def test_costs_follow_from_the_assumptions_by_hand() -> None:
     assert option.value("project") == 2 * 150_000 + 2_000_000 + 100_000 + 45_000
     assert option.value("unit") == pytest.approx(2850 / 3001 + 2 + 6)
     assert option.value("each") == pytest.approx(option.value("unit") + option.value("project") / 1000)
-    # 2 million cycles at 200 MHz; 500 uJ at 45 nm become 500 x 6.014 x 2 (overhead) at 130 nm, 1500 uJ of DRAM stay.
+    # 2 million cycles at 200 MHz; 500 uJ become 500 x 1.5 (overhead) on the same process, 1500 uJ of DRAM stay.
     assert option.value("latency") == pytest.approx(0.01)
-    scale = energy_factor(130, 1.2) / energy_factor(45, 1.0)
-    assert option.value("power") == pytest.approx((500e-6 * scale * 2 + 1500e-6) / 0.01 + 0.1)
+    assert option.value("power") == pytest.approx((500e-6 * 1.5 + 1500e-6) / 0.01 + 0.1)
 
 
 def test_the_cheapest_that_keeps_to_everything_is_advised() -> None:

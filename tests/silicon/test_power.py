@@ -1,5 +1,7 @@
 """The power of a netlist: what is read from liberty and Verilog, what is worked out of a run, and a whole chip's."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,8 +9,11 @@ import numpy as np
 import pytest
 from tests.cli.test_errors import refused
 from tests.conftest import Ran
+from tests.silicon.small import SMALL
+from tests.silicon.test_synthesis import KIT, needs_kit
 
 import lithify
+from lithify.chip import write_chip
 from lithify.errors import LithifyError
 from lithify.silicon.power.energy import energies
 from lithify.silicon.power.evaluate import compiled, evaluate, register_values, toggles
@@ -202,3 +207,39 @@ def test_power_needs_a_kit_and_the_programs_chip(run: Run, tmp_path: Path) -> No
     program.save(tmp_path / "p.lith")
     expected = "Power needs a process kit: name its folder (pdk, or --pdk), or leave the program out."
     assert refused(run("synth", "--power", tmp_path / "p.lith")) == expected
+
+
+@pytest.mark.slow
+@needs_kit
+def test_a_chip_runs_a_network(run: Run, tmp_path: Path) -> None:
+    """The whole way, on the smallest chip: every register found and right, and clock gates save power."""
+    (tmp_path / "small.toml").write_text(write_chip(SMALL), encoding="utf-8")
+    model = lithify.load("examples/digits_cnn.onnx")
+    quantized = lithify.quantize(lithify.optimize(model), "examples/digits.npz")
+    program = lithify.compile(quantized, chip=SMALL)
+    program.save(tmp_path / "p.lith")
+    words = (
+        "synth",
+        "--pdk",
+        KIT,
+        "--power",
+        tmp_path / "p.lith",
+        "--data",
+        "examples/digits.npz",
+        "--corner",
+        "typical",
+    )
+    ran = run(*words, "--json")
+    assert ran.status == 0, ran.err
+    found = json.loads(ran.out)["power"]
+    assert found["cycles"] == program.simulate().cycles
+    assert sum(sum(block[part] for part in ("clock", "data", "leakage")) for block in found["blocks"]) == pytest.approx(
+        found["milliwatts"], rel=1e-6
+    )
+    plain = lithify.synthesize(
+        SMALL, KIT, power=program, data="examples/digits.npz", clock_gates=False, corners=["typical"]
+    )
+    assert plain.power is not None and plain.power.gated == 0 and plain.power.clock_edges == 1.0
+    assert found["milliwatts"] < 0.7 * plain.power.milliwatts
+    assert {block.name for block in plain.power.blocks} >= {"array", "memories"}
+    assert re.search("glitches", " ".join(plain.notes))

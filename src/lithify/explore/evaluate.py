@@ -91,7 +91,7 @@ def bounded(number: int, values: Mapping[str, int], chip: Chip, workloads: Seque
     for work in workloads:
         cycles = max(work.macs / chip.multipliers, work.bytes / chip.dram_bytes_per_cycle)
         latency += cycles / chip.clock_hz
-        joules += energy(chip, work.macs // chip.multipliers, 0, work.bytes).total / 1e6
+        joules += energy(chip, cycles, work.macs // chip.multipliers, 0, work.bytes).total / 1e6
     return Point(number, values, chip, gate_count(chip), area(chip).mm2, latency, joules, bound=why)
 
 

@@ -39,7 +39,7 @@ def front_table(found: Exploration) -> "Table":
     error = 100 * area(best.chip).error if best is not None else 0.0
     table.caption = ("* chosen" if found.chosen is not None else "* closest; no chip was found within all budgets") + (
         f". Cycles are exact (timing simulator); area is modelled, before layout on IHP SG13G2, +- {error:.0f} %; "
-        "energy is modelled (Horowitz, ISSCC 2014, 45 nm) and ranks designs."
+        "energy is modelled, fitted to synthesis on the same process; DRAM after Horowitz, ISSCC 2014."
     )
     table.caption_justify = "left"
     return table

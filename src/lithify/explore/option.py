@@ -14,8 +14,8 @@ from lithify.explore.cost import break_even, clustered_yield, dies_per_wafer, un
 from lithify.explore.die import delay_factor, die_mm2, energy_factor
 from lithify.explore.figure import GIVEN, MEASURED, MODELLED, PUBLISHED, SIMULATED, Figure
 
-ENERGY_NM, ENERGY_VOLTS = 45, 1.0
-"""The process that `profile/energy.py` counts in; its source states 0.9 V for 45 nm, the table's nominal one is 1.0."""
+ENERGY_NM, ENERGY_VOLTS = 130, 1.2
+"""The process that `profile/energy.py` is fitted to: IHP SG13G2."""
 
 CHIP_NM, CHIP_VOLTS = 130, 1.2
 """The process that a chip's clock_hz is for: IHP SG13G2."""

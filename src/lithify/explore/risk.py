@@ -174,7 +174,7 @@ def _models() -> Note:
         "models",
         "Area is within 10 % of synthesis at 130 nm before layout; to other nodes areas, delays and energies go by "
         "Stillmaker and Baas (2017), fits with R2 above 0.95 to simulated transistors: memories and wires shrink less "
-        "than they say below 28 nm. Energies count operations of a 45 nm process times an assumed overhead.",
+        "than they say below 28 nm. Energies on the chip are fitted to synthesis at 130 nm, times an assumed overhead.",
     )
 
 

@@ -46,7 +46,8 @@ def _summary(profile: Profile) -> Table:
     reached = percent(roof.cycles / found.cycles) if found.cycles else ""
     rows.add_row("least cycles (roofline)", f"{roof.cycles:,.0f}", f"of its {bound}; {reached} reached")
     rows.add_row("moved from and to DRAM", f"{found.dram_bytes:,} bytes", f"least possible {roof.minimal_bytes:,}")
-    how = f"modelled, 45 nm: array {energy.array:.1f}, SRAM {energy.sram:.1f}, DRAM {energy.dram:.1f}"
+    parts = f"array {energy.array:.1f}, SRAM {energy.sram:.1f}, other logic {energy.logic:.1f}, DRAM {energy.dram:.1f}"
+    how = f"modelled, 130 nm: {parts}"
     rows.add_row("energy", f"{energy.total:.1f} uJ", how)
     rows.add_row("on the host", ", ".join(profile.host_nodes) or "nothing", "")
     return rows
