@@ -40,6 +40,7 @@ ORDER = (
     "flow",
     "fpga",
     "target",
+    "cluster",
     "bench",
     "explore",
     "build",

@@ -82,6 +82,10 @@ def profile(
         show(*profile_tables(found))
 
 
+MULTICHIP = "multichip"
+"""The word before the networks of `lithify bench` that puts them on clusters."""
+
+
 @click.command(short_help="Measure the standard networks on chips.")
 @click.argument("networks", nargs=-1, metavar="[NETWORK]...")
 @click.option(
@@ -99,11 +103,28 @@ def bench(networks: tuple[str, ...], chips: tuple[str, ...], output: Path | None
     energy, and the processor seconds that compiling and simulating take.
 
     Without NETWORK: the MLPerf Tiny shapes, ResNet, MobileNet, EfficientNet and a detector.
+    `lithify bench multichip [NETWORK]...`: on clusters of 4 and 8 chips, data and pipeline parallel; ResNet-50 without
+    NETWORK.
     """
     import json
 
     import lithify
+    from lithify.bench import bench_table, multichip, multichip_table
+    from lithify.report.terminal import show
 
+    if networks[:1] == (MULTICHIP,):
+        with Watch() as progress:
+            plans = multichip(networks[1:], chips or ("edge",), seed=seed, progress=progress)
+        found = [plan.to_json() for plan in plans]
+        if output is not None:
+            from lithify.folder import write_text
+
+            write_text(output, json.dumps(found, indent=2) + "\n")
+        if as_json:
+            emit(found)
+        else:
+            show(multichip_table(plans))
+        return
     with Watch() as progress:
         rows = lithify.bench(
             networks,
@@ -120,9 +141,6 @@ def bench(networks: tuple[str, ...], chips: tuple[str, ...], output: Path | None
     if as_json:
         emit(table)
     else:
-        from lithify.bench import bench_table
-        from lithify.report.terminal import show
-
         show(bench_table(rows))
 
 

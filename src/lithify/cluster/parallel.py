@@ -1,0 +1,248 @@
+"""A network on the chips of a cluster: every chip a whole network (data), or a stage of it (pipeline)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
+
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from lithify import flow
+from lithify.cluster.description import Cluster
+from lithify.cluster.schedule import HOST, Schedule, Step, schedule
+from lithify.cluster.stages import Cut, Stages
+from lithify.errors import LithifyError
+from lithify.isa.program import TensorInfo
+from lithify.runtime import run
+
+if TYPE_CHECKING:
+    from lithify.program import Program
+
+REQUESTS = 64
+"""For each chip, of which the rate is read off."""
+
+WINDOW = 2
+"""Requests on their way for each chip: one is computed while the next one's tensors come."""
+
+ROUNDS = 8
+"""How often the cuts are moved after a stage was counted."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network on a cluster. parallelism: "data" (programs: the one that every chip runs) or "pipeline" (programs: one
+    for each chip, in order). crossing: bytes behind each stage but the last. single: cycles of one chip that runs the
+    whole network; chips: how many work.
+    """
+
+    cluster: Cluster
+    parallelism: Literal["data", "pipeline"]
+    programs: tuple["Program", ...]
+    cycles: tuple[int, ...]
+    crossing: tuple[int, ...]
+    single: int
+    chips: int
+    outputs: tuple[str, ...]
+    timing: Schedule = field(init=False)
+
+    def __post_init__(self) -> None:
+        timing = schedule(self._requests(REQUESTS * self.chips), WINDOW * self.chips)
+        object.__setattr__(self, "timing", timing)
+
+    @property
+    def speed_up(self) -> float:
+        """Throughput over that of one chip alone, its host's link counted as here."""
+        alone = schedule([self._alone()] * REQUESTS, WINDOW)
+        return float(alone.period / self.timing.period)
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The network's outputs, stage after stage, by the functional simulator: the bits of one chip."""
+        if self.parallelism == "data":
+            return list(run(self.programs[0], inputs).outputs)
+        known = dict(inputs)
+        for program in self.programs:
+            made = run(program, {name: known[name] for name in program.inputs}).outputs
+            known.update(zip(program.outputs, made, strict=True))
+        return [known[name] for name in self.outputs]
+
+    def _requests(self, count: int) -> list[list[Step]]:
+        if self.parallelism == "data":
+            return [self._whole(index % self.chips) for index in range(count)]
+        return [self._staged()] * count
+
+    def _alone(self) -> list[Step]:
+        first, last = self.programs[0], self.programs[-1]
+        return [
+            self._host(_bytes(first, first.inputs)),
+            Step("chip 0", self.single),
+            self._host(_bytes(last, self.outputs)),
+        ]
+
+    def _whole(self, chip: int) -> list[Step]:
+        (program,) = self.programs
+        return [
+            self._host(_bytes(program, program.inputs)),
+            Step(f"chip {chip}", self.cycles[0]),
+            self._host(_bytes(program, program.outputs)),
+        ]
+
+    def _staged(self) -> list[Step]:
+        steps = [self._host(_bytes(self.programs[0], self.programs[0].inputs))]
+        for number, cycles in enumerate(self.cycles):
+            steps.append(Step(f"chip {number}", cycles))
+            if number < len(self.crossing):
+                steps += self._across(number, self.crossing[number])
+        return [*steps, self._host(_bytes(self.programs[-1], self.outputs))]
+
+    def _across(self, number: int, size: int) -> list[Step]:
+        cluster = self.cluster
+        if cluster.topology == "host":
+            return [self._host(size), self._host(size)]
+        busy = -(-size // cluster.link_bytes_per_cycle)
+        return [Step(f"link {number} to {number + 1}", busy, cluster.link_latency)]
+
+    def _host(self, size: int) -> Step:
+        return Step(HOST, -(-size // self.cluster.host_bytes_per_cycle), self.cluster.host_latency)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        timing = self.timing
+        return {
+            "network": self.programs[0].name,
+            "chip": self.cluster.chip,
+            "chips": self.chips,
+            "parallelism": self.parallelism,
+            "topology": self.cluster.topology,
+            "cycles_of_one": self.single,
+            "stage_cycles": list(self.cycles),
+            "crossing_bytes": list(self.crossing),
+            "period_cycles": float(timing.period),
+            "latency_cycles": timing.latency,
+            "speed_up": round(self.speed_up, 3),
+            "limit": timing.limit,
+            "busy": {name: round(cycles / timing.cycles, 4) for name, cycles in sorted(timing.busy.items())},
+        }
+
+
+def data_parallel(model: ir.Model, cluster: Cluster) -> Plan:
+    """Every chip runs the whole network, on requests of its own.
+
+    model: quantised. Raises LithifyError as `lithify.compile`.
+    """
+    program = flow.compile(model, cluster.described)
+    cycles = program.simulate().cycles
+    return Plan(cluster, "data", (program,), (cycles,), (), cycles, cluster.chips, program.outputs)
+
+
+def pipeline(model: ir.Model, cluster: Cluster) -> Plan:
+    """Each chip runs a stage of the network. Cuts begin where the layers' cycles are shared evenly, and are moved as
+    long as the longest stage, counted exactly, becomes shorter.
+
+    model: quantised. Raises LithifyError where the network cannot be cut into so many stages, and as `lithify.compile`.
+    """
+    chip = cluster.described
+    whole = flow.compile(model, chip)
+    single = whole.simulate()
+    stages = Stages(model)
+    cuts = stages.cuts
+    if len(cuts) < cluster.chips - 1:
+        raise LithifyError(
+            f"The network can be cut in {len(cuts)} places, so into at most {len(cuts) + 1} stages, and the cluster "
+            f"has {cluster.chips} chips; name fewer chips, or take data parallelism."
+        )
+    known: dict[tuple[int, int], tuple[Program, int]] = {}
+
+    def counted(first: int, end: int) -> tuple["Program", int]:
+        """The stage between two cuts, by their indices (-1: the beginning; len(cuts): the end)."""
+        if (first, end) not in known:
+            chosen = [cuts[index] for index in (first, end) if 0 <= index < len(cuts)]
+            made = stages.models(chosen)[1 if first >= 0 else 0]
+            program = flow.compile(made, chip)
+            known[first, end] = program, program.simulate().cycles
+        return known[first, end]
+
+    estimate = _before(stages, cuts, {layer.name: layer.cycles for layer in single.layers})
+    best = _moved(
+        _even(estimate, cluster.chips),
+        len(cuts),
+        lambda places: [counted(first, end)[1] for first, end in _stretches(places, len(cuts))],
+    )
+    parts = [counted(first, end) for first, end in _stretches(best, len(cuts))]
+    return Plan(
+        cluster,
+        "pipeline",
+        tuple(program for program, _ in parts),
+        tuple(cycles for _, cycles in parts),
+        tuple(cuts[index].bytes for index in best),
+        single.cycles,
+        cluster.chips,
+        whole.outputs,
+    )
+
+
+def _stretches(places: Sequence[int], count: int) -> list[tuple[int, int]]:
+    """From cut to cut: pairs of indices, -1 for the beginning and `count` for the end."""
+    return list(zip((-1, *places), (*places, count), strict=True))
+
+
+def _before(stages: Stages, cuts: Sequence[Cut], cycles: Mapping[str, int]) -> list[int]:
+    """Cycles of the layers before each cut, and in all."""
+    total, found = 0, dict[int, int]()
+    for position, node in enumerate(stages.nodes):
+        found[position] = total
+        total += cycles.get(node.name, 0)
+    return [*(found[cut.position] for cut in cuts), total]
+
+
+def _even(before: Sequence[int], count: int) -> tuple[int, ...]:
+    """Indices of count - 1 cuts whose longest stretch is the shortest that there is, by dynamic programming.
+
+    before: the cycles before each cut, and in all.
+    """
+    places = len(before) - 1
+    # best[end]: the longest stretch of the best way to cut what is before `end`, and its last cut.
+    best: list[list[tuple[int, int]]] = [[(cycles, -1) for cycles in before]]
+    for stretch in range(1, count):
+        row = []
+        for end in range(places + 1):
+            ways = [
+                (max(best[-1][last][0], before[end] - before[last]), last)
+                for last in range(stretch - 1, min(end, places))
+            ]
+            row.append(min(ways, default=(before[-1] + 1, -1)))
+        best.append(row)
+    chosen, end = list[int](), places
+    for row in reversed(best[1:]):
+        end = row[end][1]
+        chosen.append(end)
+    return tuple(reversed(chosen))
+
+
+def _moved(chosen: tuple[int, ...], count: int, cost: Callable[[Sequence[int]], Sequence[int]]) -> tuple[int, ...]:
+    """The cuts after those around the longest stretch were moved into it, one by one, as long as that pays."""
+    costs = cost(chosen)
+    for _ in range(ROUNDS):
+        longest = max(range(len(costs)), key=lambda number: costs[number])
+        tries = []
+        for index, step in ((longest - 1, 1), (longest, -1)):
+            if 0 <= index < len(chosen):
+                moved = (*chosen[:index], chosen[index] + step, *chosen[index + 1 :])
+                if all(first < end for first, end in _stretches(moved, count)):
+                    tries.append((moved, cost(moved)))
+        if not tries:
+            break
+        moved, after = min(tries, key=lambda entry: max(entry[1]))
+        if max(after) >= max(costs):
+            break
+        chosen, costs = moved, after
+    return chosen
+
+
+def _bytes(program: "Program", names: Sequence[str]) -> int:
+    return sum(_size(program.tensors[name]) for name in names)
+
+
+def _size(info: TensorInfo) -> int:
+    widths = {"int8": 1, "uint8": 1, "int32": 4, "int64": 8, "float32": 4}
+    return prod(info.shape) * widths[info.dtype]
