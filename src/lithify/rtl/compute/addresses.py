@@ -135,7 +135,8 @@ class Addresses(wiring.Component):
             reach = position + chunk + tap + number * f.tap_y_words
             y = Signal(COORDINATE_BITS, name=f"y_{number}")
             beyond = Signal(name=f"beyond_{number}")
-            there = number < tap_y_left if number else 1
+            # A port beyond those that are read together would meet the others in their bank.
+            there = (number < tap_y_left) & (number < together) if number else 1
             m.d.comb += [y.eq(position_y + pass_y + tap_y + number * f.tap_y), beyond.eq(~(reach - ring_end)[SUM_BITS])]
             reads.append((Mux(beyond, (reach - f.in_ring_words)[:16], reach[:16]), (y < f.in_height) & there))
         with m.If(self.next):
