@@ -121,6 +121,11 @@ def test_choice_and_binding_by_hand() -> None:
     both = closest(points, judge(fps="1000", mm2="2"))
     assert both[0] == points[2] and [entry.budget.quantity.name for entry in both[1]] == ["fps", "mm2"]
     assert all(entry.alone is None for entry in both[1])
+    assert [(entry.most, entry.most_reached) for entry in both[1]] == [(points[2], 100), (points[1], 3)]
+    assert both[1][1].text == (
+        "area <= 2.00 mm2 is missed: the closest point has 8.00 mm2, and whatever the other budgets 3.00 mm2 is the "
+        "best found (point 1)."
+    )
     # 2 J at the 40 a second that are asked for, 50 a second that it makes where nothing is asked, or more is.
     watts = [judge(**limits).milliwatts(points[0]) for limits in ({"fps": "40"}, {}, {"fps": "60"})]
     assert watts == pytest.approx([80_000, 100_000, 100_000])

@@ -93,13 +93,16 @@ def chosen(points: Iterable[Point], judge: Judge) -> Point | None:
 @dataclass(frozen=True)
 class Binding:
     """A budget that stands in the way. reached: by the closest point. alone: the point that comes closest to it among
-    those that meet all others, and what that reaches; None where even the others cannot be met.
+    those that meet all others, and what that reaches; None where even the others cannot be met. most: the point that
+    comes closest to it whatever the others say, and what that reaches.
     """
 
     budget: Budget
     reached: float
     alone: Point | None
     alone_reached: float | None
+    most: Point
+    most_reached: float
 
     @property
     def text(self) -> str:
@@ -109,6 +112,9 @@ class Binding:
         if self.alone is not None and self.alone_reached is not None:
             best = said(self.alone_reached)
             text += f"; with all other budgets kept, {best} is the best found (point {self.alone.number})"
+        else:
+            best = said(self.most_reached)
+            text += f", and whatever the other budgets {best} is the best found (point {self.most.number})"
         return f"{text}."
 
     def to_json(self) -> dict[str, Any]:
@@ -118,6 +124,8 @@ class Binding:
             "reached": self.reached,
             "alone_point": None if self.alone is None else self.alone.number,
             "alone_reached": self.alone_reached,
+            "most_point": self.most.number,
+            "most_reached": self.most_reached,
         }
 
 
@@ -136,13 +144,11 @@ def closest(points: Iterable[Point], judge: Judge) -> tuple[Point | None, tuple[
     found = []
     for budget in sorted((b for b in judge.budgets if excess[b] > 0), key=lambda b: -excess[b]):
         others = Judge(tuple(b for b in judge.budgets if b is not budget), judge.accuracies)
-        alone = min(
-            (point for point in real if others.meets(point)),
-            key=lambda point: (budget.excess(judge.value(budget, point)), point.number),
-            default=None,
-        )
+        nearest = sorted(real, key=lambda point, b=budget: (b.excess(judge.value(b, point)), point.number))  # type: ignore[misc]
+        alone = next((point for point in nearest if others.meets(point)), None)
         reached = None if alone is None else judge.value(budget, alone)
-        found.append(Binding(budget, judge.value(budget, best), alone, reached))
+        most = nearest[0], judge.value(budget, nearest[0])
+        found.append(Binding(budget, judge.value(budget, best), alone, reached, *most))
     return best, tuple(found)
 
 
