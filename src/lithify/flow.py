@@ -326,8 +326,10 @@ def layout(
     """
     from lithify.chip import load_chip
     from lithify.folder import check_writable, whole_folder, write_text
+    from lithify.report.layout import layout_page
     from lithify.silicon.asic import synthesize_chip
     from lithify.silicon.kit import load_kit
+    from lithify.silicon.laid_out import PICTURE, LaidOut
     from lithify.silicon.layout import layout_project
 
     described, kit, folder = load_chip(chip), load_kit(Path(pdk)), Path(output)
@@ -337,6 +339,7 @@ def layout(
     with whole_folder(folder, last="config.json") as work:
         for name, text in found.files.items():
             write_text(work / name, text)
+        write_text(work / "report.html", layout_page(LaidOut(found.planned, None, ()), found.files[PICTURE]))
     return found
 
 

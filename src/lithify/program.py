@@ -250,6 +250,8 @@ class Program(isa_program.Program):
         rtl: Literal["full", "layers", "none"] = "full",
         count: int = 8,
         seed: int = 0,
+        gates: bool = False,
+        pdk: "str | Path | None" = None,
         progress: Progress | None = None,
     ) -> "Verification":
         """Compares reference, functional simulator and RTL on every intermediate and output tensor, and timing
@@ -258,8 +260,10 @@ class Program(isa_program.Program):
         inputs: samples, in any form that `lithify.quantize` takes; None: random ones. Of them as many as fit are taken,
         and saturating inputs made from them fill up to `count`. rtl: "full" all inputs in RTL; "layers" the first, with
         all its layers; "none" no RTL.
+        gates: run the chip's netlist, mapped by Yosys, in place of its RTL: of generic gates, or of the cells of the
+        process kit in the folder `pdk`.
         A difference is no error: see `agreed` and `differences` of the result.
-        Raises LithifyError where the program has no graph to be judged by.
+        Raises LithifyError where the program has no graph to be judged by, and for a kit without `gates`.
         """
         from lithify.verify import verify, verify_samples
 
@@ -268,8 +272,21 @@ class Program(isa_program.Program):
                 f"The program '{self.name}' came without the quantised model it was compiled from; "
                 "give that model (--model, or `Program.load(path, model=...)`)."
             )
+        if gates and rtl == "none":
+            raise LithifyError(
+                "The netlist runs in place of the RTL: give 'layers' or 'full' (--rtl), or leave gates out."
+            )
+        if pdk is not None and not gates:
+            raise LithifyError("A process kit is for the netlist: ask for it with gates (--gates), or leave pdk out.")
         samples = verify_samples(self.model_inputs, inputs, count, seed, self.pictures)
-        return verify(self, self.graph, samples, rtl=rtl, progress=progress)
+        device = None
+        if gates:
+            from lithify.runtime.gates import gate_device
+            from lithify.silicon.kit import load_kit
+
+            kit = None if pdk is None else load_kit(Path(pdk))
+            device = gate_device(self.chip, kit, note=None if progress is None else progress.note)
+        return verify(self, self.graph, samples, rtl=rtl, device=device, progress=progress)
 
     def _graph_of(self, path: Path) -> Graph:
         from lithify.frontend import load

@@ -14,6 +14,7 @@ from tests.silicon.test_synthesis import KIT, needs_kit
 
 import lithify
 from lithify.silicon.floorplan import HALO, MARGIN, Floorplan, instances, picture, plan
+from lithify.silicon.laid_out import read_layout
 
 SIZES = {"wide": (784.48, 191.34), "small": (419.6, 118.78), "tall": (200.0, 700.0)}
 
@@ -67,6 +68,9 @@ def test_the_picture_is_to_scale() -> None:
 def test_the_project_of_a_chip(tmp_path: Path) -> None:
     found = lithify.layout(SMALL, KIT, tmp_path / "out")
     assert apart(found.floorplan) and len(found.floorplan.placed) == SMALL.scratchpad_banks
+    planned = read_layout(tmp_path / "out").planned
+    assert planned.macros == SMALL.scratchpad_banks and planned.die_mm2 == pytest.approx(found.mm2)
+    assert "<svg" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     config = json.loads((tmp_path / "out" / "config.json").read_text(encoding="utf-8"))
     placed = [name for macro in config["MACROS"].values() for name in macro["instances"]]
     assert sorted(placed) == [f"scratchpad.bank{bank}.macro_0_0" for bank in range(SMALL.scratchpad_banks)]

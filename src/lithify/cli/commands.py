@@ -103,12 +103,17 @@ def disassemble(program: Path, output: Path | None, as_json: bool) -> None:
 @click.argument("folder", type=options.PATH)
 @options.page("Also write the page, from the folder's program and report: one file that opens without a network.")
 @options.as_json
-def report(folder: Path, html: Path | None, as_json: bool) -> None:
+def report(folder: Path, html: Path | None, as_json: bool) -> int:
     """Show what a build measured: the summary, then each layer with its cycles and what limits it.
 
-    The same as a page, with drawings and what would help, is FOLDER/report.html.
+    The same as a page, with drawings and what would help, is FOLDER/report.html. Of a FOLDER that `lithify layout`
+    wrote: what is planned and, where LibreLane was run in it, what came of it; status 1 where rules are violated.
     """
     import lithify
+    from lithify.silicon.laid_out import FILE
+
+    if (folder / FILE).is_file():
+        return _layout(folder, html, as_json)
 
     found = lithify.report(folder)
     if html is not None:
@@ -127,6 +132,28 @@ def report(folder: Path, html: Path | None, as_json: bool) -> None:
         show(summary_table(found), layers_table(found.layers, found.cycles))
         if found.quantized is not None:
             show(quantization_table(found.quantized))
+    return 0
+
+
+def _layout(folder: Path, html: Path | None, as_json: bool) -> int:
+    """The report of a layout project."""
+    from lithify.folder import check_writable, write_text
+    from lithify.report.layout import layout_page, layout_tables
+    from lithify.silicon.laid_out import floorplan_of, read_layout
+
+    found = read_layout(folder)
+    if html is not None:
+        check_writable(html)
+        write_text(html, layout_page(found, floorplan_of(folder)))
+    if as_json:
+        emit(found.to_json())
+    else:
+        from lithify.report.terminal import show
+
+        show(*layout_tables(found))
+        if found.run is None:
+            click.echo("LibreLane has not been run in this project: librelane config.json")
+    return 1 if found.faults else 0
 
 
 @click.command(short_help="Write the Verilog of a chip.")

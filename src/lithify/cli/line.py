@@ -300,6 +300,10 @@ def simulate(program: Path, chip: str | None, output: Path | None, samples: int 
 @options.rtl
 @options.inputs
 @options.seed
+@click.option("--gates", is_flag=True, help="Run the chip's netlist, mapped by Yosys, in place of its RTL.")
+@click.option(
+    "--pdk", type=options.PATH, default=None, metavar="FOLDER", help="The process kit to map to.  [default: any gates]"
+)
 @options.as_json
 def verify(
     target: Path,
@@ -309,6 +313,8 @@ def verify(
     rtl: Rtl,
     inputs: int,
     seed: int,
+    gates: bool,
+    pdk: Path | None,
     as_json: bool,
 ) -> int:
     """Prove reference = functional = RTL and timing = RTL for TARGET: a build folder or a program (.lith).
@@ -320,13 +326,15 @@ def verify(
     with Watch() as progress:
         program = Program.load(target, chip=chip, model=model)
         with Stages(progress, 1)("verify"):
-            result = program.verify(data, rtl=rtl, count=inputs, seed=seed, progress=progress)
+            result = program.verify(data, rtl=rtl, count=inputs, seed=seed, gates=gates, pdk=pdk, progress=progress)
     if as_json:
         emit(result.to_json())
     else:
         from lithify.report.terminal import show, verification_table
 
         show(verification_table(result.summary))
+        if gates:
+            click.echo("RTL: here the chip's netlist, gate by gate, without delays.")
         for difference in result.differences:
             click.echo(difference.sentence)
         if result.summary.first_retirement:

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from lithify.errors import LithifyError
@@ -136,14 +137,15 @@ def picture(floorplan: Floorplan, title: str) -> str:
         size = max(6.0, min(14.0, 1.6 * width * scale / max(1, len(label))))
         return [
             f'<rect {at} width="{width * scale:.1f}" height="{height * scale:.1f}" {style}/>',
-            f'<text {middle} font-size="{size:.1f}" text-anchor="middle" dominant-baseline="middle">{label}</text>',
+            f'<text {middle} font-size="{size:.1f}" text-anchor="middle" dominant-baseline="middle">'
+            f"{escape(label)}</text>",
         ]
 
     x0, y0, x1, y1 = floorplan.cells
     size = f'width="{wide:.0f}" height="{tall + 24:.0f}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif">',
-        f'<text x="4" y="{tall + 18:.0f}" font-size="13">{title}: {floorplan.width / 1000:.2f} x '
+        f'<text x="4" y="{tall + 18:.0f}" font-size="13">{escape(title)}: {floorplan.width / 1000:.2f} x '
         f"{floorplan.height / 1000:.2f} mm, {len(floorplan.placed)} memory macros</text>",
         *box(0, 0, floorplan.width, floorplan.height, 'fill="#f4f4f4" stroke="#444"', ""),
         *box(x0, y0, x1 - x0, y1 - y0, 'fill="#dfeedd" stroke="#7a9" stroke-dasharray="4"', "standard cells"),

@@ -11,6 +11,8 @@ from lithify.rtl.chip import Top
 from lithify.silicon.asic import Asic
 from lithify.silicon.floorplan import Floorplan, instances, macro_size, picture, plan
 from lithify.silicon.kit import Kit, LayoutNames
+from lithify.silicon.laid_out import FILE as LAYOUT
+from lithify.silicon.laid_out import PICTURE, Planned
 
 PINS = {"N": ("m_axi_.*",), "S": ("s_axi_.*", "irq"), "W": ("clk", "rst"), "E": ("retire.*", ".*result_.*")}
 """Which pins lie at which side of the die: the bus to memory above, the host's below, the traces at the right."""
@@ -21,6 +23,7 @@ class Layout:
     """A layout project. files: name -> text, the configuration of LibreLane first."""
 
     floorplan: Floorplan
+    planned: Planned
     files: dict[str, str]
 
     @property
@@ -43,15 +46,23 @@ def layout_project(chip: Chip, kit: Kit, asic: Asic) -> Layout:
     assert asic.report.cell_mm2 is not None
     floorplan = plan(found, sizes, asic.report.cell_mm2 * 1e6, names.row)
     period = 1e9 / chip.clock_hz
+    assert asic.report.macro_mm2 is not None
+    planned = Planned(
+        chip.name, kit.name, chip.clock_hz, floorplan.width, floorplan.height, asic.report.cell_mm2,
+        asic.report.macro_mm2, len(floorplan.placed),
+    )  # fmt: skip
+    drawing = picture(floorplan, f"{chip.name} on {kit.name}")
     return Layout(
         floorplan,
+        planned,
         {
             "config.json": json.dumps(_librelane(kit, names, asic, floorplan, period, verilog), indent=2) + "\n",
             "chip.sdc": _constraints(period),
             "pins.cfg": _pins(),
             "orfs/config.mk": _orfs(kit, names, asic, floorplan, verilog),
             "orfs/macros.tcl": _macro_placement(floorplan),
-            "floorplan.svg": picture(floorplan, f"{chip.name} on {kit.name}"),
+            PICTURE: drawing,
+            LAYOUT: planned.to_text(),
             **{f"verilog/{name}": text for name, text in verilog.items()},
         },
     )

@@ -71,12 +71,14 @@ def build(
     progress: Progress | None = None,
     harness: Harness | None = None,
     waves: bool = False,
+    level: str = FAST,
 ) -> Build:
     """Build the simulator of module ``top`` of the Verilog in ``files`` (file name to text), or find it in the cache.
 
     ``target``: another machine that zig is to compile for (``toolchain.TARGETS``); its library is for that machine.
     ``harness``: what drives the design; None: CHIP, for which the top module is a chip. ``waves``: it can write the
     values of its signals to a file (`verilator_waves.h`); it is slower, and Verilator alone can.
+    ``level``: how far the compiler is to optimise; a lower one builds large designs that run for a short time sooner.
     Raises LithifyError where a tool is missing or fails, with the tool's own words.
     """
     say = progress or (lambda text: None)
@@ -87,7 +89,8 @@ def build(
     }
     source["dut.h"] = around.adapter(files[f"{top}.v"], tool)
     verilog = verilog_sha256(files)
-    key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags])
+    levels = () if level == FAST else (level,)
+    key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags, *levels])
     fresh = False
     runtime_seconds = 0.0
 
@@ -102,7 +105,7 @@ def build(
             (folder / name).write_text(text, encoding="utf-8")
         units = [*tool.translate(folder, sorted(files), top), folder / around.sources[0]]
         say(f"compiling the chip's simulator ({len(units)} files)")
-        objects = _compile(cxx, tool, units, folder)
+        objects = _compile(cxx, tool, units, folder, level)
         _link(cxx, [*objects, *sorted(runtime.glob("*.o"))], folder)
         for path in objects:
             path.unlink()
@@ -135,13 +138,13 @@ def _runtime(cxx: Compiler, tool: Backend, say: Progress) -> Path:
     return cached("runtime", digest(_identity(cxx, tool)), make)
 
 
-def _compile(cxx: Compiler, tool: Backend, units: Sequence[Path], folder: Path) -> list[Path]:
+def _compile(cxx: Compiler, tool: Backend, units: Sequence[Path], folder: Path, fast: str = FAST) -> list[Path]:
     """Compile C++ files to objects in ``folder``, a few at a time."""
     paths = [word for path in (folder, folder / "cpp", *tool.include) for word in ("-I", str(path))]
 
     def one(unit: Path) -> Path:
         target = folder / f"{unit.stem}.o"
-        level = SLOW if unit.stem.endswith("__Slow") else FAST
+        level = SLOW if unit.stem.endswith("__Slow") else fast
         command = [*cxx.command, *COMPILE_FLAGS, level, *paths, "-c", str(unit), "-o", str(target)]
         call(command, folder, f"Compiling {unit.name}")
         return target

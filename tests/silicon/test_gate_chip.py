@@ -1,0 +1,64 @@
+"""A whole chip at gate level: its netlist runs a network with the bits and the cycles of its Verilog."""
+
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import DATA, NETWORK
+from tests.cli.test_errors import Run, refused
+from tests.silicon.small import SMALL
+from tests.silicon.test_synthesis import KIT, needs_kit
+
+import lithify
+from lithify.rtl.simulation.build import verilog_sha256
+from lithify.rtl.verilog import verilog
+from lithify.runtime.gates import gate_device
+
+
+@pytest.fixture(scope="module")
+def program() -> lithify.Program:
+    """The small example for the smallest chip."""
+    model = lithify.quantize(lithify.optimize(lithify.load(NETWORK)), DATA)
+    return lithify.compile(model, chip=SMALL)
+
+
+def agrees(program: lithify.Program, device_sha256: str, **options: object) -> None:
+    found = program.verify(str(DATA), rtl="layers", gates=True, **options)  # type: ignore[arg-type]
+    assert found.agreed, found.differences
+    assert found.summary.rtl_inputs == 1 and found.summary.words_compared > 1_000
+    assert found.summary.retirements_compared > 20 and found.summary.cycles_rtl == found.summary.cycles_timing
+    assert found.summary.rtl_sha256 == device_sha256
+
+
+@pytest.mark.slow
+def test_generic_gates_are_the_same_chip(program: lithify.Program) -> None:
+    """Yosys' own gates, so that no process kit is needed."""
+    device = gate_device(SMALL)
+    assert device.verilog_sha256 != verilog_sha256(verilog(SMALL))
+    agrees(program, device.verilog_sha256)
+
+
+@pytest.mark.slow
+@needs_kit
+def test_cells_of_a_kit_are_the_same_chip(program: lithify.Program) -> None:
+    """Standard cells by their functions in liberty, clock gates and memory macros by their ports."""
+    from lithify.silicon.kit import load_kit
+
+    agrees(program, gate_device(SMALL, load_kit(KIT)).verilog_sha256, pdk=KIT)
+
+
+@pytest.mark.campaign
+@needs_kit
+def test_the_netlist_of_tiny_runs_a_network() -> None:
+    """A quarter of a million cells: most of an hour of a processor to build, once."""
+    model = lithify.quantize(lithify.optimize(lithify.load(NETWORK)), DATA)
+    found = lithify.compile(model, chip="tiny").verify(str(DATA), rtl="layers", gates=True, pdk=KIT)
+    assert found.agreed, found.differences
+
+
+def test_a_kit_without_gates_is_refused(run: Run, program: lithify.Program, tmp_path: Path) -> None:
+    path = tmp_path / "net.lith"
+    program.save(path)
+    expected = "A process kit is for the netlist: ask for it with gates (--gates), or leave pdk out."
+    assert refused(run("verify", path, "--pdk", tmp_path)) == expected
+    expected = "The netlist runs in place of the RTL: give 'layers' or 'full' (--rtl), or leave gates out."
+    assert refused(run("verify", path, "--gates", "--rtl", "none")) == expected
