@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import DATA, NETWORK
-from tests.cli.test_errors import Run, refused
 from tests.silicon.small import SMALL
 from tests.silicon.test_synthesis import KIT, needs_kit
 
 import lithify
+from lithify.errors import LithifyError
 from lithify.rtl.simulation.build import verilog_sha256
 from lithify.rtl.verilog import verilog
 from lithify.runtime.gates import gate_device
@@ -29,7 +29,7 @@ def agrees(program: lithify.Program, device_sha256: str, **options: object) -> N
     assert found.summary.rtl_sha256 == device_sha256
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_generic_gates_are_the_same_chip(program: lithify.Program) -> None:
     """Yosys' own gates, so that no process kit is needed."""
     device = gate_device(SMALL)
@@ -37,7 +37,7 @@ def test_generic_gates_are_the_same_chip(program: lithify.Program) -> None:
     agrees(program, device.verilog_sha256)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @needs_kit
 def test_cells_of_a_kit_are_the_same_chip(program: lithify.Program) -> None:
     """Standard cells by their functions in liberty, clock gates and memory macros by their ports."""
@@ -55,10 +55,10 @@ def test_the_netlist_of_tiny_runs_a_network() -> None:
     assert found.agreed, found.differences
 
 
-def test_a_kit_without_gates_is_refused(run: Run, program: lithify.Program, tmp_path: Path) -> None:
-    path = tmp_path / "net.lith"
-    program.save(path)
-    expected = "A process kit is for the netlist: ask for it with gates (--gates), or leave pdk out."
-    assert refused(run("verify", path, "--pdk", tmp_path)) == expected
-    expected = "The netlist runs in place of the RTL: give 'layers' or 'full' (--rtl), or leave gates out."
-    assert refused(run("verify", path, "--gates", "--rtl", "none")) == expected
+def test_a_kit_without_gates_is_refused(program: lithify.Program, tmp_path: Path) -> None:
+    with pytest.raises(LithifyError, match=r"^A process kit is for the netlist: ask for it with gates \(--gates\)"):
+        program.verify(str(DATA), pdk=tmp_path)
+    with pytest.raises(LithifyError, match=r"^The netlist runs in place of the RTL: give 'layers' or 'full'"):
+        program.verify(str(DATA), gates=True, rtl="none")
+    with pytest.raises(LithifyError, match=r"^No process kit in "):
+        program.verify(str(DATA), gates=True, pdk=tmp_path)
