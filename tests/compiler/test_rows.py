@@ -84,6 +84,17 @@ def test_a_chip_without_the_unit_leaves_rows_to_the_host_by_name() -> None:
     assert compile_with_reasons(softmax(5, 10), WITH_UNIT["edge"]).reasons == {}
 
 
+def test_a_table_is_not_fused_behind_rows() -> None:
+    """The vector unit has no table for its results, but for its inputs."""
+    random, graph = np.random.default_rng(5), softmax(6, 20)
+    tensors = {"z": Tensor("z", (6, 20), "int8", np.float32(0.1), 0), "t": Tensor("t", (256,), "int8")}
+    nodes = *graph.nodes, make_node("function", "Lookup", ("y", "t"), ("z",))
+    table = random.integers(-128, 128, 256).astype(np.int8)
+    graph = Graph("g", ("x",), ("z",), {**graph.tensors, **tensors}, {"t": table}, nodes)
+    for chip in WITH_UNIT.values():
+        assert not check(graph, chip, {"x": int8(random, (6, 20))}).program.fused
+
+
 def test_what_is_added_is_not_fused_behind_rows() -> None:
     """The vector unit has no residual stage."""
     random, graph = np.random.default_rng(5), softmax(6, 20)

@@ -50,7 +50,8 @@ def fuse_tables(
         if maker is None or name in kept or readers[name] != 1 or maker.name in absorbed:
             continue
         operations = lowered.get(maker.name, ())
-        if not operations or any(made.table is not None for made in operations):
+        # The vector unit has no table for its results.
+        if not operations or any(made.table is not None or made.unit == "vector" for made in operations):
             continue
         if any(made.y.name != name for made in operations):
             continue
