@@ -258,6 +258,17 @@ def test_a_chip_is_no_faster_than_its_power_allows() -> None:
     assert not next(option for option in options(known(), Needs(1000, 0.05), table) if option.nm == 7).fits
 
 
+def test_a_die_beyond_a_reticle_and_a_chip_with_nothing_to_do() -> None:
+    facts, table = known(), load_assumptions()
+    large = replace(facts, chips=(replace(facts.chips[0], silicon=Area(500.0, 500.0)),))
+    misses = {option.nm: option.misses for option in options(large, Needs(1000), table) if option.kind == "asic"}
+    # 500 / 0.55 + 500 / 0.9 = 1,464.6 mm2 and a ring of 0.3 mm; at 90 nm 0.44 of it.
+    assert misses[130] == ("is a die of 1,511 mm2, beyond a reticle",) and misses[90] == ()
+    idle = replace(facts, chips=(replace(facts.chips[0], cycles=0, host_s=1e-3),))
+    told = {note.topic: note.text for note in judged("net", 1, idle, Needs(1000), table, QUIET).notes}
+    assert told["nothing to do"] == "own: no unit for anything in this network; all of it runs on the host."
+
+
 def test_numbers_for_people() -> None:
     assert [written(value, "W") for value in (12.0, 0.9999999, 0.5, 2e-6)] == ["12 W", "1 W", "500 mW", "2 uW"]
     assert [written(value, "$") for value in (8.214, 934_176.0, 1.53e6, inf)] == [

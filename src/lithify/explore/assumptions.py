@@ -84,6 +84,7 @@ class SiliconUse:
     pad_mm: Amount
     scribe_mm: Amount
     edge_mm: Amount
+    reticle_mm2: Positive
     alpha: Positive
     clock_limit_hz: Positive
     energy_overhead: Positive

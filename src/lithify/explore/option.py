@@ -191,7 +191,8 @@ def _asic(nm: int, chip: OnChip, needs: Needs, table: Assumptions) -> Option:
         "power": Figure(power, MODELLED, "energy model scaled to the node over the latency, DRAM and host counted"),
     }
     name = f"ASIC: {chip.name}, {nm} nm"
-    return _finished(name, "asic", figures, once, packaged + beside, needs, parts, nm, node.months.value)
+    more = (f"is a die of {die:,.0f} mm2, beyond a reticle",) if die > use.reticle_mm2.value else ()
+    return _finished(name, "asic", figures, once, packaged + beside, needs, parts, nm, node.months.value, more)
 
 
 def _within_power(

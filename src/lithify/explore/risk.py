@@ -55,6 +55,7 @@ def notes(
     asics = [option for option in found if option.kind == "asic"]
     asic = next((option for option in asics if option.fits), asics[0] if asics else None)
     every = (
+        _nothing(facts),
         _volume(asic, found, needs),
         _operators(around),
         _host(facts, around),
@@ -69,6 +70,15 @@ def notes(
         _left_out(facts, table),
     )
     return tuple(note for note in every if note is not None)
+
+
+def _nothing(facts: Facts) -> Note | None:
+    idle = [chip.name for chip in facts.chips if not chip.cycles]
+    if not idle:
+        return None
+    return Note(
+        "nothing to do", f"{', '.join(idle)}: no unit for anything in this network; all of it runs on the host."
+    )
 
 
 def _volume(asic: Option | None, found: tuple[Option, ...], needs: Needs) -> Note | None:
