@@ -19,7 +19,7 @@ from lithify.networks import NETWORKS
 Run = Callable[..., Ran]
 KEYS = {
     "network", "chip", "multipliers", "onchip_bytes", "dram_bytes_per_cycle", "cycles", "fps_at_1ghz", "utilisation",
-    "roofline_cycles", "dram_bytes", "energy_uj", "compile_cpu_s", "timing_cpu_s", "host_nodes",
+    "roofline_cycles", "dram_bytes", "energy_uj", "energy_source", "compile_cpu_s", "timing_cpu_s", "host_nodes",
 }  # fmt: skip
 
 
