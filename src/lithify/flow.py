@@ -330,9 +330,10 @@ def layout(
     from lithify.silicon.asic import synthesize_chip
     from lithify.silicon.kit import load_kit
     from lithify.silicon.laid_out import PICTURE, LaidOut
-    from lithify.silicon.layout import layout_project
+    from lithify.silicon.layout import described_for_layout, layout_project
 
     described, kit, folder = load_chip(chip), load_kit(Path(pdk)), Path(output)
+    described_for_layout(kit)
     check_writable(folder / "config.json")
     asic = synthesize_chip(described, kit, corners=(), program=yosys, progress=progress)
     found = layout_project(described, kit, asic)

@@ -32,14 +32,19 @@ class Layout:
         return self.floorplan.width * self.floorplan.height / 1e6
 
 
+def described_for_layout(kit: Kit) -> LayoutNames:
+    """What the kit says for layout; LithifyError where it says nothing."""
+    if kit.layout is None:
+        raise LithifyError(f"The kit '{kit.name}' is not described for layout; see docs/silicon.md.")
+    return kit.layout
+
+
 def layout_project(chip: Chip, kit: Kit, asic: Asic) -> Layout:
     """The project of a chip that was synthesised with a kit.
 
     Errors: LithifyError where the kit is not described for layout, or lacks the outline of a macro.
     """
-    names = kit.layout
-    if names is None:
-        raise LithifyError(f"The kit '{kit.name}' is not described for layout; see docs/silicon.md.")
+    names = described_for_layout(kit)
     verilog = {name: text for name, text in asic.job.files.items() if name.endswith(".v")}
     sizes = {macro: macro_size(kit.folder / names.macro_lef.format(macro=macro)) for macro in asic.job.macros}
     found = instances(verilog, Top.module_name, tuple(sizes))

@@ -1,0 +1,59 @@
+"""What synthesis cannot do is told in one sentence, with status 1, before any long work, and leaves nothing written."""
+
+from pathlib import Path
+
+import pytest
+from tests.cli.test_errors import Run
+from tests.silicon import test_kits
+
+from lithify.silicon import clock
+
+folder = test_kits.folder
+"""A whole kit, made up, so that these tests need none."""
+
+
+def refused(run: Run, kit: Path, *words: object) -> str:
+    """The sentence with which `lithify synth` and a folder to write refuse; nothing is written."""
+    out = kit / "out"
+    before = sorted(kit.rglob("*"))
+    ran = run("synth", "--chip", "tiny", "--pdk", kit, *words, "-o", out)
+    assert ran.status == 1 and ran.out == "" and sorted(kit.rglob("*")) == before and not out.exists()
+    *progress, sentence = ran.err.splitlines()
+    assert sentence.startswith("Error: ") and not any("rror" in line for line in progress)
+    return sentence.removeprefix("Error: ")
+
+
+def test_a_missing_opensta(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "sta_program", lambda: None)
+    expected = "Timing a netlist needs OpenSTA: apt-get install opensta (the command is 'sta')."
+    assert refused(run, folder, "--clock", "100") == expected
+    assert refused(run, folder, "--corner", "typical") == expected
+
+
+def test_a_missing_yosys(run: Run, folder: Path) -> None:
+    expected = "There is no program 'no-such-yosys': name a Yosys executable or leave the choice out."
+    assert refused(run, folder, "--yosys", "no-such-yosys") == expected
+
+
+def test_a_missing_corner(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "sta_program", lambda: "sta")
+    expected = "The kit 'made-up' has no corner 'cold'; its corners are typical, hot."
+    assert refused(run, folder, "--corner", "cold") == expected
+    (folder / "cells_hot.lib").unlink()
+    expected = (
+        f"The kit in '{folder}' lacks the file 'cells_hot.lib' of the corner 'hot'; name the folder of the whole kit, "
+        "or other corners."
+    )
+    assert refused(run, folder, "--corner", "hot") == expected
+    assert refused(run, folder) == expected, "all corners, when none is named"
+
+
+def test_a_missing_macro(run: Run, folder: Path) -> None:
+    (folder / "STORE_256x24.lib").unlink()
+    assert refused(run, folder).startswith(f"The kit in '{folder}' lacks the file 'STORE_256x24.lib' of the corner ")
+
+
+def test_a_layout_that_the_kit_is_not_described_for(run: Run, folder: Path) -> None:
+    ran = run("layout", "--chip", "tiny", "--pdk", folder, "-o", folder / "out")
+    sentence = "Error: The kit 'made-up' is not described for layout; see docs/silicon.md."
+    assert ran.status == 1 and ran.err.splitlines() == [sentence] and not (folder / "out").exists()
