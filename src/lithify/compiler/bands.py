@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lithify.chip import Chip
-from lithify.compiler.cost import dram_cycles, group_cycles, side_by_side
+from lithify.compiler.cost import dram_cycles, group_cycles, row_traffic, side_by_side
 from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.spread import Layout, layout, row_words
@@ -19,6 +19,12 @@ from lithify.compiler.weights import alike, chunk_banks, chunk_words, groups, ta
 
 SERIAL_CYCLES = 60
 """An instruction that reads what the one before wrote waits about so long: the pipelines drain and fill."""
+WOVEN_CYCLES = 20
+"""What is left of that where other instructions come between."""
+WOVEN_PART = 100
+"""By one part in so many turns that are mixed take longer: their transfers wait for more than one band (found by
+trying).
+"""
 LEAD_CYCLES = 150
 """DRAM's latency and the tokens before the first results of a stretch."""
 COMPUTE_BYTES, TRANSFER_BYTES = 96, 32
@@ -31,6 +37,12 @@ AHEAD = (2, 1, 0)
 """Turns before whose rows may stay, so that transfers run beside the computation."""
 STREAMING = 3
 """Chunks of which room is left where not all weights can stay."""
+
+OVERTAKEN = 2
+"""Turns that another one may overtake."""
+
+ROWS_OF_BANKS, MANY_ROWS = 4, 8
+"""Rows that together fill banks are kept together if they are at most so many: as a rule, and where it pays."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,19 @@ class Stretch:
     end: int
     resident: frozenset[str]
     stored: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the rows of a stretch are gone through: in about `count` bands. whole_banks: rows are loaded in such numbers
+    that fill banks, where so many do. small_first: the first operation begins with what few rows of its input give.
+    woven: turns of neighbouring bands are mixed, so that none reads what the one just before made.
+    """
+
+    count: int
+    whole_banks: int = ROWS_OF_BANKS
+    small_first: bool = False
+    woven: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,16 +116,17 @@ def fits_bands(operation: Operation) -> bool:
     return residual is None or (residual.image != operation.x.name and not residual.broadcast)
 
 
-def aligned_rows(image: Image, chip: Chip) -> int:
-    """Rows after which a row begins at a bank again; 1 where that takes too many to matter."""
+def aligned_rows(image: Image, most: int, chip: Chip) -> int:
+    """Rows after which a row begins at a bank again; 1 where those are more than `most`."""
     count = chip.bank_words // math.gcd(row_words(image, chip), chip.bank_words)
-    return count if count <= 4 else 1
+    return count if count <= most else 1
 
 
 def plan_turns(
-    operations: Sequence[Operation], stretch: Stretch, images: Mapping[str, Image], count: int, chip: Chip
+    operations: Sequence[Operation], stretch: Stretch, images: Mapping[str, Image], way: Way, chip: Chip
 ) -> tuple[Turn, ...]:
-    """The order of work with about `count` bands."""
+    """The order of work with about `way.count` bands."""
+    count = way.count
     made = {operations[index].y.name: index for index in range(stretch.first, stretch.end)}
     inner = {name for index in range(stretch.first, stretch.end) for name in operations[index].reads}
     ends = [index for name, index in made.items() if name not in inner]
@@ -116,7 +142,7 @@ def plan_turns(
 
     def step_of(name: str) -> int:
         if name not in steps:
-            steps[name] = aligned_rows(images[name], chip)
+            steps[name] = aligned_rows(images[name], way.whole_banks, chip)
         return steps[name]
 
     def pull(index: int, target: int) -> None:
@@ -149,18 +175,62 @@ def plan_turns(
                     saved[name] = end
         turns.append(Turn(index, before, target, tuple(loads), tuple(stores)))
 
+    if way.small_first:
+        for rows in _first_rows(operations[stretch.first], way, chip):
+            pull(stretch.first, rows)
     for band in range(count):
         for index in ends:
             image = operations[index].y
             height = -(-image.height // count)
-            step = aligned_rows(image, chip)
+            step = aligned_rows(image, ROWS_OF_BANKS, chip)
             if height >= step and count > 1:
                 height = -(-height // step) * step
             pull(index, min(image.height, (band + 1) * height))
     # Rows that a stride steps over are results like all others.
     for index in done:
         pull(index, operations[index].y.height)
-    return tuple(turns)
+    return woven(operations, turns) if way.woven else tuple(turns)
+
+
+def woven(operations: Sequence[Operation], turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The turns in an order in which, where it can be, none reads what the one before made: the next that needs neither
+    that nor one that is still to come goes first. What was written before is there by then.
+    """
+    waiting, ordered = list(turns), list(turns[:0])
+    while waiting:
+        chosen = 0
+        if ordered and _reads(operations, waiting[0], ordered[-1]):
+            for place in range(1, min(len(waiting), OVERTAKEN + 1)):
+                turn = waiting[place]
+                if _reads(operations, turn, ordered[-1]):
+                    continue
+                if not any(_depends(operations, turn, other) for other in waiting[:place]):
+                    chosen = place
+                    break
+        ordered.append(waiting.pop(chosen))
+    return tuple(ordered)
+
+
+def _reads(operations: Sequence[Operation], turn: Turn, other: Turn) -> bool:
+    """Whether a turn reads the image that another one makes."""
+    return operations[other.operation].y.name in operations[turn.operation].reads
+
+
+def _depends(operations: Sequence[Operation], turn: Turn, other: Turn) -> bool:
+    """Whether a turn must come after an earlier one: it reads what that makes or loads, or is of the same operation."""
+    reads = operations[turn.operation].reads
+    loaded = any(name in reads for name, _, _ in other.loads)
+    stored = {name for name, _, _ in (*turn.stores, *other.stores)}
+    touched = {*reads, operations[turn.operation].y.name, *(name for name, _, _ in turn.stores)}
+    clash = bool(stored & touched) and any(name in touched for name, _, _ in other.stores)
+    return turn.operation == other.operation or loaded or clash or _reads(operations, turn, other)
+
+
+def _first_rows(operation: Operation, way: Way, chip: Chip) -> list[int]:
+    """Rows of results that the first rows of the input give which fill banks, and twice as many; at least one."""
+    step = max(needed_end(operation, operation.x.name, 1), aligned_rows(operation.x, way.whole_banks, chip))
+    needed = [needed_end(operation, operation.x.name, rows) for rows in range(1, operation.y.height + 1)]
+    return [max(1, sum(end <= step * times for end in needed)) for times in (1, 2)]
 
 
 def storable(image: Image, rows: int, chip: Chip) -> int:
@@ -195,6 +265,7 @@ def ring_rows(
     images: Mapping[str, Image],
     turns: Sequence[Turn],
     aheads: Sequence[int],
+    way: Way,
     chip: Chip,
 ) -> list[dict[str, int]]:
     """Rows that the ring of each image that is not resident must hold, for each of `aheads`.
@@ -248,7 +319,7 @@ def ring_rows(
         for name, value in zip(read, values, strict=True):
             if name not in made:
                 kept.setdefault(name, []).append(value)
-    return [_rounded(rows, stretch, images, made, ahead, chip) for rows, ahead in zip(held, aheads, strict=True)]
+    return [_rounded(rows, stretch, images, made, ahead, way, chip) for rows, ahead in zip(held, aheads, strict=True)]
 
 
 def _rounded(
@@ -257,12 +328,13 @@ def _rounded(
     images: Mapping[str, Image],
     made: Collection[str],
     ahead: int,
+    way: Way,
     chip: Chip,
 ) -> dict[str, int]:
     """Rows of rings that hold so many at least."""
     rows = {}
     for name, count in least.items():
-        step = aligned_rows(images[name], chip)
+        step = aligned_rows(images[name], ROWS_OF_BANKS if name in made else way.whole_banks, chip)
         # Where rows share banks, what is loaded or stored must not meet the other end of what is in use either.
         if step == 1 and ahead and (name in stretch.stored or name not in made):
             count += -(-chip.bank_words // row_words(images[name], chip))
@@ -327,14 +399,37 @@ def cuts(operations: Sequence[Operation], stretch: Stretch, images: Mapping[str,
         for count in counts:
             if count > height:
                 break
-            turns = plan_turns(operations, stretch, narrow, count, chip)
-            tally = _tally(operations, stretch, narrow, strips, turns, chip)
-            rings = ring_rows(operations, stretch, narrow, turns, AHEAD, chip)
-            for ahead, rows in zip(AHEAD, rings, strict=True):
-                banks = sum(ring_layout(narrow[name], many, stretch, made, chip).banks for name, many in rows.items())
-                if banks < chip.scratchpad_banks:
-                    found.append(replace(tally, ahead=ahead, rows=rows, banks=banks))
+            for way in _ways(operations, stretch, narrow, strips, count, chip):
+                turns = plan_turns(operations, stretch, narrow, way, chip)
+                tally = _tally(operations, stretch, narrow, strips, turns, way, chip)
+                rings = ring_rows(operations, stretch, narrow, turns, AHEAD, way, chip)
+                for ahead, rows in zip(AHEAD, rings, strict=True):
+                    layouts = [ring_layout(narrow[name], many, stretch, made, chip) for name, many in rows.items()]
+                    banks = sum(each.banks for each in layouts)
+                    if banks < chip.scratchpad_banks:
+                        found.append(replace(tally, ahead=ahead, rows=rows, banks=banks))
     return tuple(found)
+
+
+def _ways(
+    operations: Sequence[Operation],
+    stretch: Stretch,
+    images: Mapping[str, Image],
+    strips: int,
+    count: int,
+    chip: Chip,
+) -> list[Way]:
+    """The ways to go through a stretch in about `count` bands."""
+    found = [Way(count)]
+    alone = all(operation.unit == "conv" for operation in operations[stretch.first : stretch.end])
+    if count > 1 and strips == 1 and alone and stretch.end > stretch.first + 1:
+        found.append(Way(count, woven=True))
+    if count > 1 and _slow_rows(operations, stretch, chip):
+        # What comes first is waited for.
+        apart = aligned_rows(images[operations[0].x.name], MANY_ROWS, chip) > ROWS_OF_BANKS
+        most = MANY_ROWS if apart else ROWS_OF_BANKS
+        found += [Way(count, most), Way(count, most, True)]
+    return list(dict.fromkeys(found))
 
 
 STRIPS = (2, 4)
@@ -407,13 +502,14 @@ def _tally(
     images: Mapping[str, Image],
     strips: int,
     turns: tuple[Turn, ...],
+    way: Way,
     chip: Chip,
 ) -> Cut:
-    word = chip.word_bytes
     moved = compute = transfers = tail = 0
     often = dict.fromkeys(range(stretch.first, stretch.end), 0)
     # Most turns of an operation are alike.
     each_cycles: dict[tuple[int, int], int] = {}
+    before: Turn | None = None
     for turn in turns:
         operation = operations[turn.operation]
         alike_turns = turn.operation, turn.end - turn.first
@@ -422,13 +518,20 @@ def _tally(
             each_cycles[alike_turns] = groups(operation, chip) * group_cycles(operation, chip, area)
         compute += each_cycles[alike_turns]
         if len(turns) > 1:
-            compute += SERIAL_CYCLES
+            apart = way.woven and (before is None or not _reads(operations, turn, before))
+            compute += WOVEN_CYCLES if apart else SERIAL_CYCLES
+        before = turn
         often[turn.operation] += 1
-        moved += sum(row_words(images[name], chip) * (end - first) * word for name, first, end in turn.loads)
-        tail = sum(row_words(images[name], chip) * (end - first) * word for name, first, end in turn.stores)
-        moved += tail
+        loaded = sum(row_traffic(chip, images[name]) * (end - first) for name, first, end in turn.loads)
+        tail = sum(row_traffic(chip, images[name]) * (end - first) for name, first, end in turn.stores)
+        moved += loaded + tail
         transfers += 2 * len(turn.loads) + 2 * len(turn.stores)
-    lead = sum(row_words(images[name], chip) * (end - first) * word for name, first, end in turns[0].loads)
+    lead = sum(row_traffic(chip, images[name]) * (end - first) for name, first, end in turns[0].loads)
+    if _slow_rows(operations, stretch, chip):
+        # There is nothing before, beside which they could come.
+        lead = 2 * _lead(images, turns, chip)
+    if way.woven:
+        compute += compute // WOVEN_PART
     works = []
     for index, many in often.items():
         operation = operations[index]
@@ -443,6 +546,25 @@ def _tally(
     works = [replace(work, turns=work.turns * strips) for work in works]
     numbers = compute * strips, moved * strips, lead, tail, transfers * strips
     return Cut(strips, turns, 0, {}, 0, *numbers, tuple(works))
+
+
+def _slow_rows(operations: Sequence[Operation], stretch: Stretch, chip: Chip) -> bool:
+    """Whether a stretch is the first, and waits for rows whose pixels take DRAM longer each than their bytes."""
+    image = operations[stretch.first].x
+    return stretch.first == 0 and row_traffic(chip, image) > row_words(image, chip) * chip.word_bytes
+
+
+def _lead(images: Mapping[str, Image], turns: Sequence[Turn], chip: Chip) -> int:
+    """Bytes that are loaded before the first turn begins: its rows, and where the last of them shares a bank with the
+    next, what brings those: it is loaded meanwhile, and the turn waits for both.
+    """
+    lead = 0
+    for name, first, end in turns[0].loads:
+        lead += row_traffic(chip, images[name]) * (end - first)
+        if end * row_words(images[name], chip) % chip.bank_words:
+            more = [load for turn in turns[1:] for load in turn.loads if load[0] == name]
+            lead += sum(row_traffic(chip, images[name]) * (last - begin) for _, begin, last in more[:1])
+    return lead
 
 
 def staying(banks: Sequence[int], room: int) -> int:

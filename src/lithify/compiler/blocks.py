@@ -14,7 +14,7 @@ from lithify.chip import Chip
 from lithify.chip.memories import BURST_BEATS
 from lithify.chip.pipeline import BURSTS_IN_FLIGHT
 from lithify.compiler.bands import COMPUTE_BYTES, TRANSFER_BYTES, staying
-from lithify.compiler.cost import compute_cycles, dram_cycles, group_cycles, side_by_side
+from lithify.compiler.cost import ROW_CYCLES, compute_cycles, dram_cycles, group_cycles, row_traffic, side_by_side
 from lithify.compiler.image import Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.weights import (
@@ -38,9 +38,6 @@ START_CYCLES = 100
 """From the retirement of the operation before to a steady flow, about: filling and draining the pipelines."""
 LOAD_CYCLES = 120
 """Cycles that a load takes besides its bytes, about: DRAM's latency and the tokens before and after."""
-
-ROW_CYCLES = 4
-"""What DRAM takes for a row, however short, about: so many bursts are under way at once."""
 
 COPIES = ((2, 4), (2, 2), (1, 4), (1, 2), (2, 1), (1, 1))
 """Staging copies, of inputs and of the others, that are tried; all others only where the first does not fit."""
@@ -337,7 +334,7 @@ def _estimate(
     count = groups(operation, chip)
     slices = -(-count // blocks.slice_groups)
     weights = blocks.weights
-    pixel = operation.x.pixel_words(word) * word
+    pixel = row_traffic(chip, replace(operation.x, width=1))
     inputs = _inputs(operation, blocks)[0] * pixel if staged.input else 0
     if not operation.each_word_alone and pieces > copies[0] and not blocks.blocks_outside:
         inputs *= slices

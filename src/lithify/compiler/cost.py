@@ -9,10 +9,13 @@ from functools import lru_cache
 from lithify.chip import Chip
 from lithify.chip.pipeline import accumulate
 from lithify.chip.vector import STRIP, TABLE
-from lithify.compiler.image import Rectangle
+from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Operation
 from lithify.compiler.weights import PARAMETER_WORDS, Part, group_result_words, groups, set_words, whole_part
 from lithify.isa.vector import VectorInstruction
+
+ROW_CYCLES = 4
+"""What DRAM takes for a row of a transfer, however short, about: so many bursts are under way at once."""
 
 MOST_ELEMENTS = 1 << 14
 """Elements of a row that is made of several pixels."""
@@ -72,6 +75,12 @@ def pixels_together(positions: int, words: int, word_bytes: int) -> int:
 def dram_cycles(chip: Chip, size: int) -> int:
     """Cycles that `size` bytes occupy DRAM, in whole bus beats."""
     return -(-size // chip.bus_bytes) * chip.bus_bytes // chip.dram_bytes_per_cycle
+
+
+def row_traffic(chip: Chip, image: Image) -> int:
+    """Bytes of a row of an image, as DRAM is occupied by it: where pixels overlap each takes so long as a row."""
+    whole = image.width * image.pixel_words(chip.word_bytes) * chip.word_bytes
+    return max(whole, image.width * ROW_CYCLES * chip.dram_bytes_per_cycle) if image.overlapping else whole
 
 
 def side_by_side(compute: int, transfers: int) -> int:

@@ -11,7 +11,7 @@ class Image:
     """An int8 tensor as the chip handles it; `name` is the tensor's, or tells of what it is made (packed rows).
 
     spread: if its rows lie in different banks while it is on the chip (`spread.py`), over how many rows its readers
-    step at once; else 0.
+    step at once; else 0. overlapping: that its pixels share bytes in DRAM, so that each is loaded by itself.
     """
 
     name: str
@@ -19,6 +19,7 @@ class Image:
     width: int
     channels: int
     spread: int = 0
+    overlapping: bool = False
 
     def pixel_words(self, word_bytes: int) -> int:
         """Scratchpad words of one pixel: all channels, padded to whole words."""

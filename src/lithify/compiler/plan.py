@@ -376,17 +376,19 @@ class _Planner:
 
     def cut(self, index: int, staged: Staged, runs: list[tuple[int, int]], top: int) -> Blocks | None:
         best: Blocks | None = None
-        most = runs[-1][1]
-        for ring in sorted({max(1, most * part // 8) for part in range(1, 9)}):
-            below = [(first, min(count, top - ring - first)) for first, count in runs if first < top - ring]
-            try:
-                blocks = cut(self.operations[index], self.chip, ring, staged, below)
-            except (TooLarge, RingTooSmall):
-                continue
-            if best is None or blocks.cycles < best.cycles:
-                best = blocks
-            if blocks.weights is None:
-                break
+        for first, most in dict.fromkeys((runs[-1], max(runs, key=lambda run: run[1]))):
+            # Weights lie in the last run, or in the largest: at its end.
+            for ring in sorted({max(1, most * part // 8) for part in range(1, 9)}):
+                room = (first, most - ring)
+                free = [run for run in (room if run[0] == first else run for run in runs) if run[1]]
+                try:
+                    blocks = cut(self.operations[index], self.chip, ring, staged, free)
+                except (TooLarge, RingTooSmall):
+                    continue
+                if best is None or blocks.cycles < best.cycles:
+                    best = blocks
+                if blocks.weights is None:
+                    break
         return best
 
     def place(self, legs: Sequence[_Leg]) -> Plan:

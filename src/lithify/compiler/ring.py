@@ -14,12 +14,14 @@ from lithify.chip import Chip
 from lithify.compiler.bands import Bands, staying
 from lithify.compiler.cost import dram_cycles
 from lithify.compiler.kept import Kept, kept_chunks
-from lithify.compiler.plan import Plan
+from lithify.compiler.plan import Plan, Single
 from lithify.compiler.steps import Chunk, Step
 from lithify.compiler.weights import chunk_banks
 
 TOGETHER = 8
 """Chunks at most that are loaded together."""
+SOON = 8
+"""Steps over which a bank is kept free for rows that are to be loaded, where others are free too."""
 NEAR = 64
 """Steps at most over which a bank of passing chunks is shared."""
 
@@ -93,6 +95,18 @@ class _Placing:
         self.earliest = earliest
         self.images = _image_intervals(steps, plan, chip)
         self.last_use = _last_uses(steps)
+        # Where inputs come from DRAM that are staged whole, so that nothing is done before: the step, and the bank.
+        whole = {
+            phase.operation for phase in plan.phases if isinstance(phase, Single) and len(phase.blocks.inputs) == 1
+        }
+        self.loaded = {
+            (index, bank)
+            for index, step in enumerate(steps)
+            for buffer in step.loads
+            if step.operation in whole
+            for address, words in buffer.places
+            for bank in range(address // chip.bank_words, (address + words - 1) // chip.bank_words + 1)
+        }
         # Chunks that stay, and the blocks of banks in which they do.
         self.block_of: dict[int, _Block] = {}
         kept = kept_chunks(steps, plan, self.images, chip)
@@ -216,6 +230,13 @@ class _Placing:
         """Whether no image lies in a bank in the steps `index` to `last`."""
         return not any(begin <= last and end >= index for begin, end in self.images[bank])
 
+    def image_soon(self, bank: int, last: int) -> bool:
+        """Whether rows of an image will be loaded to a bank soon after the step `last`: they come earlier if it is
+        free.
+        """
+        following = next((span for span in self.images[bank] if span[0] > last), None)
+        return following is not None and (following[0], bank) in self.loaded and following[0] - last <= SOON
+
     def room(self, size: int, index: int, last: int, low: bool) -> int | None:
         """First of `size` banks that are free in the steps `index` to `last`: those that are free first.
 
@@ -223,18 +244,23 @@ class _Placing:
         """
         banks = self.chip.scratchpad_banks
         begin, end = self.areas[index]
+        bank_bytes = self.chip.bank_words * self.chip.word_bytes
         free = [self.free_after(bank, index, last) if begin <= bank < end else index for bank in range(banks)]
         wait = [0 if not 0 <= after < index else max(0, self.ends[after] - self.transferred) for after in free]
-        best: tuple[int, int, int, int] | None = None
+        slack = self.ends[index - 1] - self.transferred - dram_cycles(self.chip, size * bank_bytes) if index else 0
+        best: tuple[int, ...] | None = None
         for first in range(begin, end - size + 1):
             if max(free[first : first + size]) >= index:
                 continue
             waits = wait[first : first + size]
             # What lies in banks that are free is loaded while the others are waited for.
-            found = max(waits), sum(waits), (first - self.following) % banks if low else -first, first
+            soon = sum(self.image_soon(bank, last) for bank in range(first, first + size))
+            late = max(0, max(waits) - slack)
+            place = (first - self.following) % banks if low else -first
+            found = late, soon, max(waits), sum(waits), place, first
             if best is None or found < best:
                 best = found
-        return None if best is None else best[3]
+        return None if best is None else best[-1]
 
     def free_after(self, bank: int, index: int, last: int) -> int:
         """The last step at or before `last` that uses a bank; -1 if there is none."""

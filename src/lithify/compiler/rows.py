@@ -52,7 +52,7 @@ def pack_rows(operation: Operation, tensor: Tensor, chip: Chip) -> tuple[Operati
     weights = weights.reshape(weights.shape[0], taps, together, kernel_width, channels).transpose(0, 1, 3, 2, 4)
     rows = replace(
         operation,
-        x=Image(name, height // together, operation.y.width, kernel_width * pixel),
+        x=Image(name, height // together, operation.y.width, kernel_width * pixel, overlapping=True),
         sliding=Sliding(
             (taps, 1),
             (sliding.strides[0] // together, 1),

@@ -498,6 +498,7 @@ def _serial_step(step: Step, operation: Operation, lookup: int, chip: Chip) -> S
         _buffer_banks(step.input, chip),
         0 if step.keep else _buffer_banks(step.residual, chip),
         0 if step.keep else _buffer_banks(step.output, chip),
+        step.out.positions * count * (step.part.sets if step.part else 1),
         1 if step.keep else beats,
         operation.unit == "stream" or lookup == 1,
     )

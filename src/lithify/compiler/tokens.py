@@ -99,34 +99,37 @@ def serial_flags(steps: "tuple[SerialStep, ...]") -> tuple[bool, ...]:
     """Which compute instructions may start feeding only when all earlier ones have retired.
 
     An instruction overlaps with earlier ones that are still being drained; they must not meet in a bank: its
-    activations with their results or residuals, its residual with their results, its results with what they read.
+    activations with their results or residuals, its residual with their results. Its own results are written behind
+    all that earlier ones read: those have been fed, and are drained in order.
     """
     flags: list[bool] = []
     for index, step in enumerate(steps):
-        serial, beats, before = step.stream, 0, index - 1
+        serial, beats, fed, before = step.stream, 0, 0, index - 1
         while not serial and before >= 0 and beats < RETIRE_BEATS:
             earlier = steps[before]
-            serial = bool(
-                step.activations & (earlier.results | earlier.residual)
-                or step.residual & (earlier.results | earlier.activations)
-                or step.results & (earlier.activations | earlier.residual)
-            )
+            # It was being drained when the one behind it began to be fed: while those between are it retires.
+            if fed >= earlier.beats + RETIRE_BEATS:
+                break
+            serial = bool(step.activations & (earlier.results | earlier.residual) or step.residual & earlier.results)
             # Whatever came before a serial instruction had retired when that one started.
             if flags[before]:
                 break
             # Feeding begins when draining of the instruction just before has begun, so its beats may all be to come.
             if before < index - 1:
                 beats += earlier.beats
+            fed += earlier.words
             before -= 1
         flags.append(serial)
     return tuple(flags)
 
 
 class SerialStep:
-    """Banks of one compute instruction, as bit masks, and the beats that draining it takes."""
+    """Banks of one compute instruction, as bit masks, the words that are fed to it at least, one a cycle, and the beats
+    that draining it takes.
+    """
 
-    __slots__ = ("activations", "beats", "residual", "results", "stream")
+    __slots__ = ("activations", "beats", "residual", "results", "stream", "words")
 
-    def __init__(self, activations: int, residual: int, results: int, beats: int, stream: bool) -> None:
+    def __init__(self, activations: int, residual: int, results: int, words: int, beats: int, stream: bool) -> None:
         self.activations, self.residual, self.results = activations, residual, results
-        self.beats, self.stream = beats, stream
+        self.words, self.beats, self.stream = words, beats, stream

@@ -263,15 +263,27 @@ def _check_one(chip: Chip, entry: _Entry) -> None:
 
 
 def _cycles_after(chip: Chip, queue: list[_Entry], earlier: int, drained: int, fed: int) -> int:
-    """Cycles that pass for certain after the last beat of `earlier`, by two bounds of which the better counts.
+    """Cycles that pass for certain after the last beat of `earlier`, by three bounds of which the best counts.
 
-    drained: all instructions before this one have been drained since, a beat a cycle.
+    drained: all instructions before this one have been drained since, a beat a cycle; and they and this one have been
+    fed, a word a cycle, since post-processing had `earlier` before it, fed already, and drained it without a gap.
     fed: the weights of all instructions from `earlier` + 3 to this one have been read since, a word a port and cycle: a
     set is read only when the set before it is in use, and the feeder was at `earlier` + 2 at best.
     """
     beats = sum(_beats(chip, entry.instruction) for entry in queue[earlier + 1 : drained])
     sets = [entry.instruction for entry in queue[earlier + 3 : fed + 1] if entry.instruction.operation.name != "STREAM"]
-    return max(beats, sum(set_words(chip, entry) // chip.weight_ports for entry in sets))
+    words = sum(_words(entry.instruction) for entry in queue[earlier + 1 : drained + 1])
+    left = words - _beats(chip, queue[earlier].instruction) - compute_pipeline(chip).accumulate
+    return max(beats, sum(set_words(chip, entry) // chip.weight_ports for entry in sets), left)
+
+
+def _words(instruction: Instruction) -> int:
+    """Cycles for which an instruction is fed, at least."""
+    value = instruction.integer
+    passes = 1
+    if instruction.operation.name != "STREAM":
+        passes = value("passes_y") * value("passes_x") * value("chunks")
+    return positions(instruction) * value("groups") * passes
 
 
 def _beats(chip: Chip, instruction: Instruction) -> int:
