@@ -20,7 +20,7 @@ from standard import chip_of, line
 from lithify.chip import Chip
 from lithify.chip.area import area
 from lithify.chip.memories import onchip_bytes
-from lithify.explore.die import area_factor
+from lithify.explore.advise.die import area_factor
 from lithify.profile.energy import SOURCE, energy
 from lithify.silicon.fpga.estimate import FILL, bank_blocks, look_up_tables, multipliers
 from lithify.silicon.fpga.parts import PARTS
@@ -169,7 +169,7 @@ counted as usable; frames are counted at {ECP5_HZ / 1e6:g} MHz, which is the aim
 
 NVDLA's primer (nvdla.org/primer.html, "Example Area and Performance with NVDLA"): estimated synthesis area, all
 memories included. An area on its node is about {area_factor(28):.2f} of one at 130 nm (Stillmaker and Baas 2017,
-`explore/die.py`), and its clock is five times as high.
+`explore/advise/die.py`), and its clock is five times as high.
 
 {others}"""
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from lithify.build import build
     from lithify.conformance import conformance
     from lithify.errors import LithifyError
-    from lithify.explore.advise import advise
-    from lithify.explore.compare import compare
-    from lithify.explore.search import explore
-    from lithify.explore.sensitivity import sensitivity
-    from lithify.explore.split import split
+    from lithify.explore.advise.advise import advise
+    from lithify.explore.compare.compare import compare
+    from lithify.explore.search.search import explore
+    from lithify.explore.search.sensitivity import sensitivity
+    from lithify.explore.split.split import split
     from lithify.flow import (
         chips,
         compile,
@@ -94,18 +94,18 @@ _ELSEWHERE = {
     "Preprocessing": "lithify.preprocessing",
     "Program": "lithify.program",
     "Session": "lithify.runtime.session",
-    "advise": "lithify.explore.advise",
+    "advise": "lithify.explore.advise.advise",
     "bench": "lithify.bench",
     "build": "lithify.build",
-    "compare": "lithify.explore.compare",
+    "compare": "lithify.explore.compare.compare",
     "conformance": "lithify.conformance",
-    "explore": "lithify.explore.search",
-    "sensitivity": "lithify.explore.sensitivity",
+    "explore": "lithify.explore.search.search",
+    "sensitivity": "lithify.explore.search.sensitivity",
     "Target": "lithify.target",
     "chip": "lithify.target",
     "fpga": "lithify.fpga",
     "fuzz": "lithify.fuzz",
-    "split": "lithify.explore.split",
+    "split": "lithify.explore.split.split",
     "list_devices": "lithify.runtime.inventory",
     "prove": "lithify.rtl.proofs.run",
 }

@@ -15,16 +15,23 @@ import lithify
 from lithify import LithifyError
 from lithify.chip import load_chip
 from lithify.chip.area import Area, area, tiling_um2
-from lithify.explore import processor
-from lithify.explore.advice_page import advice_page
-from lithify.explore.advise import Advice, judged, reaches, verdict
-from lithify.explore.assumptions import changed, load_assumptions, stated
-from lithify.explore.cost import break_even, clustered_yield, dies_per_wafer, murphy_yield, poisson_yield, unit_cost
-from lithify.explore.die import area_factor, delay_factor, die_mm2, energy_factor
+from lithify.explore.advise.advice_page import advice_page
+from lithify.explore.advise.advise import Advice, judged, reaches, verdict
+from lithify.explore.advise.assumptions import changed, load_assumptions, stated
+from lithify.explore.advise.cost import (
+    break_even,
+    clustered_yield,
+    dies_per_wafer,
+    murphy_yield,
+    poisson_yield,
+    unit_cost,
+)
+from lithify.explore.advise.die import area_factor, delay_factor, die_mm2, energy_factor
+from lithify.explore.advise.option import Facts, Needs, OnChip, Option, best_of, options, written
+from lithify.explore.advise.risk import Circumstances
+from lithify.explore.compare import processor
 from lithify.explore.figure import ASSUMED, GIVEN, HOW, MODELLED, Figure
-from lithify.explore.option import Facts, Needs, OnChip, Option, best_of, options, written
 from lithify.explore.quantity import BANDWIDTH, COUNT, POWER, TIME, Kind, quantity
-from lithify.explore.risk import Circumstances
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DIGITS = EXAMPLES / "digits_cnn.onnx"

@@ -15,12 +15,12 @@ import lithify
 from lithify import LithifyError
 from lithify.chip import load_chip
 from lithify.doctor import Finding
-from lithify.explore import processor
-from lithify.explore.compare import COLUMNS, Comparison, Contender, _accuracies, _gained, _of_others
+from lithify.explore.compare import processor
+from lithify.explore.compare.compare import COLUMNS, Comparison, Contender, _accuracies, _gained, _of_others
+from lithify.explore.compare.published import Published, entries, standard_name
+from lithify.explore.compare.speedup import amdahl, amdahl_limit, beta, gamma, operations_per_cycle
 from lithify.explore.figure import HOW, MEASURED, Figure
 from lithify.explore.plots import comparison_page
-from lithify.explore.published import Published, entries, standard_name
-from lithify.explore.speedup import amdahl, amdahl_limit, beta, gamma, operations_per_cycle
 from lithify.explore.terminal import MARKS, si
 from lithify.networks import NETWORKS
 from lithify.program import Program

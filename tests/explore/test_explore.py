@@ -16,14 +16,14 @@ import lithify
 from lithify import LithifyError
 from lithify.chip import load_chip
 from lithify.chip.area import area, macro_um2, tiling_um2
-from lithify.explore import evaluate as evaluating
-from lithify.explore import promise
-from lithify.explore.budget import budget
-from lithify.explore.evaluate import Point, bounded, evaluate
-from lithify.explore.evaluate import Ran as NetworkRan
-from lithify.explore.front import Judge, chosen, closest, front, volume
-from lithify.explore.search import Exploration
-from lithify.explore.space import PARAMETERS, space
+from lithify.explore.search import evaluate as evaluating
+from lithify.explore.search import promise
+from lithify.explore.search.budget import budget
+from lithify.explore.search.evaluate import Point, bounded, evaluate
+from lithify.explore.search.evaluate import Ran as NetworkRan
+from lithify.explore.search.front import Judge, chosen, closest, front, volume
+from lithify.explore.search.search import Exploration
+from lithify.explore.search.space import PARAMETERS, space
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CNN = EXAMPLES / "digits_cnn.onnx"

@@ -11,9 +11,9 @@ from tests.conftest import Ran
 import lithify
 from lithify.chip import load_chip
 from lithify.chip.area import area
-from lithify.explore.evaluate import Point
-from lithify.explore.evaluate import Ran as NetworkRan
-from lithify.explore.sensitivity import RESOURCES, Change, Sensitivity
+from lithify.explore.search.evaluate import Point
+from lithify.explore.search.evaluate import Ran as NetworkRan
+from lithify.explore.search.sensitivity import RESOURCES, Change, Sensitivity
 
 CNN = Path(__file__).parents[2] / "examples" / "digits_cnn.onnx"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.conftest import Ran
 
-from lithify.explore.space import PARAMETERS
+from lithify.explore.search.space import PARAMETERS
 
 CNN = Path(__file__).parents[2] / "examples" / "digits_cnn.onnx"
 

@@ -14,7 +14,7 @@ from lithify.explore.quantity import BANDWIDTH, COUNT, POWER, TIME
 def _write_assumptions(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
     if value is None or ctx.resilient_parsing:
         return
-    from lithify.explore.assumptions import default_text
+    from lithify.explore.advise.assumptions import default_text
     from lithify.folder import check_writable, write_text
 
     check_writable(value)
@@ -85,14 +85,14 @@ def advise(
             shape=dict(shape), assumptions=assumptions, seed=seed, progress=progress,
         )  # fmt: skip
         if html is not None:
-            from lithify.explore.advice_page import write_advice
+            from lithify.explore.advise.advice_page import write_advice
 
             write_advice(html, found)
     if as_json:
         emit(found.to_json())
     else:
-        from lithify.explore.advice_text import advice_tables
-        from lithify.explore.advise import verdict
+        from lithify.explore.advise.advice_text import advice_tables
+        from lithify.explore.advise.advise import verdict
         from lithify.report.terminal import show
 
         show(verdict(found), *advice_tables(found))
@@ -173,8 +173,8 @@ def split(
     if as_json:
         emit(found.to_json())
     else:
-        from lithify.explore.split import verdict
-        from lithify.explore.split_text import split_tables
+        from lithify.explore.split.split import verdict
+        from lithify.explore.split.split_text import split_tables
         from lithify.report.terminal import show
 
         show(verdict(found), *split_tables(found))

@@ -12,7 +12,7 @@ from lithify.cli.screen import Watch, emit
 
 def budgets(command: Callable[..., Any]) -> Callable[..., Any]:
     """An option for each quantity that can have a budget."""
-    from lithify.explore.budget import QUANTITIES
+    from lithify.explore.search.budget import QUANTITIES
 
     for quantity in reversed(list(QUANTITIES.values())):
         unit = "" if quantity.share else quantity.unit
@@ -95,7 +95,7 @@ def explore(
     status 1.
     """
     import lithify
-    from lithify.explore.promise import keep
+    from lithify.explore.search.promise import keep
 
     target = output or Path("build/explore")
     with Watch() as progress:
@@ -119,18 +119,18 @@ def explore(
             progress.note(note)
         promise = keep(found, target, rtl=rtl, pdk=pdk, yosys=yosys, progress=progress)
         if html is not None:
-            from lithify.explore.explored_page import write_exploration
+            from lithify.explore.search.explored_page import write_exploration
 
             write_exploration(html, found, promise)
         if tensorboard is not None:
-            from lithify.explore.tensorboard import write_search
+            from lithify.explore.search.tensorboard import write_search
 
             write_search(tensorboard, found)
     met = found.chosen is not None
     if as_json:
         emit(found.to_json() | {"promise": None if promise is None else promise.to_json()})
     else:
-        from lithify.explore.explored import front_table, promise_table
+        from lithify.explore.search.explored import front_table, promise_table
         from lithify.report.terminal import show
 
         show(front_table(found), *([] if promise is None else [promise_table(promise)]))
@@ -171,7 +171,7 @@ def sensitivity(
     if as_json:
         emit(found.to_json())
     else:
-        from lithify.explore.sensitivity_text import sensitivity_table
+        from lithify.explore.search.sensitivity_text import sensitivity_table
         from lithify.report.terminal import show
 
         show(sensitivity_table(found))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lithify.errors import LithifyError
-from lithify.explore.compare import COLUMNS, Comparison, Contender
+from lithify.explore.compare.compare import COLUMNS, Comparison, Contender
 from lithify.explore.figure import HOW
 from lithify.explore.terminal import MARKS, number, si
 from lithify.folder import write_text
@@ -42,7 +42,7 @@ def comparison_page(found: Comparison) -> str:
         if sum(name in row.figures for row in found.rows) > 1
     ]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    text = resources.files("lithify.explore").joinpath("compare.html").read_text(encoding="utf-8")
+    text = resources.files("lithify.explore.compare").joinpath("compare.html").read_text(encoding="utf-8")
     return environment.from_string(text).render(
         found=found,
         operations=si(found.operations, "") + " operations",

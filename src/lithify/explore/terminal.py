@@ -3,7 +3,7 @@
 from math import isinf
 from typing import TYPE_CHECKING
 
-from lithify.explore.compare import COLUMNS, SPEED, Comparison, Contender
+from lithify.explore.compare.compare import COLUMNS, SPEED, Comparison, Contender
 from lithify.explore.figure import ASSUMED, COUNTED, GIVEN, HOW, MEASURED, MODELLED, PUBLISHED, SIMULATED, SYNTHESISED
 from lithify.report.terminal import new_table
 

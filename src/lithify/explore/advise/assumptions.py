@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from lithify.errors import LithifyError
-from lithify.explore.die import delay_factor, energy_factor
+from lithify.explore.advise.die import delay_factor, energy_factor
 from lithify.explore.figure import ASSUMED, GIVEN, PUBLISHED, Figure
 
 FILE = "assumptions.toml"
@@ -174,7 +174,7 @@ class Assumptions:
 
 def default_text() -> str:
     """The file that comes with Lithify, to copy and change."""
-    return resources.files("lithify.explore").joinpath(FILE).read_text(encoding="utf-8")
+    return resources.files("lithify.explore.advise").joinpath(FILE).read_text(encoding="utf-8")
 
 
 def load_assumptions(path: str | Path | None = None) -> Assumptions:

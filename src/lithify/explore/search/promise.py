@@ -13,10 +13,10 @@ from lithify.accuracy import measure
 from lithify.chip import Chip, load_chip, write_chip
 from lithify.chip.area import area
 from lithify.errors import LithifyError
-from lithify.explore.evaluate import Point, Ran, ran
-from lithify.explore.front import Judge
-from lithify.explore.search import Exploration
-from lithify.explore.workload import Source
+from lithify.explore.search.evaluate import Point, Ran, ran
+from lithify.explore.search.front import Judge
+from lithify.explore.search.search import Exploration
+from lithify.explore.search.workload import Source
 from lithify.folder import whole_folder, write_text
 from lithify.frontend import save
 from lithify.program import Program

@@ -4,13 +4,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lithify.explore.budget import QUANTITIES, Budget, amount
-from lithify.explore.evaluate import Point
-from lithify.explore.explored import memory, shape
-from lithify.explore.front import NAMES
 from lithify.explore.plots import drawn, pyplot
-from lithify.explore.promise import Promise
-from lithify.explore.search import Exploration
+from lithify.explore.search.budget import QUANTITIES, Budget, amount
+from lithify.explore.search.evaluate import Point
+from lithify.explore.search.explored import memory, shape
+from lithify.explore.search.front import NAMES
+from lithify.explore.search.promise import Promise
+from lithify.explore.search.search import Exploration
 from lithify.folder import write_text
 
 PAIRS = (("mm2", "latency"), ("mm2", "joules"), ("latency", "joules"))
@@ -35,7 +35,7 @@ def exploration_page(found: Exploration, promise: Promise | None = None) -> str:
     best = found.best
     rows = found.front if best is None or best in found.front else [*found.front, best]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    text = resources.files("lithify.explore").joinpath("explored.html").read_text(encoding="utf-8")
+    text = resources.files("lithify.explore.search").joinpath("explored.html").read_text(encoding="utf-8")
     return environment.from_string(text).render(
         found=found,
         counts=found.counts(),

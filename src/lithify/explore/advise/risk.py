@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from lithify.explore.assumptions import Assumptions
-from lithify.explore.option import Facts, Needs, Option, left_out, written
+from lithify.explore.advise.assumptions import Assumptions
+from lithify.explore.advise.option import Facts, Needs, Option, left_out, written
 
 MOVING = {
     "attention and its relatives": ("Attention", "MultiHeadAttention", "RotaryEmbedding", "Softmax", "Einsum"),

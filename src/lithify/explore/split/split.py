@@ -11,12 +11,12 @@ import onnx_ir as ir
 from lithify import flow
 from lithify.chip import Chip, load_chip
 from lithify.errors import LithifyError
-from lithify.explore import processor
-from lithify.explore.cut import Crossing, Unit, best_cut, reasons, seconds_of, stretches
+from lithify.explore.compare import processor
 from lithify.explore.figure import ASSUMED, GIVEN, HOW, MEASURED, MODELLED, SIMULATED, Figure
-from lithify.explore.handover import Handover, handover
 from lithify.explore.model import named_model
-from lithify.explore.realtime import RealTime, real_time
+from lithify.explore.split.cut import Crossing, Unit, best_cut, reasons, seconds_of, stretches
+from lithify.explore.split.handover import Handover, handover
+from lithify.explore.split.realtime import RealTime, real_time
 from lithify.isa.program import Base, ChipSegment, HostSegment
 from lithify.progress import Progress, Silent, Stages
 

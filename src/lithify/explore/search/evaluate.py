@@ -8,7 +8,7 @@ from lithify.chip import Chip
 from lithify.chip.area import area
 from lithify.chip.gates import gate_count
 from lithify.errors import LithifyError
-from lithify.explore.workload import Workload
+from lithify.explore.search.workload import Workload
 
 if TYPE_CHECKING:
     from lithify.program import Program

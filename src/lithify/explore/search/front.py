@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from lithify.explore.budget import Budget
-from lithify.explore.evaluate import NUMBERS, Point
+from lithify.explore.search.budget import Budget
+from lithify.explore.search.evaluate import NUMBERS, Point
 
 NAMES = {"mm2": "mm2", "latency": "latency", "fps": "latency", "energy": "joules", "mw": "joules"}
 """Quantity of a budget -> the axis of the front that it limits."""

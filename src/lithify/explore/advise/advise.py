@@ -13,10 +13,10 @@ from lithify import flow
 from lithify.chip import Chip, load_chip
 from lithify.chip.area import area
 from lithify.errors import LithifyError
-from lithify.explore.assumptions import Assumptions, Stated, changed, load_assumptions, stated
+from lithify.explore.advise.assumptions import Assumptions, Stated, changed, load_assumptions, stated
+from lithify.explore.advise.option import FIGURES, Facts, Needs, OnChip, Option, best_of, options
+from lithify.explore.advise.risk import Circumstances, Note, notes
 from lithify.explore.figure import HOW
-from lithify.explore.option import FIGURES, Facts, Needs, OnChip, Option, best_of, options
-from lithify.explore.risk import Circumstances, Note, notes
 from lithify.progress import Progress, Silent, Stages
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def reaches(found: tuple[Option, ...]) -> tuple[Reach, ...]:
 
 def verdict(found: Advice) -> str:
     """The advice in a sentence or two."""
-    from lithify.explore.option import written
+    from lithify.explore.advise.option import written
 
     best = found.best
     if best is None:
@@ -289,7 +289,7 @@ def _on_chip(program: "Program", seed: int) -> OnChip:
 
 
 def _cpu_seconds(program: "Program", quantized: ir.Model, seed: int) -> float:
-    from lithify.explore import processor
+    from lithify.explore.compare import processor
     from lithify.quantize import seeded
     from lithify.quantize.signed import activations_to_unsigned
 
@@ -298,7 +298,7 @@ def _cpu_seconds(program: "Program", quantized: ir.Model, seed: int) -> float:
 
 
 def _published(macs: int, parameters: int) -> dict[str, float]:
-    from lithify.explore.published import entries, standard_name
+    from lithify.explore.compare.published import entries, standard_name
 
     name = standard_name(macs, parameters)
     return {entry.system: entry.seconds for entry in entries() if entry.network == name}

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from lithify.chip import Chip, load_chip
 from lithify.errors import LithifyError
-from lithify.explore.evaluate import Point, evaluate
+from lithify.explore.compare.processor import cores
 from lithify.explore.model import named_model
-from lithify.explore.pool import Task, pool
-from lithify.explore.processor import cores
-from lithify.explore.workload import renamed, source
+from lithify.explore.search.evaluate import Point, evaluate
+from lithify.explore.search.pool import Task, pool
+from lithify.explore.search.workload import renamed, source
 from lithify.progress import Progress, Silent, Stages
 
 if TYPE_CHECKING:

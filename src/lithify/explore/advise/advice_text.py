@@ -3,9 +3,9 @@
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from lithify.explore.advise import Advice
+from lithify.explore.advise.advise import Advice
+from lithify.explore.advise.option import FIGURES, Option, written
 from lithify.explore.figure import HOW
-from lithify.explore.option import FIGURES, Option, written
 from lithify.explore.terminal import MARKS
 from lithify.report.terminal import new_table
 

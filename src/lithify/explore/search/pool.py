@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from lithify.chip import Chip
 from lithify.errors import LithifyError
-from lithify.explore.evaluate import Point, evaluate
-from lithify.explore.workload import Workload
+from lithify.explore.search.evaluate import Point, evaluate
+from lithify.explore.search.workload import Workload
 
 HostSeconds = Mapping[tuple[str, ...], float]
 

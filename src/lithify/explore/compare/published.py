@@ -58,7 +58,7 @@ class Published:
 @cache
 def entries() -> tuple[Published, ...]:
     """Every entry of the file, checked."""
-    text = resources.files("lithify.explore").joinpath("published.toml").read_text(encoding="utf-8")
+    text = resources.files("lithify.explore.compare").joinpath("published.toml").read_text(encoding="utf-8")
     return TypeAdapter(tuple[Published, ...]).validate_python(tomllib.loads(text)["entry"])
 
 

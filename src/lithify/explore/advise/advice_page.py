@@ -4,9 +4,9 @@ from importlib import resources
 from math import isfinite
 from pathlib import Path
 
-from lithify.explore.advise import RANGE, Advice, verdict
+from lithify.explore.advise.advise import RANGE, Advice, verdict
+from lithify.explore.advise.option import FIGURES, Option, written
 from lithify.explore.figure import HOW
-from lithify.explore.option import FIGURES, Option, written
 from lithify.explore.plots import drawn, pyplot
 from lithify.explore.terminal import MARKS, si
 from lithify.folder import write_text
@@ -28,7 +28,7 @@ def advice_page(found: Advice) -> str:
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    text = resources.files("lithify.explore").joinpath("advise.html").read_text(encoding="utf-8")
+    text = resources.files("lithify.explore.advise").joinpath("advise.html").read_text(encoding="utf-8")
     shown = _lines(found)
     used = {figure.how for option in found.options for figure in option.figures.values()}
     return environment.from_string(text).render(

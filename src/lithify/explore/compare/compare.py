@@ -10,11 +10,11 @@ import onnx_ir as ir
 from lithify import flow
 from lithify.chip import Chip, load_chip
 from lithify.errors import LithifyError
-from lithify.explore import processor
+from lithify.explore.compare import processor
+from lithify.explore.compare.published import Published, entries, standard_name
+from lithify.explore.compare.speedup import TRAINING, alpha, amdahl_limit, beta, gamma, operations_per_cycle
 from lithify.explore.figure import COUNTED, GIVEN, HOW, MEASURED, MODELLED, PUBLISHED, SIMULATED, Figure
 from lithify.explore.model import named_model
-from lithify.explore.published import Published, entries, standard_name
-from lithify.explore.speedup import TRAINING, alpha, amdahl_limit, beta, gamma, operations_per_cycle
 from lithify.progress import Progress, Silent, Stages
 from lithify.quantize.signed import activations_to_unsigned
 

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from lithify.explore.budget import QUANTITIES, amount
-from lithify.explore.sensitivity import Sensitivity
+from lithify.explore.search.budget import QUANTITIES, amount
+from lithify.explore.search.sensitivity import Sensitivity
 from lithify.report.terminal import new_table
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from math import inf
 from typing import Any
 
 from lithify.chip.area import Area
-from lithify.explore.assumptions import Alternative, Assumptions
-from lithify.explore.cost import break_even, clustered_yield, dies_per_wafer, unit_cost
-from lithify.explore.die import delay_factor, die_mm2, energy_factor
+from lithify.explore.advise.assumptions import Alternative, Assumptions
+from lithify.explore.advise.cost import break_even, clustered_yield, dies_per_wafer, unit_cost
+from lithify.explore.advise.die import delay_factor, die_mm2, energy_factor
 from lithify.explore.figure import GIVEN, MEASURED, MODELLED, PUBLISHED, SIMULATED, Figure
 
 ENERGY_NM, ENERGY_VOLTS = 130, 1.2

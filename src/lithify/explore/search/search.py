@@ -14,14 +14,14 @@ import numpy as np
 
 from lithify.chip import Chip, load_chip, preset_names
 from lithify.errors import LithifyError
-from lithify.explore.budget import QUANTITIES, Budget, budget
-from lithify.explore.evaluate import NUMBERS, Point, Ran, bounded
-from lithify.explore.front import Binding, Judge, chosen, closest, dominates, front
+from lithify.explore.compare.processor import cores
 from lithify.explore.model import named_model
-from lithify.explore.pool import Pool, Task, pool
-from lithify.explore.processor import cores
-from lithify.explore.space import Space, Values, space
-from lithify.explore.workload import Source, Workload, merged, renamed, source
+from lithify.explore.search.budget import QUANTITIES, Budget, budget
+from lithify.explore.search.evaluate import NUMBERS, Point, Ran, bounded
+from lithify.explore.search.front import Binding, Judge, chosen, closest, dominates, front
+from lithify.explore.search.pool import Pool, Task, pool
+from lithify.explore.search.space import Space, Values, space
+from lithify.explore.search.workload import Source, Workload, merged, renamed, source
 from lithify.progress import Progress, Silent, Stages
 
 if TYPE_CHECKING:
@@ -151,8 +151,9 @@ def explore(
     """Searches chips for networks, all of which are to run on the same one.
 
     models: files, models, or names of standard networks. data: samples to calibrate and judge with. budgets: quantity
-    (`lithify.explore.budget.QUANTITIES`) -> limit with its unit, as "20 ms"; several in a list all hold. vary:
-    parameter (`lithify.explore.space.PARAMETERS`) -> values to try in place of the usual. points: chips to judge.
+    (`lithify.explore.search.budget.QUANTITIES`) -> limit with its unit, as "20 ms"; several in a list all hold. vary:
+    parameter (`lithify.explore.search.space.PARAMETERS`) -> values to try in place of the usual. points: how many
+    chips to judge.
     study: a file that keeps every point; a search that finds one goes on from there. jobs: processes; None: one a
     core. cluster: address of a Dask scheduler to compute on instead. found: is told each point.
     Raises LithifyError for what a step refuses, bad budgets and parameters, a study of another search.

@@ -1,0 +1,1 @@
+"""What a network gains: chips beside processors and published accelerators."""

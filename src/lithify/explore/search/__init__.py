@@ -1,0 +1,1 @@
+"""The chip that meets budgets: searched, promised and checked; and what one more of each resource buys."""

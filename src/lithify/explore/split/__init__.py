@@ -1,0 +1,1 @@
+"""A network between processor and chip: the best cut, and whether frames are answered in time."""
