@@ -149,7 +149,7 @@ def test_a_chain_of_tokens_orders_what_it_passes_through() -> None:
             "the later must be `serial`, or they must use different banks.",
         ),
         (
-            # The one between is fed for 26 cycles: 5 until the first one's last sum, its one beat, and 20 of 21 behind it.
+            # The one between is fed for 26 cycles: 5 until the first's last sum, its one beat, 20 of the 21 behind it.
             [conv(1, 0, 2), conv(1, 0, 3, size=26), conv(2, 0, 4)],
             "Instruction 2 (CONV) reads activations in scratchpad bank 2 while instruction 0 (CONV) may still use it; "
             "the later must be `serial`, or they must use different banks.",
