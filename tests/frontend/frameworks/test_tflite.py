@@ -132,7 +132,7 @@ def test_refusals(tmp_path: Path) -> None:
     )
     wide = Tensor((1, 4), "int16", None, [0.1])
     assert _refusal(_file(path, [wide, wide], Operator("RELU", (0,), (1,)))) == (
-        f"Tensor 't0' of '{path}' has the type INT16; Lithify takes dense, stateless tensors of the types float32, "
+        f"Tensor 't0' of '{path}' has the type INT16; Lithify takes dense tensors of the types float32, "
         "float16, int8, uint8, int32, int64, bool. Convert the network to TFLite again without that."
     )
     weights = Tensor((3, 4), "int8", np.ones((3, 4), np.int8), [0.1])
