@@ -10,13 +10,16 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from lithify.chip import Chip
-from lithify.compiler.bands import Bands, Cut, Stretch, cuts, fits_bands, narrowed, plan_bands, ring_layout
+from lithify.compiler.bands import Bands, fits_bands, plan_bands
 from lithify.compiler.beside import banks_for, last_uses
 from lithify.compiler.blocks import Blocks, RingTooSmall, Staged, TooLarge, cut, pack
+from lithify.compiler.cuts import Cut, cuts, narrowed
 from lithify.compiler.image import Image
 from lithify.compiler.memory import best_plan as plan_by_blocks
 from lithify.compiler.operation import Operation
+from lithify.compiler.row_rings import ring_layout
 from lithify.compiler.spread import layout
+from lithify.compiler.stretch import Stretch
 from lithify.compiler.weights import chunk_banks, chunk_words, table_words, whole_part
 
 LONGEST = 5

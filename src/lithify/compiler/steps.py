@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lithify.chip import Chip
-from lithify.compiler.bands import Bands, ring_layout, strip_columns
+from lithify.compiler.bands import Bands
 from lithify.compiler.blocks import Blocks, in_turn, tiles
 from lithify.compiler.cost import best_tile
+from lithify.compiler.cuts import strip_columns
 from lithify.compiler.image import Image, Rectangle
 from lithify.compiler.operation import Landing, Operation
 from lithify.compiler.plan import Plan, Single
+from lithify.compiler.row_rings import ring_layout
 from lithify.compiler.spread import layout, row_words
 from lithify.compiler.weights import Part, alike, chunk_words, group_result_words, groups, table_words, whole_part
 
