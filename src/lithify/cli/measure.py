@@ -1,8 +1,9 @@
 """The commands that measure: where the cycles of a program go, and what the standard networks take."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -112,36 +113,29 @@ def bench(networks: tuple[str, ...], chips: tuple[str, ...], output: Path | None
     from lithify.bench import bench_table, multichip, multichip_table
     from lithify.report.terminal import show
 
-    if networks[:1] == (MULTICHIP,):
-        with Watch() as progress:
-            plans = multichip(networks[1:], chips or ("edge",), seed=seed, progress=progress)
-        found = [plan.to_json() for plan in plans]
-        if output is not None:
-            from lithify.folder import write_text
-
-            write_text(output, json.dumps(found, indent=2) + "\n")
-        if as_json:
-            emit(found)
-        else:
-            show(multichip_table(plans))
-        return
+    rows: Sequence[Any]
     with Watch() as progress:
-        rows = lithify.bench(
-            networks,
-            chips or ("edge",),
-            seed=seed,
-            progress=progress,
-            found=lambda row: progress.note(f"{row.network} on {row.chip}: {row.cycles:,} cycles"),
-        )
-    table = [row.to_json() for row in rows]
+        if networks[:1] == (MULTICHIP,):
+            rows = multichip(networks[1:], chips or ("edge",), seed=seed, progress=progress)
+            table = multichip_table(rows)
+        else:
+            rows = lithify.bench(
+                networks,
+                chips or ("edge",),
+                seed=seed,
+                progress=progress,
+                found=lambda row: progress.note(f"{row.network} on {row.chip}: {row.cycles:,} cycles"),
+            )
+            table = bench_table(rows)
+    found = [row.to_json() for row in rows]
     if output is not None:
         from lithify.folder import write_text
 
-        write_text(output, json.dumps(table, indent=2) + "\n")
+        write_text(output, json.dumps(found, indent=2) + "\n")
     if as_json:
-        emit(table)
+        emit(found)
     else:
-        show(bench_table(rows))
+        show(table)
 
 
 @click.command(short_help="Run ONNX's own test suite on a chip.")

@@ -24,18 +24,8 @@ def front_table(found: Exploration) -> "Table":
     )
     table = new_table(title, *columns, right=columns[:6])
     for point in found.front if best is None or best in found.front else [*found.front, best]:
-        table.add_row(
-            f"{point.number}{' *' if point is best or point == best else ''}",
-            amount(QUANTITIES["mm2"], point.mm2),
-            amount(QUANTITIES["latency"], point.latency),
-            f"{1 / point.latency:,.1f}",
-            amount(QUANTITIES["energy"], point.joules),
-            f"{found.judge.milliwatts(point):,.3g} mW",
-            shape(point),
-            memory(point),
-            ", ".join(dict.fromkeys(run.limit for run in point.runs)),
-            "yes" if found.judge.meets(point) else "no",
-        )
+        mark = " *" if point is best or point == best else ""
+        table.add_row(f"{point.number}{mark}", *cells(found, point))
     error = 100 * area(best.chip).error if best is not None else 0.0
     table.caption = ("* chosen" if found.chosen is not None else "* closest; no chip was found within all budgets") + (
         f". Cycles are exact (timing simulator); area is modelled, before layout on IHP SG13G2, +- {error:.0f} %; "
@@ -43,6 +33,21 @@ def front_table(found: Exploration) -> "Table":
     )
     table.caption_justify = "left"
     return table
+
+
+def cells(found: Exploration, point: Point) -> list[str]:
+    """A point's figures as texts, in the order of the columns of the table and of the page."""
+    return [
+        amount(QUANTITIES["mm2"], point.mm2),
+        amount(QUANTITIES["latency"], point.latency),
+        f"{1 / point.latency:,.1f}",
+        amount(QUANTITIES["energy"], point.joules),
+        f"{found.judge.milliwatts(point):,.3g} mW",
+        shape(point),
+        memory(point),
+        ", ".join(dict.fromkeys(run.limit for run in point.runs)),
+        "yes" if found.judge.meets(point) else "no",
+    ]
 
 
 def shape(point: Point) -> str:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from lithify.explore.plots import drawn, pyplot
-from lithify.explore.search.budget import QUANTITIES, Budget, amount
+from lithify.explore.search.budget import Budget
 from lithify.explore.search.evaluate import Point
-from lithify.explore.search.explored import memory, shape
+from lithify.explore.search.explored import cells
 from lithify.explore.search.front import NAMES
 from lithify.explore.search.promise import Promise
 from lithify.explore.search.search import Exploration
@@ -47,21 +47,6 @@ def exploration_page(found: Exploration, promise: Promise | None = None) -> str:
         chip="" if best is None else write_chip(best.chip),
         drawings=[Markup(scatter(found, x, y)) for x, y in PAIRS],
     )
-
-
-def cells(found: Exploration, point: Point) -> list[str]:
-    """A point's figures as texts, in the order of the page's columns."""
-    return [
-        amount(QUANTITIES["mm2"], point.mm2),
-        amount(QUANTITIES["latency"], point.latency),
-        f"{1 / point.latency:,.1f}",
-        amount(QUANTITIES["energy"], point.joules),
-        f"{found.judge.milliwatts(point):,.3g} mW",
-        shape(point),
-        memory(point),
-        ", ".join(dict.fromkeys(run.limit for run in point.runs)),
-        "yes" if found.judge.meets(point) else "no",
-    ]
 
 
 def scatter(found: Exploration, x: str, y: str) -> str:
