@@ -5,6 +5,7 @@ A model is made int8 by its first batch, compiled, and kept for as long as its w
 
 import hashlib
 import weakref
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify import flow
+from lithify.chip import load_chip
 from lithify.errors import LithifyError
 from lithify.program import stack
 from lithify.runtime.session import Session
@@ -21,11 +23,16 @@ if TYPE_CHECKING:
     from lithify.program import Program
 
 
+CALIBRATION = 32
+"""Samples of x that decide on the scales."""
+
+
 @dataclass(frozen=True)
 class _Kept:
-    """A compiled model. key: its weights, the chip and what else it was compiled from."""
+    """A compiled model. key: its weights, the chip and the options; data: the object its scales are from."""
 
     key: Any
+    data: Any
     program: "Program"
 
 
@@ -43,18 +50,18 @@ def compiled(
     digest = hashlib.sha256()
     for weight in model.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
-    key = digest.hexdigest(), str(chip), strict, method, id(data) if data is not None else None
+    key = digest.hexdigest(), load_chip(chip), strict, method
     kept = _KEPT.get(model)
-    if kept is None or kept.key != key:
+    if kept is None or kept.key != key or kept.data is not data:
         loaded = flow.optimize(flow.load(model))
-        calibration = data if data is not None else [array[:CALIBRATION] for array in _arrays(model, x)]
-        quantized = flow.quantize(loaded, _samples(loaded, calibration, data is not None), method=method)
-        kept = _KEPT[model] = _Kept(key, flow.compile(quantized, chip, strict=strict))
+        if data is None:
+            first = [array[:CALIBRATION] for array in _arrays(model, x)]
+            samples: Any = list(_feeds([str(entry.name) for entry in loaded.graph.inputs], first))
+        else:
+            samples = data
+        quantized = flow.quantize(loaded, samples, method=method)
+        kept = _KEPT[model] = _Kept(key, data, flow.compile(quantized, chip, strict=strict))
     return kept.program
-
-
-CALIBRATION = 32
-"""Samples of x that decide on the scales."""
 
 
 def predict(
@@ -68,18 +75,11 @@ def predict(
     Raises LithifyError as `compiled` and `Session`.
     """
     program = compiled(model, x, chip=chip, strict=strict, data=data, method=method)
-    arrays = _arrays(model, x)
-    names = program.inputs
-    feeds = (
-        {
-            name: array[index : index + 1].astype(program.tensors[name].dtype)
-            for name, array in zip(names, row, strict=True)
-        }
-        for row in [arrays]
-        for index in range(len(arrays[0]))
-    )
+    arrays = [
+        array.astype(program.tensors[name].dtype) for name, array in zip(program.inputs, _arrays(model, x), strict=True)
+    ]
     with Session(program, device) as session:
-        made = list(session.run_many(None, feeds))
+        made = list(session.run_many(None, _feeds(program.inputs, arrays)))
     outputs = [stack(list(rows)) for rows in zip(*made, strict=True)]
     return outputs[0] if len(outputs) == 1 else outputs
 
@@ -98,9 +98,11 @@ def evaluate(
         )
     found = predict(model, x, device=device, chip=chip, strict=strict, data=data, method=method)
     model.reset_metrics()
-    loss = model.compute_loss(x=x, y=y, y_pred=found, training=False)
-    model._loss_tracker.update_state(loss, sample_weight=len(_arrays(model, x)[0]))
-    logs = {name: float(value) for name, value in model.compute_metrics(x, y, found).items()}
+    loss = float(model.compute_loss(x=x, y=y, y_pred=found, training=False))
+    # Keras' own tracker of the loss is private, and saw no batch; its name is not.
+    logs = {"loss": loss} | {
+        name: float(value) for name, value in model.compute_metrics(x, y, found).items() if name != "loss"
+    }
     if return_dict:
         return logs
     listed = list(logs.values())
@@ -132,12 +134,7 @@ def _arrays(model: Any, x: Any) -> list[NDArray[Any]]:
     return arrays
 
 
-def _samples(loaded: Any, calibration: Any, given: bool) -> Any:
-    """Calibration data in the model's names."""
-    if given:
-        return calibration
-    names = [entry.name for entry in loaded.graph.inputs]
-    return [
-        {name: array[index : index + 1] for name, array in zip(names, calibration, strict=True)}
-        for index in range(len(calibration[0]))
-    ]
+def _feeds(names: Sequence[str], arrays: Sequence[NDArray[Any]]) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """One sample after the other, by the inputs' names."""
+    for index in range(len(arrays[0])):
+        yield {name: array[index : index + 1] for name, array in zip(names, arrays, strict=True)}

@@ -57,9 +57,11 @@ class Options:
 class Compiled:
     """A graph for inputs of one shape, with the weights of one moment.
 
-    session: None while it is calibrated, and where `reason` says why PyTorch runs it.
+    weights: where each lies, and how often it was changed. session: None while it is calibrated, and where `reason`
+    says why PyTorch runs it.
     """
 
+    weights: tuple[tuple[int, int], ...]
     samples: list[tuple[Any, ...]] = field(default_factory=list)
     session: Session | None = None
     program: "Program | None" = None
@@ -74,10 +76,11 @@ class Graph:
         self._static = static
         self._compiled: dict[Any, Compiled] = {}
         _GRAPHS.add(self)
+        weakref.finalize(self, _close, self._compiled)
 
     @property
     def compiled(self) -> tuple[Compiled, ...]:
-        """One entry for each shape of the inputs, and for each change of the weights."""
+        """One entry for each shape of the inputs, with the weights it was last called with."""
         return tuple(self._compiled.values())
 
     @property
@@ -92,7 +95,7 @@ class Graph:
             isinstance(entry, torch.Tensor) and entry.requires_grad for entry in arguments
         ):
             return self._train(arguments)
-        compiled = self._compiled.setdefault(self._key(arguments), Compiled())
+        compiled = self._entry(arguments)
         if compiled.session is None and not compiled.reason:
             compiled.samples.append(tuple(arguments[place] for place in self._open(arguments)))
             if len(compiled.samples) >= self.options.calibration:
@@ -154,14 +157,18 @@ class Graph:
             if place not in self._static and isinstance(entry, torch.Tensor)
         )
 
-    def _key(self, arguments: Sequence[Any]) -> Any:
-        """What a compiled graph is for: shapes and types, numbers by value, weights by how often they were changed."""
-        return tuple(
-            (entry.data_ptr(), entry._version) if place in self._static
-            else (tuple(entry.shape), entry.dtype) if isinstance(entry, torch.Tensor)
-            else entry
+    def _entry(self, arguments: Sequence[Any]) -> Compiled:
+        """What is compiled for these shapes, types, numbers and weights; a new one where the weights have changed."""
+        key = tuple(
+            (tuple(entry.shape), entry.dtype) if isinstance(entry, torch.Tensor) else entry
             for place, entry in enumerate(arguments)
-        )  # fmt: skip
+            if place not in self._static
+        )
+        weights = tuple((arguments[place].data_ptr(), arguments[place]._version) for place in sorted(self._static))
+        compiled = self._compiled.get(key)
+        if compiled is not None and compiled.weights != weights:
+            _close({key: self._compiled.pop(key)})
+        return self._compiled.setdefault(key, Compiled(weights))
 
     def _passed(self, node: Any, arguments: Sequence[Any]) -> Any:
         """An output that is an argument or a constant."""
@@ -229,6 +236,13 @@ def _outputs(module: torch.fx.GraphModule) -> list[tuple[Any, bool]]:
     return [
         (entry, isinstance(entry, torch.fx.Node) and entry.op not in ("placeholder", "get_attr")) for entry in listed
     ]
+
+
+def _close(compiled: Mapping[Any, Compiled]) -> None:
+    """Gives the devices of graphs back that are not called any more."""
+    for entry in compiled.values():
+        if entry.session is not None:
+            entry.session.close()
 
 
 def _say(text: str) -> None:
