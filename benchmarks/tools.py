@@ -1,7 +1,7 @@
 """Measures how long Lithify's own tools take and writes docs/speed.md.
 
-    python benchmarks/tools.py           measures everything but the last row (some minutes), then writes
-    python benchmarks/tools.py --rtl     the last row too: a whole ResNet-50 in RTL, every value and cycle compared
+    python benchmarks/tools.py           measures everything but the last rows (some minutes), then writes
+    python benchmarks/tools.py --rtl     the last rows too: whole networks in RTL, every value and cycle compared
     python benchmarks/tools.py --only functional_resnet50       prints one measurement, writes nothing
 
 Each measurement is made in a process of its own, on one thread. Seconds are processor seconds: those of a waiting
@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -179,19 +179,23 @@ def peak_megabytes() -> float:
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
+IN_RTL = {"resnet8": "ResNet-8", "ds_cnn": "DS-CNN", "mobilenet_v2": "MobileNetV2", "resnet50": "ResNet-50"}
+"""Networks run whole in RTL; after the first, by --rtl alone."""
+
 JOBS: dict[str, Callable[[Path], Found]] = {
-    "compile_resnet50": lambda folder: prepare(folder, "resnet50"),
-    "compile_resnet8": lambda folder: prepare(folder, "resnet8"),
+    **{f"compile_{name}": partial(prepare, name=name) for name in IN_RTL},
     "import": lambda folder: starting(folder, "-c", "import lithify"),
     "help": lambda folder: starting(folder, "-m", "lithify", "--help"),
     "timing_resnet50": timing,
     "functional_resnet50": lambda folder: functional(folder, "resnet50"),
     "functional_resnet8": lambda folder: functional(folder, "resnet8"),
     "build_simulator": build_simulator,
-    "rtl_resnet8": lambda folder: rtl(folder, "resnet8"),
-    "rtl_resnet50": lambda folder: rtl(folder, "resnet50"),
+    **{f"rtl_{name}": partial(rtl, name=name) for name in IN_RTL},
 }
-"""By name, in order: the first two leave files in the folder for those behind them."""
+"""By name, in order: those that compile leave files in the folder for those behind them."""
+
+LONG = {"compile_ds_cnn", "compile_mobilenet_v2", "rtl_ds_cnn", "rtl_mobilenet_v2", "rtl_resnet50"}
+"""What --rtl asks for."""
 
 
 @dataclass(frozen=True)
@@ -244,8 +248,8 @@ ROWS = (
     Row("build_simulator", "the chip's RTL simulator, built", "", "90 s",
         lambda found: f"{found['seconds']:.0f} s, {found['verilog']:.1f} of them for the Verilog; cached afterwards "
                       f"(and {found['once']:.0f} s once on a machine, for what every simulator stands on)"),
-    Row("rtl_resnet8", "ResNet-8 in RTL", "", "300,000 cycles a second", rtl_text),
-    Row("rtl_resnet50", "ResNet-50 in RTL", "days with Gemmini in Verilator", "3 minutes", rtl_text),
+    *(Row(f"rtl_{name}", f"{title} in RTL", "days for ResNet-50 with Gemmini in Verilator",
+          "300,000 cycles a second; ResNet-50 3 minutes", rtl_text) for name, title in IN_RTL.items()),
 )  # fmt: skip
 
 
@@ -310,7 +314,7 @@ def wanted(job: str, only: str) -> bool:
 def main() -> None:
     """Measures in order and writes the page."""
     options = argparse.ArgumentParser(description="Measures how long Lithify's own tools take.")
-    options.add_argument("--rtl", action="store_true", help="run a whole ResNet-50 in RTL, too")
+    options.add_argument("--rtl", action="store_true", help="run whole networks in RTL, too")
     options.add_argument("--only", choices=JOBS, help="make this measurement, print it and write nothing")
     options.add_argument("--job", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
     asked = options.parse_args()
@@ -320,7 +324,7 @@ def main() -> None:
     found: dict[str, Found] = {}
     with TemporaryDirectory(prefix="lithify-tools-") as name:
         for job in JOBS:
-            if wanted(job, asked.only) if asked.only else asked.rtl or job != "rtl_resnet50":
+            if wanted(job, asked.only) if asked.only else asked.rtl or job not in LONG:
                 found[job] = measure(job, Path(name))
                 print(job, json.dumps(found[job]), flush=True)
     if not asked.only:
