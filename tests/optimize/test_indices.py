@@ -26,3 +26,17 @@ def test_indices_that_count_from_the_end(size: str, left: list[str]) -> None:
     assert operators(plain) == left
     given = {"i": np.array([0, 6, -1, -6], np.int32)}
     assert np.array_equal(by_runtime(model, given)[0], by_runtime(plain, given)[0])
+
+
+@pytest.mark.parametrize(
+    ("indices", "left"),
+    [([[3], [1], [-2]], ["Gather"]), ([[[0]], [[2]]], ["Gather"]), ([[0, 1], [2, 0]], ["GatherND"])],
+)
+def test_rows_chosen_by_constants(indices: list[list[int]], left: list[str]) -> None:
+    chosen = np.array(indices, np.int64)
+    shape = ", ".join(map(str, (*chosen.shape[:-1], *(5, 3)[chosen.shape[-1] - 1 :])))
+    model = typed(f"g (float[7, 5, 3] x) => (float[{shape}] y) {{ y = GatherND(x, i) }}", {"i": chosen})
+    plain = optimize(model)
+    assert operators(plain) == left
+    given = {"x": floats(2, 7, 5, 3)}
+    assert np.array_equal(by_runtime(model, given)[0], by_runtime(plain, given)[0])

@@ -332,8 +332,8 @@ def test_the_order_of_the_passes() -> None:
         "split_norm_outputs", "pair_many", "search_scores", "simplify_masks", "pair_choices", "join_norms",
         "join_group_norms", "expand_einsum", "unroll_recurrent", "move_transposes", "merge_limits", "image_volumes",
         "image_sequences",
-        "pool_means", "count_matrices", "unify_reshapes", "fold_padding", "make_gemm", "fold_flattened", "split_prelus",
-        "fold_bias", "scale_factors", "fold_affine", "convolve_norms", "fold_bias", "fold_affine",
+        "pool_means", "count_matrices", "level_ranks", "unify_reshapes", "fold_padding", "make_gemm", "fold_flattened",
+        "split_prelus", "fold_bias", "scale_factors", "fold_affine", "convolve_norms", "fold_bias", "fold_affine",
         "unify_reshapes", "remove_dead_code",
     ]  # fmt: skip
 

@@ -233,6 +233,19 @@ def test_wrong_calibration_data() -> None:
         assert str(caught.value) == message
 
 
+def test_a_model_that_computes_no_numbers_is_refused_by_name() -> None:
+    model = typed(
+        f"{IMAGE} {{ a = Conv(x, w)\n b = Relu(a)\n y = Mul(b, b) }}", {"w": np.full((3, 3, 1, 1), np.nan, "f")}
+    )
+    with pytest.raises(LithifyError) as caught:
+        _quantized(model)
+    assert str(caught.value) == (
+        "The float network computes NaN or infinite numbers from the calibration data, first in what 'conv_0' (Conv) "
+        "makes, and no tensor is left that int8 could hold. Give data that the network is made for, or repair its "
+        "weights."
+    )
+
+
 def test_a_model_that_cannot_run_is_refused() -> None:
     values = {"index": np.array([9], np.int64), "w": floats(1, 1, 3, 1, 1)}
     model = typed(f"{IMAGE} {{ a = Gather<axis = 2>(x, index)\n y = Conv(a, w) }}", values)

@@ -29,6 +29,7 @@ from lithify.optimize.orders import search_scores
 from lithify.optimize.padding import fold_padding
 from lithify.optimize.plain import plain_products
 from lithify.optimize.prelu import split_prelus
+from lithify.optimize.ranks import level_ranks
 from lithify.optimize.recurrent import unroll_recurrent
 from lithify.optimize.reshape import unify_reshapes
 from lithify.optimize.sequences import image_sequences
@@ -59,6 +60,7 @@ PASSES: tuple[Pass, ...] = (
     image_sequences,
     pool_means,
     count_matrices,
+    level_ranks,
     unify_reshapes,
     fold_padding,
     make_gemm,

@@ -200,6 +200,14 @@ class _Way:
             names = [str(value.name) for value in values]
             self._ranges[method] = ranges.find(watch(model, names, self._samples), method) | self._given
         works = _covered(model, works, self._ranges[method], self._kept)
+        if not works:
+            first = next(value for value in values if str(value.name) not in self._ranges[method])
+            maker = first.producer()
+            where = f"what '{maker.name}' ({maker.op_type}) makes" if maker is not None else f"'{first.name}'"
+            raise LithifyError(
+                f"The float network computes NaN or infinite numbers from the calibration data, first in {where}, and "
+                "no tensor is left that int8 could hold. Give data that the network is made for, or repair its weights."
+            )
         steps = scales(works, self._ranges[method])
         if corrected:
             correct(model, works, steps, self._samples)

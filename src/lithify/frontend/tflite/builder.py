@@ -1,6 +1,7 @@
 """Writes ONNX for a TFLite graph: one value of floats for every tensor, with its pair where the file has integers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,17 @@ class Builder:
                 raise LithifyError(f"'{self.file.source}' reads '{self.tensor(index).name}', which nothing makes.")
             self._floats[index] = self.weights(index)
         return self._floats[index]
+
+    def scaled(self, index: int, factor: float) -> str:
+        """`factor` times the tensor's real numbers; of integers their scale takes it up."""
+        value, tensor = self.read(index), self.tensor(index)
+        if factor == 1:
+            return value
+        own = tensor.quantization
+        if own is None or tensor.data is not None or tensor.dtype not in ("int8", "uint8"):
+            return str(self.emit("Mul", value, self.constant(np.array(factor, np.float32))))
+        wider = replace(own, scale=own.scale * np.float32(factor))
+        return self._dequantized(self._names[index], replace(tensor, quantization=wider))
 
     def weights(self, index: int, turn: Turn = lambda data: data, axis: int | None = None) -> str:
         """The real numbers of a constant whose stored numbers are turned first. axis: of its scales, after it."""

@@ -49,9 +49,7 @@ def gelu(builder: Builder, operator: Operator) -> None:
 
 def softmax(builder: Builder, operator: Operator) -> None:
     """Over the last dimension, of beta times the input."""
-    value, beta = builder.read(operator.inputs[0]), operator.option("Beta", 1.0)
-    if beta != 1:
-        value = builder.emit("Mul", value, builder.constant(np.array(beta, np.float32)))
+    value = builder.scaled(operator.inputs[0], operator.option("Beta", 1.0))
     builder.write(operator.outputs[0], builder.emit("Softmax", value, axis=-1))
 
 
