@@ -1,7 +1,10 @@
 """Keras 3: model objects and files through the torch back end, their answers, and every refusal word for word."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +93,43 @@ def test_networks(name: str) -> None:
     assert host <= allowed
 
 
+ELSEWHERE = """
+import sys
+import keras, numpy
+import lithify
+from lithify.frontend import save
+
+assert keras.backend.backend() == sys.argv[1]
+keras.utils.set_random_seed(1)
+layers = keras.layers
+model = keras.Sequential([
+    layers.Input((8, 8, 3), name="image"), layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization(),
+    layers.GlobalAveragePooling2D(), layers.Dense(5, name="scores"),
+])
+image = numpy.random.default_rng(5).standard_normal((1, 8, 8, 3)).astype(numpy.float32)
+numpy.savez(sys.argv[3], image=image, scores=keras.ops.convert_to_numpy(model(image)))
+save(lithify.load(model), sys.argv[2])
+"""
+"""A process whose Keras has another back end, and a model that lives there."""
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_models_that_live_in_another_back_end(backend: str, tmp_path: Path) -> None:
+    if find_spec(backend) is None:
+        pytest.skip(f"needs the back end: pip install {backend}")
+    model, answer = tmp_path / "model.onnx", tmp_path / "answer.npz"
+    words = [sys.executable, "-c", ELSEWHERE, backend, str(model), str(answer)]
+    path = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        words, env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path}, capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = lithify.load(model)
+    with np.load(answer) as arrays:
+        agree(answers(loaded, {"image": arrays["image"]}), [arrays["scores"]])
+    assert take_the_line(loaded, "tiny").host_nodes == ()
+
+
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file goes through a process of its own where this one has no Keras, as for the command line; the same model."""
     monkeypatch.delenv("PYTHONPATH", raising=False)
@@ -106,6 +146,14 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LithifyError) as caught:
         _elsewhere(path, path, {"picture": (1, 16, 16, 3)}, None)
     assert str(caught.value) == "--shape names the input 'picture'; the model's inputs are: image."
+
+
+def test_an_h5_file(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(1)
+    network = sequential()
+    inputs = _inputs(network)
+    network.save(tmp_path / "net.h5")
+    agree(answers(lithify.load(tmp_path / "net.h5"), {"image": inputs[0]}), _answers(network, inputs))
 
 
 def test_the_file_of_an_older_keras() -> None:
