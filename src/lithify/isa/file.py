@@ -11,7 +11,8 @@
 
 Sections: `chip` (the chip description, TOML), `instructions`, `constants`, `map` (JSON: tensors, segments, placements,
 layers), `host_model_<n>` (ONNX), `preprocessing` (JSON, see `lithify.preprocessing.Chain`; empty without one), and
-`signature`, empty and reserved. Every section has its SHA-256 in the table.
+`signature`, empty and reserved. Every section has its digest in the table: the SHA-256 of the SHA-256s of its blocks of
+1 MiB, one after the other.
 """
 
 import hashlib
@@ -29,6 +30,7 @@ from pydantic import TypeAdapter, ValidationError
 from lithify.chip import parse_chip, write_chip
 from lithify.errors import LithifyError
 from lithify.isa.consistency import contradiction
+from lithify.isa.digest import digest
 from lithify.isa.operations import ISA_VERSION
 from lithify.isa.program import (
     Base,
@@ -46,7 +48,7 @@ from lithify.isa.program import (
 from lithify.preprocessing import Chain, chain_from_json
 
 MAGIC = b"\x8fLITH\r\n\x1a"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MAPPED = 2**24
 """Files of this many bytes and more are mapped into memory: what a run does not read is never loaded."""
 ALIGNMENT = 64
@@ -61,12 +63,12 @@ _AGAIN = "copy it again from where it came, or compile the network again"
 
 @dataclass(frozen=True)
 class Section:
-    """One row of the section table. offset: from the first section, in bytes; sha256 in hexadecimal."""
+    """One row of the section table. offset: from the first section, in bytes; digest: see `lithify.isa.digest`."""
 
     name: str
     offset: int
     size: int
-    sha256: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def save(program: Program, path: str | Path) -> None:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(to_bytes(program))
+                file.writelines(_sealed(program.name, _contents(program)))
             # mkstemp keeps the file to its owner; a program is as readable as any file its owner makes.
             mask = os.umask(0)
             os.umask(mask)
@@ -159,16 +161,28 @@ def load_program(path: str | Path) -> Program:
     try:
         with Path(path).open("rb") as file:
             large = os.fstat(file.fileno()).st_size >= MAPPED
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) if large else file.read()
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if large else None
+            data = file.read() if mapped is None else memoryview(mapped)
     except OSError as error:
         raise LithifyError(
             f"Cannot read the program '{path}': {error.strerror}; give a .lith file that Lithify compiled."
         ) from error
-    return from_bytes(data, str(path))
+    if mapped is None or not hasattr(mapped, "madvise"):  # not everywhere there
+        return from_bytes(data, str(path))
+    mapped.madvise(mmap.MADV_SEQUENTIAL)  # for the digests; a run goes where it likes
+    try:
+        return from_bytes(data, str(path))
+    finally:
+        mapped.madvise(mmap.MADV_NORMAL)
 
 
 def to_bytes(program: Program) -> bytes:
     """The contents of the program file."""
+    return seal(program.name, _contents(program))
+
+
+def _contents(program: Program) -> dict[str, Block]:
+    """The sections, in their order."""
     steps, models = _steps(program.segments)
     mapping = _Map(
         inputs=program.inputs,
@@ -186,7 +200,7 @@ def to_bytes(program: Program) -> bytes:
         cache=program.cache,
         originals=dict(program.originals),
     )
-    contents: dict[str, Block] = {
+    return {
         "chip": write_chip(program.chip).encode(),
         "instructions": program.instructions,
         "constants": program.constants,
@@ -195,25 +209,28 @@ def to_bytes(program: Program) -> bytes:
         "preprocessing": program.preprocessing.to_json().encode() if program.preprocessing is not None else b"",
         "signature": b"",
     }
-    return seal(program.name, contents)
 
 
 def seal(name: str, contents: Mapping[str, Block]) -> bytes:
     """The program file of a network called `name`, of these sections in this order, with their digests."""
+    return b"".join(_sealed(name, contents))
+
+
+def _sealed(name: str, contents: Mapping[str, Block]) -> Iterator[Block]:
+    """The parts of `seal`, one behind the other."""
     # The header's length depends on the offsets, which depend on the header's length: offsets count from the first
     # section, which begins at the first aligned byte after the header.
     sections, offset = [], 0
     for section, block in contents.items():
-        sections.append(Section(section, offset, len(block), hashlib.sha256(block).hexdigest()))
+        sections.append(Section(section, offset, len(block), digest(block)))
         offset = _aligned(offset + len(block))
     header = _HEADER_JSON.dump_json(Header(name, (EntryPoint("main", 0),), tuple(sections)))
     preamble = _PREAMBLE.pack(MAGIC, FORMAT_VERSION, ISA_VERSION, len(header))
-    parts: list[Block] = [preamble, hashlib.sha256(preamble + header).digest(), header]
+    yield from (preamble, hashlib.sha256(preamble + header).digest(), header)
     size = _HEADER_START + len(header)
     for block in contents.values():
-        parts += [bytes(_aligned(size) - size), block]
+        yield from (bytes(_aligned(size) - size), block)
         size = _aligned(size) + len(block)
-    return b"".join(parts)
 
 
 def from_bytes(data: Block, where: str) -> Program:
@@ -354,7 +371,7 @@ def _read_sections(data: Block, where: str, sections: Sequence[Section], start: 
     for section in sections:
         first = start + section.offset
         block = data[first : first + section.size]
-        if hashlib.sha256(block).hexdigest() != section.sha256:
+        if digest(block) != section.digest:
             raise _damaged(where, f"its section '{section.name}' does not match its digest")
         if any(data[position:first]):
             raise _damaged(where, f"the bytes before its section '{section.name}' are not zero")
