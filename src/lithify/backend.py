@@ -21,6 +21,7 @@ from lithify import flow
 from lithify.errors import LithifyError
 from lithify.frontend.onnx import load_proto
 from lithify.quantize import is_quantized
+from lithify.runtime.names import parse
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -102,7 +103,7 @@ class LithifyBackend(Backend):
     def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> LithifyRep:
         """The model made ready for `run`.
 
-        device: CPU, the chip's functional simulator; or RTL, its Verilog, simulated.
+        device: CPU, the chip's functional simulator; RTL, its Verilog, simulated; or as of `lithify.Session`.
         chip: preset, description (.toml) or `Chip`, "edge" by default. strict: refuse what needs the host.
         calibration: samples for a float model, as `lithify.quantize` takes them; without them the inputs of the first
         run. Shapes that the model leaves open are those of the first run.
@@ -110,8 +111,10 @@ class LithifyBackend(Backend):
         """
         known = {key: kwargs[key] for key in ("chip", "strict", "calibration") if key in kwargs}
         if not cls.supports_device(device):
-            raise LithifyError(f"There is no device '{device}'; Lithify runs models on: CPU, RTL.")
-        return LithifyRep(model, _DEVICES[_name(device)], **known)
+            raise LithifyError(
+                f"There is no device '{device}'; Lithify runs models on: CPU, RTL, and the devices of lithify.Session."
+            )
+        return LithifyRep(model, _DEVICES.get(_name(device), device), **known)
 
     @classmethod
     def run_model(cls, model: onnx.ModelProto, inputs: Any, device: str = "CPU", **kwargs: Any) -> tuple[Any, ...]:
@@ -136,7 +139,12 @@ class LithifyBackend(Backend):
     @classmethod
     def supports_device(cls, device: str) -> bool:
         """Whether there is such a device."""
-        return _name(device) in _DEVICES
+        if _name(device) in _DEVICES:
+            return True
+        try:
+            return bool(parse(device))
+        except LithifyError:
+            return False
 
 
 def node_model(node: onnx.NodeProto, feeds: Mapping[str, Array], opset: int | None = None) -> onnx.ModelProto:

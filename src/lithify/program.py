@@ -19,8 +19,10 @@ from lithify.quantize.data import Input, Samples, Source, read
 from lithify.reference.graph import Graph, Tensor
 from lithify.reference.positions import position_of
 from lithify.runtime import run
+from lithify.runtime.names import parse
 from lithify.runtime.opened import opened
 from lithify.runtime.resident import PROGRAM
+from lithify.runtime.session import Session
 from lithify.runtime.states import Memory, first_memory, held
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ QUANTIZED = "quantized.onnx"
 Device = str
 """What executes a program: "sim", the functional simulator; "timing", the same with its cycles; "rtl", the chip's
 Verilog, simulated; "fpga:" and a serial port, as in "fpga:/dev/ttyUSB0", a board that `lithify fpga` made a bitstream
-for; or as frameworks write it, "asic:0" (see `lithify.runtime.names`).
+for; several, as in "sim:0-3"; or as frameworks write it, "asic:0", "/device:ASIC:0" (see `lithify.runtime.names`).
 """
 
 
@@ -195,6 +197,12 @@ class Program(isa_program.Program):
 
     def _run_batches(self, inputs: Sequence[NDArray[Any]], count: int, device: Device) -> list[NDArray[Any]]:
         """The outputs of `count` samples: as many whole batches as there are, and what remains."""
+        if len(parse(device)) > 1:
+            with Session(self, device) as session:
+                return session.run(None, {
+                    name: given.astype(self.tensors[name].dtype, copy=False)
+                    for name, given in zip(self.inputs, inputs, strict=True)
+                })  # fmt: skip
         made = []
         for name, given in zip(self.inputs, inputs, strict=True):
             if given.dtype.kind == "f" and not np.isfinite(given).all():
@@ -211,8 +219,15 @@ class Program(isa_program.Program):
     def run_samples(
         self, samples: Samples, *, device: Device = "sim", progress: Progress | None = None
     ) -> list[NDArray[Any]]:
-        """The outputs for every sample, stacked along the batch axis ([N * batch, ...])."""
-        outputs = []
+        """The outputs for every sample, stacked along the batch axis ([N * batch, ...]); several devices share them."""
+        outputs: list[Sequence[NDArray[Any]]] = []
+        if len(parse(device)) > 1:
+            with Session(self, device, note=progress.note if progress else None) as session:
+                for made in session.run_many(None, (samples[index] for index in range(len(samples)))):
+                    outputs.append(made)
+                    if progress:
+                        progress.update(len(outputs), len(samples), "samples")
+            return [stack(arrays) for arrays in zip(*outputs, strict=True)]
         with opened(device, self.chip, progress.note if progress else None) as machine:
             for index in range(len(samples)):
                 outputs.append(run(self, samples[index], machine, memory=self._kept()).outputs)

@@ -55,8 +55,11 @@ def test_a_node_alone() -> None:
 
 def test_devices() -> None:
     assert backend.supports_device("CPU:0") and backend.supports_device("RTL") and not backend.supports_device("CUDA")
-    with pytest.raises(LithifyError, match=r"^There is no device 'CUDA'; Lithify runs models on: CPU, RTL\.$"):
+    assert backend.supports_device("/device:ASIC:0") and backend.supports_device("asic:0")
+    with pytest.raises(LithifyError, match=r"^There is no device 'CUDA'; Lithify runs models on: CPU, RTL, and the"):
         backend.prepare(convolution([1, 3, 6, 5]), "CUDA")
+    made = [backend.prepare(convolution([1, 3, 6, 5]), device, chip="tiny").run([IMAGE])[0] for device in ("CPU", "X1")]
+    assert np.array_equal(*made)
 
 
 def test_a_missing_input() -> None:

@@ -1,5 +1,9 @@
 """Sessions: ONNX Runtime's way of working, several chips, chips that hang or break, and what is refused."""
 
+import os
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +22,7 @@ from lithify.runtime import DeviceResult, FunctionalDevice, run
 from lithify.runtime import session as session_module
 from lithify.runtime.bus import ChipFailure
 from lithify.runtime.session import Session, Value
+from lithify.runtime.states import first_memory
 from lithify.sim.inference import simulate
 
 
@@ -69,6 +74,10 @@ def test_many_threads_and_chips(compiled, saved: Path) -> None:
 def test_one_copy_of_the_constants(saved: Path) -> None:
     with Session(saved) as one, Session(saved.parent / "net.lith", device="sim:1") as two:
         assert one.program is two.program
+        # Nor has a chip a copy of its own: its DRAM begins with the program's bytes.
+        constants = np.frombuffer(one.program.constants, np.uint8)
+        for session in (one, two):
+            assert np.shares_memory(first_memory(session.program)[Base.CONSTANTS], constants)
 
 
 def test_many_and_async(compiled, saved: Path) -> None:
@@ -156,6 +165,9 @@ def test_the_work_of_a_broken_chip_moves(compiled, saved: Path, breaking) -> Non
             assert same(found, compiled.program, feed)
         assert sum(session.answered.values()) == 20
         assert set(session.failed) <= {"sim:0", "sim:2"} and set(session.failed.values()) <= {"it broke"}
+        assert session.moved == len(session.failed)
+        left = [machine for machine in session._pool.machines if machine.name not in session.failed]
+        assert session.rate == sum(machine.done / machine.busy for machine in left if machine.done) > 0
 
 
 def test_when_no_chip_is_left(compiled, saved: Path, breaking) -> None:
@@ -178,3 +190,37 @@ def test_a_chip_that_was_reset_takes_the_next(compiled, saved: Path, breaking) -
 def test_devices() -> None:
     there = {device.name: device for device in lithify.list_devices()}
     assert there["sim"].available and there["timing"].available and there["rtl"].available
+
+
+def test_only_the_runtime_is_needed(compiled, saved: Path) -> None:
+    """The folders of the runtime, copied, in a process that knows no other package than NumPy and Pydantic with what
+    they need, and ONNX Runtime for the part on the host.
+    """
+    package, apart = Path(lithify.__file__).parent, saved.parent / "apart" / "lithify"
+    parts = ("__init__.py", "errors.py", "preprocessing", "chip", "isa", "reference", "runtime", "sim")
+    apart.mkdir(parents=True)
+    for part in parts:
+        (shutil.copytree if (package / part).is_dir() else shutil.copy)(package / part, apart / part)
+    np.save(saved.parent / "x.npy", compiled.x)
+    code = """
+import sys
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        known = {*sys.stdlib_module_names, "lithify", "numpy", "pydantic", "pydantic_core", "annotated_types",
+                 "typing_extensions", "typing_inspection", "onnxruntime"}
+        if name.split(".")[0] not in known and name[0] != "_":
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Nothing())
+import numpy
+import lithify
+for device in ("sim", "timing"):
+    with lithify.Session("net.lith", device=device) as session:
+        found = session.run(None, {"x": numpy.load("x.npy")})
+numpy.savez("found.npz", *found)
+"""
+    words = [sys.executable, "-c", code]
+    subprocess.run(words, check=True, cwd=saved.parent, env={**os.environ, "PYTHONPATH": str(apart.parent)})
+    found = list(np.load(saved.parent / "found.npz").values())
+    assert same(found, compiled.program, {"x": compiled.x})

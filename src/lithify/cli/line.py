@@ -236,7 +236,8 @@ def compile(model: Path, chip: str | None, output: Path, shape: Shapes, strict: 
     "--device",
     default="sim",
     metavar="NAME",
-    help="What executes the program: sim, timing, rtl, or a board as fpga:PORT.  [default: sim]",
+    help="What executes the program: sim, timing, rtl, several as sim:0-3, a board as fpga:PORT, or as frameworks "
+    "write it, asic:0 or /device:ASIC:0.  [default: sim]",
 )
 @options.as_json
 def run(program: Path, inputs: tuple[Path, ...], output: Path | None, device: str, as_json: bool) -> None:

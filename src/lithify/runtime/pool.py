@@ -1,6 +1,7 @@
 """Several chips that take requests: each idle one takes the next; a chip that fails leaves its work to the others."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -15,13 +16,16 @@ from lithify.runtime.states import Memory
 
 @dataclass
 class Machine:
-    """A chip of a pool. memory: the DRAM that its requests use again; done: how many it has answered."""
+    """A chip of a pool. memory: the DRAM that its requests use again; done: how many it has answered, in `busy` seconds
+    of work.
+    """
 
     name: str
     device: Device
     close: Callable[[], None]
     memory: Memory | None = None
     done: int = 0
+    busy: float = 0.0
 
 
 Work = Callable[[Machine], Any]
@@ -47,11 +51,13 @@ class _Entry:
 class Pool:
     """Runs work on the first machine that is free, in the order of submission; one thread a machine.
 
-    failed: of machines that failed, why, by name.
+    failed: of machines that failed, why, by name. moved: how often a request went to another machine, or to the same
+    one again after a reset, because one failed.
     """
 
     machines: Sequence[Machine]
     failed: dict[str, str] = field(default_factory=dict)
+    moved: int = 0
 
     def __post_init__(self) -> None:
         self._queue: deque[_Entry] = deque()
@@ -82,6 +88,12 @@ class Pool:
         return {machine.name: machine.done for machine in self.machines}
 
     @property
+    def rate(self) -> float:
+        """Requests a second that those answer that have not failed, by what each has done so far; 0.0 before."""
+        working = [machine for machine in self.machines if machine.name not in self.failed and machine.busy > 0]
+        return sum(machine.done / machine.busy for machine in working)
+
+    @property
     def waiting(self) -> int:
         """Requests that no machine has begun."""
         return len(self._queue)
@@ -99,6 +111,7 @@ class Pool:
             while (entry := self._next()) is not None:
                 if not entry.starts():
                     continue
+                begin = time.perf_counter()
                 try:
                     result = entry.work(machine)
                 except ChipFailure as failure:
@@ -108,6 +121,7 @@ class Pool:
                     entry.future.set_exception(error)
                 else:
                     machine.done += 1
+                    machine.busy += time.perf_counter() - begin
                     entry.future.set_result(result)
         finally:
             machine.close()
@@ -131,6 +145,7 @@ class Pool:
             left = len(self.machines) - len(self.failed)
             if left and entry.hung < min(TRIES, left):
                 self._queue.appendleft(entry)
+                self.moved += 1
                 self._changed.notify()
                 return failure.recovered
             lost = [entry] if left else [entry, *self._queue]

@@ -113,6 +113,18 @@ class Session:
         return dict(self._pool.failed)
 
     @property
+    def moved(self) -> int:
+        """How often a request was tried again, usually on another device, because one failed."""
+        return self._pool.moved
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that the devices answer together, by what each has done so far; 0.0 before the first.
+        Without those that failed: after a failure, the rate that is left.
+        """
+        return self._pool.rate
+
+    @property
     def answered(self) -> Mapping[str, int]:
         """How many requests each device has answered."""
         return self._pool.done

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -33,6 +34,9 @@ TOGETHER = Histogram(
 )
 WAITING = Gauge("lithify_requests_under_way", "Requests that wait or run", ("model",))
 FAILED = Gauge("lithify_chips_failed", "Chips that failed and take no more requests", ("model",))
+MOVED = Gauge("lithify_requests_moved", "Requests that were tried again because a chip failed", ("model",))
+RATE = Gauge("lithify_runs_per_second", "Runs a second of the chips that have not failed, while they work", ("model",))
+ANSWERED = Gauge("lithify_chip_runs", "Runs that a chip has done", ("model", "chip"))
 
 
 class ServedModel(kserve.Model):  # type: ignore[misc]
@@ -45,6 +49,10 @@ class ServedModel(kserve.Model):  # type: ignore[misc]
         self._batcher = Batcher(session, wait, queue, together.observe)
         WAITING.labels(name).set_function(lambda: self._batcher.under_way)
         FAILED.labels(name).set_function(lambda: len(session.failed))
+        MOVED.labels(name).set_function(lambda: session.moved)
+        RATE.labels(name).set_function(lambda: session.rate)
+        for chip in session.devices:
+            ANSWERED.labels(name, chip).set_function(partial(_runs, session, chip))
         self.ready = True
 
     def get_input_types(self) -> list[dict[str, Any]]:
@@ -119,6 +127,10 @@ class ServedModel(kserve.Model):  # type: ignore[misc]
                 f"its shape {list(entry.shape)} says."
             ) from error
         return np.ascontiguousarray(array)
+
+
+def _runs(session: Session, chip: str) -> int:
+    return session.answered[chip]
 
 
 def _described(value: Value) -> dict[str, Any]:
