@@ -89,7 +89,8 @@ def group_norm(random: Generator) -> Graph:
     y = Tensor("y", dims, "int8", np.float32(np.exp(random.uniform(-5, -2))), zero_point(random))
     constants = {name: random.normal(size=channels).astype(np.float32) for name in ("scale", "bias")}
     tensors = {name: Tensor(name, row.shape, "float32") for name, row in constants.items()} | {"x": x, "y": y}
-    node = make_node("norm", "GroupNormalization", ("x", *constants), ("y",), groups=groups)
+    values = dims[2] - int(random.integers(1, dims[2])) if several and random.integers(0, 2) else 0
+    node = make_node("norm", "GroupNormalization", ("x", *constants), ("y",), groups=groups, values=values)
     return Graph("g", ("x",), ("y",), tensors, constants, (node,))
 
 

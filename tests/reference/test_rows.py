@@ -249,24 +249,28 @@ def test_lp_normalization_is_one(columns: int, p: int) -> None:
     assert not got[0].any()
 
 
-@pytest.mark.parametrize("groups", [1, 2, 6])
-def test_group_norm_is_one(groups: int) -> None:
-    """The bound of LayerNormalization, of each group as a row."""
+@pytest.mark.parametrize(("groups", "empty"), [(1, 0), (2, 0), (6, 0), (1, 14), (3, 14)])
+def test_group_norm_is_one(groups: int, empty: int) -> None:
+    """The bound of LayerNormalization, of each group as a row; empty places behind each channel change nothing."""
     random = np.random.default_rng(groups)
     x = random.integers(-128, 128, (2, 6, 50)).astype(np.int8)
     rows = {name: random.normal(size=6).astype(np.float32) for name in ("scale", "bias")}
     tensors = {name: Tensor(name, (6,), "float32") for name in rows}
-    tensors["x"] = Tensor("x", x.shape, "int8", np.float32(0.05), 7)
-    tensors["y"] = Tensor("y", x.shape, "int8", np.float32(0.04), -4)
-    node = make_node("norm", "GroupNormalization", ("x", *rows), ("y",), groups=groups)
+    given = np.pad(x, ((0, 0), (0, 0), (0, empty)), constant_values=7)
+    tensors["x"] = Tensor("x", given.shape, "int8", np.float32(0.05), 7)
+    tensors["y"] = Tensor("y", given.shape, "int8", np.float32(0.04), -4)
+    values = {"values": 50} if empty else {}
+    node = make_node("norm", "GroupNormalization", ("x", *rows), ("y",), groups=groups, **values)
     values = ((x.astype(np.float64) - 7) * float(np.float32(0.05))).reshape(2, groups, -1)
     around = values - values.mean(-1, keepdims=True)
     deviation = np.sqrt((around**2).mean(-1, keepdims=True) + 1e-5)
     scale, bias = (rows[name].astype(np.float64)[:, None] / float(np.float32(0.04)) for name in ("scale", "bias"))
     exact = (around / deviation).reshape(x.shape) * scale + bias
     error = (np.abs(scale) * (8 + 4 * (np.abs(values).max() / deviation).max()) + np.abs(bias) + 8) * UNIT
-    got = run(Graph("g", ("x",), ("y",), tensors, rows, (node,)), {"x": x})["y"].astype(np.float64) + 4
+    made = run(Graph("g", ("x",), ("y",), tensors, rows, (node,)), {"x": given})["y"]
+    got = made[:, :, :50].astype(np.float64) + 4
     assert (np.abs(got - np.clip(exact, -124, 131)) <= 0.5 + error).all()
+    assert (made[:, :, 50:] == -128).all()
 
 
 def test_scale_and_bias_are_rows_of_constants() -> None:

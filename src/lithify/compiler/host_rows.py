@@ -69,7 +69,7 @@ def row_operator(b: "Builder") -> str:
     limits = b.node.attributes.get("minimum", -128), b.node.attributes.get("maximum", 127)
     result = known[work.function.results[0]]
     of_row = b.node.operator in (*REDUCTIONS, *SEARCHES)
-    if work.beside is not None or of_row:
+    if work.beside is not None or of_row or grouped:
         lowest = b.constant(np.array(-np.inf, np.float32))
         result = b.op("Where", b.op("IsNaN", result), lowest, result)
     made = b.round(result, *limits)

@@ -22,6 +22,8 @@ Shape = tuple[int, ...]
 
 NORMS = ("LayerNormalization", "RMSNormalization")
 REDUCED = tuple(REDUCTIONS)
+WORD, STRIP = 16, 64
+"""Bytes of the words that chips of this size have, and what a multiple of is whole words on any."""
 GROUPED = ("InstanceNormalization", "GroupNormalization")
 
 
@@ -96,15 +98,30 @@ def _grouped(node: ir.Node, shape: Shape) -> Rows | None:
 
 
 def grouped_operator(node: ir.Node, target: Target) -> Unit | None:
-    """InstanceNormalization or GroupNormalization between Reshapes."""
+    """InstanceNormalization or GroupNormalization between Reshapes.
+
+    Channels that follow one another in a row must be whole words of a scratchpad, and rows go in strips: where their
+    places are not, the image gets as many empty ones behind.
+    """
     source, rows = qdq.activation(node.inputs[0]), rows_of(node)
     before = qdq.parameters_of(source) if source is not None else None
     if source is None or before is None or rows is None:
         return None
     series = Series(str(node.name), str(source.name), shape_of(source) or (), before)
     shape = series.shape
-    series.move("Reshape", (*shape[:2], math.prod(shape[2:])))
+    images, channels, values = *shape[:2], math.prod(shape[2:])
+    empty = -values % STRIP if rows.attributes["groups"] < channels and values % WORD else 0
+    if empty:
+        series.move("Reshape", (images, channels, 1, values))
+        series.add("Pad", "padded", (images, channels, 1, values + empty), pads=(0,) * 7 + (empty,))
+        rows = replace(rows, attributes={**rows.attributes, "values": values})
+    series.move("Reshape", (images, channels, values + empty))
     series.work("GroupNormalization", rows, target.parameters)
+    if empty:
+        series.move("Reshape", (images, channels, 1, values + empty))
+        series.add(
+            "Slice", "present", (images, channels, 1, values), starts=(0,), ends=(values,), axes=(3,), steps=(1,)
+        )
     series.move("Reshape", shape)
     if target.limited:
         series.add("Clip", "clip", series.shape, **target.limits)
@@ -233,7 +250,7 @@ class Series:
     def add(self, operator: str, what: str, result_shape: Shape, *others: str, **attributes: Any) -> None:
         """One node."""
         name = f"{self.name}.{what}" if what else self.name
-        if any(node.name == name for node in self.nodes):
+        while any(node.name == name for node in self.nodes):
             name += "_back"
         made = of_scale(f"{name}.made", result_shape, self.own)
         self.nodes.append(make_node(name, operator, (self.made, *others), (made.name,), **attributes))

@@ -242,7 +242,11 @@ _ROWS = (
         ("int8",),
         along_rows,
         group_norm_shapes,
-        {"epsilon": Attribute("positive", 1e-5), "groups": Attribute("int", least=1)},
+        {
+            "epsilon": Attribute("positive", 1e-5),
+            "groups": Attribute("int", least=1),
+            "values": Attribute("int", 0, least=0),
+        },
     ),
     *(
         Operator(

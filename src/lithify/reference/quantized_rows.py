@@ -153,6 +153,28 @@ LAYER_NORM = _define(
 )
 """x: integers."""
 
+# Where a row has places that hold nothing, 0 as x and no number as bias, these count for neither mean nor variance.
+LAYER_NORM_OF_PRESENT = _define(
+    "layer_norm_of_present_integers(x, n, epsilon, scale, bias) -> y",
+    """
+    sum = row_sum(x)
+    middle = divide(sum, n)
+    present = less(bias, inf)
+    distance = subtract(x, middle)
+    around = select(present, distance, 0)
+    square = multiply(around, around)
+    squares = row_sum(square)
+    variance = divide(squares, n)
+    more = add(variance, epsilon)
+    root = square_root(more)
+    factor = divide(1, root)
+    normal = multiply(around, factor)
+    scaled = multiply(normal, scale)
+    y = add(scaled, bias)
+    """,
+)
+"""x: integers; n: of those that are present."""
+
 RMS_NORM = _define(
     "rms_norm_of_integers(x, n, epsilon, scale) -> y",
     """

@@ -23,6 +23,7 @@ from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.indices import BYTE, BYTES
 from lithify.reference.quantized_rows import (
     LAYER_NORM,
+    LAYER_NORM_OF_PRESENT,
     LOG_SOFTMAX,
     LOG_SOFTMAX_OF_MAXIMUM,
     LP_NORMALIZATIONS,
@@ -143,9 +144,15 @@ def _lp_normalization(of: RowNode) -> RowWork:
 
 def _group_norm(of: RowNode) -> RowWork:
     """LayerNormalization of rows that are several channels with all their values; scale and bias are a channel's."""
-    groups, values = of.node.attributes["groups"], of.x.shape[-1]
-    parts = tuple(np.repeat(operand, values).reshape(groups, -1) for operand in of.operands)
-    return _norm(replace(of, operands=parts), LAYER_NORM)
+    groups, places = of.node.attributes["groups"], of.x.shape[-1]
+    values = of.node.attributes["values"] or places
+    scale, bias = (np.repeat(operand, places).reshape(-1, places) for operand in of.operands)
+    if values == places:
+        return _norm(replace(of, operands=(scale.reshape(groups, -1), bias.reshape(groups, -1))), LAYER_NORM)
+    bias[:, values:] = np.nan
+    rows = scale.reshape(groups, -1), bias.reshape(groups, -1)
+    work = _norm(replace(of, operands=rows), LAYER_NORM_OF_PRESENT)
+    return replace(work, numbers={**work.numbers, "n": np.float32(of.columns // places * values)})
 
 
 def _elementwise(of: RowNode) -> RowWork:
@@ -236,6 +243,11 @@ def group_norm_shapes(node: Node, inputs: tuple[Tensor | None, ...]) -> tuple[Sh
             f"Node '{node.name}' ({node.operator}) was given {x.shape}, scale {scale.shape}, bias {bias.shape} and "
             f"{node.attributes['groups']} groups; it takes [images, channels, values], a number for each channel and "
             "groups of equally many channels."
+        )
+    if node.attributes["values"] > x.shape[2]:
+        raise LithifyError(
+            f"Node '{node.name}' ({node.operator}) was given {x.shape} and {node.attributes['values']} values of each "
+            f"channel; there are {x.shape[2]}."
         )
     return (x.shape,)
 
