@@ -55,16 +55,15 @@ class Sharding:
                 for chip, data in enumerate(exchanged(exchange, [pieces[exchange.tensor.name] for pieces in held])):
                     held[chip][exchanged_name(exchange.tensor.name, exchange.after)] = data
             for chip, graph in enumerate(part.graphs):
+                own = held[chip]
                 taken = {
-                    name: held[chip][name]
-                    if name in held[chip]
-                    else part.inputs[name].piece(_given(inputs, name), chip)
+                    name: own[name] if name in own else part.inputs[name].piece(_given(inputs, name), chip)
                     for name in graph.inputs
                 }
                 made = self._evaluated(graph, taken) if work is None else work(number, chip, taken)
                 own.update(made)
-        names = [name for name in self.layouts if all(name in own for own in held)]
-        return {name: joined([own[name] for own in held], self.layouts[name]) for name in names}
+        names = [name for name in self.layouts if all(name in pieces for pieces in held)]
+        return {name: joined([pieces[name] for pieces in held], self.layouts[name]) for name in names}
 
     def _evaluated(self, graph: Graph, taken: Arrays) -> Arrays:
         values = evaluate(graph, taken)
@@ -250,4 +249,4 @@ def _renamed(model: bytes, names: Mapping[str, str]) -> bytes:
         entry.name = names.get(entry.name, entry.name)
     for node in proto.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
-    return proto.SerializeToString()
+    return bytes(proto.SerializeToString())
