@@ -95,6 +95,8 @@ class Node(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         top, peer = self.top, self.peer
+        m.domains.sync = ClockDomain("sync")
+        m.d.comb += [ClockSignal("sync").eq(self.clk), ResetSignal("sync").eq(self.rst)]
         place(m, "chip", top, platform)
         place(m, "peer", peer, platform)
         wiring.connect(m, peer.chip, top.s_axi)

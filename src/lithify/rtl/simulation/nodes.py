@@ -15,7 +15,7 @@ from lithify.errors import LithifyError
 from lithify.isa.peer import WORD_BYTES, Wires
 from lithify.rtl.peer.node import Node, Peer, node_verilog, peer_verilog
 from lithify.rtl.simulation.backends import Backend
-from lithify.rtl.simulation.build import Build, Harness, build, model_lines, ports_of
+from lithify.rtl.simulation.build import SLOW, Build, Harness, build, model_lines, ports_of
 from lithify.rtl.simulation.session import FAULTS, SLICE, STUCK
 
 
@@ -36,9 +36,17 @@ NODES = Harness(("nodes.cpp", "memory_model.h", "port.h"), adapter)
 
 
 def build_nodes(chip: Chip | None, progress: Callable[[str], None] | None = None) -> Build:
-    """The simulator of nodes with this chip, from the cache where it is there. None: of links without chips."""
-    files, top = (peer_verilog(), Peer) if chip is None else (node_verilog(chip), Node)
-    return build(files, top.module_name, progress=progress, harness=NODES)
+    """The simulator of nodes with this chip, from the cache where it is there. None: of links without chips.
+
+    What is run in it is short: it is built quickly rather than to run quickly.
+    """
+    files, top = _verilog_of(chip)
+    return build(files, top.module_name, progress=progress, harness=NODES, level=SLOW)
+
+
+@functools.lru_cache(maxsize=4)
+def _verilog_of(chip: Chip | None) -> tuple[dict[str, str], type[Node | Peer]]:
+    return (peer_verilog(), Peer) if chip is None else (node_verilog(chip), Node)
 
 
 class Nodes:

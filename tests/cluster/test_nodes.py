@@ -1,0 +1,147 @@
+"""Two chips and their link: the bits of one chip, and RTL and simulators in the same cycle in everything, with errors
+on the link and without.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+import lithify
+from lithify.chip import load_chip
+from lithify.cluster.linked import History, run_in_rtl, run_in_simulators
+from lithify.cluster.nodes import Node, same_place
+from lithify.cluster.pair import Work, pipelined
+from lithify.cluster.stages import Stages
+from lithify.errors import LithifyError
+from lithify.isa.peer import Wires
+from lithify.isa.program import Base, Placement
+from lithify.rtl.simulation.nodes import build_nodes
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+QUIET = Wires()
+"""No errors, and the latency of `Cluster`'s links."""
+
+
+def quantized(name: str) -> ir.Model:
+    model = lithify.optimize(lithify.load(EXAMPLES / f"{name}.onnx"))
+    return lithify.quantize(model, EXAMPLES / "digits.npz")
+
+
+def images(count: int) -> list[dict[str, np.ndarray]]:
+    return [{"input": image[None]} for image in np.load(EXAMPLES / "digits.npz")["images_32"][:count]]
+
+
+def stages(model: ir.Model, position: int) -> list[Any]:
+    """The programs of two stages, the second from a place between two nodes on."""
+    cutter = Stages(model)
+    (cut,) = [cut for cut in cutter.cuts if cut.position == position]
+    return [lithify.compile(stage, "tiny") for stage in cutter.models([cut])]
+
+
+@pytest.fixture(scope="module")
+def mobilenet() -> ir.Model:
+    return quantized("digits_mobilenet")
+
+
+@pytest.fixture(scope="module")
+def programs(mobilenet: ir.Model) -> list[Any]:
+    return stages(mobilenet, 7)
+
+
+@pytest.fixture(scope="module")
+def library() -> Path:
+    """The simulator of two nodes with `tiny`, the only one that is built here."""
+    return build_nodes(load_chip("tiny")).library
+
+
+def in_both(work: Work, wires: Wires, library: Path) -> tuple[History, History]:
+    """RTL and simulators, equal in every word on the link, every retirement, every counter and every byte of DRAM."""
+    hard = run_in_rtl(work, wires, library=library)
+    soft = run_in_simulators(work, wires, [node.start for node in hard.nodes])
+    for one, other in zip(hard.nodes, soft.nodes, strict=True):
+        assert one.elapsed == other.elapsed and one.counters == other.counters
+        assert one.words == other.words
+        assert np.array_equal(one.queue, other.queue) and np.array_equal(one.cycle, other.cycle)
+        assert np.array_equal(one.memory, other.memory)
+    assert hard.cycles == soft.cycles
+    return hard, soft
+
+
+def of_one_chip(model: ir.Model, work: Work, history: History, requests: Sequence[dict[str, np.ndarray]]) -> int:
+    """Asserts that the answers are those of the whole network on one chip; the cycles that it takes for one."""
+    whole = lithify.compile(model, "tiny")
+    found = work.outputs(history.memories)
+    assert len(found) == len(requests)
+    for request, outputs in zip(requests, found, strict=True):
+        expected = whole.run(*request.values())
+        assert all(np.array_equal(a, b) for a, b in zip(outputs, expected, strict=True))
+    return whole.simulate().cycles
+
+
+def test_a_pipeline_in_the_simulators(mobilenet: ir.Model, programs: list[Any]) -> None:
+    """Four requests, of which two are under way at once: faster than one chip, and not twice as fast."""
+    requests = images(4)
+    work = pipelined(programs, requests)
+    history = run_in_simulators(work, QUIET, [0, 3])
+    one = of_one_chip(mobilenet, work, history, requests)
+    assert 4 * one / 2 < history.cycles < 4 * one
+    # Of the orders of the first node all but two requests' await a token; the second has a message of each.
+    assert [node.counters["MESSAGES"] for node in history.nodes] == [2, 4]
+
+
+def test_what_cannot_be_linked_is_refused(programs: list[Any]) -> None:
+    with pytest.raises(LithifyError, match="Two linked nodes take two stages; 1 were given"):
+        pipelined(programs[:1], images(1))
+    with pytest.raises(LithifyError, match="Between the stages the host would have to run"):
+        pipelined(list(reversed(programs)), images(1))
+    with pytest.raises(LithifyError, match="A node holds 128 orders, and this takes"):
+        pipelined(programs, images(40))
+    place = Placement("x", Base.INPUTS, 0, 4, 4, 8, 8)
+    assert same_place(place, place) == 128
+    bordered = Placement("x", Base.INPUTS, 0, 4, 4, 8, 8, left=1)
+    with pytest.raises(LithifyError, match="'x' goes from chip to chip, and lies there with borders"):
+        same_place(place, bordered)
+    with pytest.raises(LithifyError, match="words of 16 bytes; 24 bytes from 0x10 to 0x20 are none"):
+        Node().send(16, 32, 24)
+
+
+@pytest.mark.slow
+def test_a_pipeline_in_rtl(mobilenet: ir.Model, programs: list[Any], library: Path) -> None:
+    requests = images(3)
+    work = pipelined(programs, requests)
+    hard, _ = in_both(work, QUIET, library)
+    of_one_chip(mobilenet, work, hard, requests)
+    assert hard.damaged == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_a_pipeline_in_rtl_with_errors(mobilenet: ir.Model, programs: list[Any], library: Path, seed: int) -> None:
+    requests = images(3)
+    work = pipelined(programs, requests)
+    hard, _ = in_both(work, Wires(seed=seed, rate=0.01), library)
+    of_one_chip(mobilenet, work, hard, requests)
+    assert hard.damaged > 0 and hard.nodes[0].counters["FRAMES_AGAIN"] > 0
+
+
+@pytest.mark.slow
+def test_a_cut_inside_a_residual_block_in_rtl(library: Path) -> None:
+    """Two tensors cross, 24 KB for a request, with errors."""
+    model, requests = quantized("digits_resnet8"), images(2)
+    work = pipelined(stages(model, 9), requests)
+    hard, _ = in_both(work, Wires(latency=40, seed=1, rate=0.002), library)
+    assert hard.nodes[1].counters["MESSAGES"] == 4 and hard.damaged > 0
+    of_one_chip(model, work, hard, requests)
+
+
+@pytest.mark.slow
+def test_a_link_that_is_cut_is_reported(programs: list[Any], library: Path) -> None:
+    work = pipelined(programs, images(1))
+    for run in (partial(run_in_rtl, library=library), partial(run_in_simulators, starts=[0, 0])):
+        with pytest.raises(LithifyError, match="Node 0 ended its orders early: the link is dead"):
+            run(work, Wires(cut=0))
