@@ -16,7 +16,7 @@ from lithify.isa.file import load_program, save
 from lithify.preprocessing import Preprocessing
 from lithify.progress import Progress
 from lithify.quantize.data import Input, Samples, Source, read
-from lithify.reference.graph import Graph, Tensor
+from lithify.reference.graph import OPEN, Graph, Tensor
 from lithify.reference.positions import position_of
 from lithify.runtime import run
 from lithify.runtime.names import parse
@@ -221,6 +221,12 @@ class Program(isa_program.Program):
     ) -> list[NDArray[Any]]:
         """The outputs for every sample, stacked along the batch axis ([N * batch, ...]); several devices share them."""
         outputs: list[Sequence[NDArray[Any]]] = []
+        for name in self.outputs if len(samples) > 1 else ():
+            if OPEN in self.tensors[name].shape:
+                raise LithifyError(
+                    f"The data decide how many the output '{name}' has, and those of {len(samples)} samples cannot be "
+                    "stacked; give one sample at a time."
+                )
         if len(parse(device)) > 1:
             with Session(self, device, note=progress.note if progress else None) as session:
                 for made in session.run_many(None, (samples[index] for index in range(len(samples)))):

@@ -74,6 +74,8 @@ def infer(model: ir.Model, source: str) -> None:
     for value, shape in declared.items():
         if value.shape is None:
             value.shape = shape
+        if counted(value):
+            continue
         if value.shape is None or not all(isinstance(dim, int) for dim in value.shape):
             raise LithifyError(
                 f"Output '{value.name}' of '{source}' has a shape that depends on the data or on an operator without "
@@ -84,6 +86,21 @@ def infer(model: ir.Model, source: str) -> None:
                 f"Output '{value.name}' of '{source}' has the shape {_text(value.shape)} and holds nothing; "
                 "remove it from the model, or give other shapes."
             )
+
+
+def counted(value: ir.Value) -> bool:
+    """Whether a shape of known rank is open because the data decide how many boxes remain: the host's work."""
+    if value.shape is None or all(isinstance(dim, int) for dim in value.shape):
+        return False
+    waiting, seen = [value], {value}
+    while waiting:
+        node = waiting.pop().producer()
+        if node is not None and node.domain == "" and node.op_type == "NonMaxSuppression":
+            return True
+        fresh = [before for before in (node.inputs if node else ()) if before is not None and before not in seen]
+        waiting += fresh
+        seen.update(fresh)
+    return False
 
 
 def _light(model: ir.Model) -> onnx.ModelProto:

@@ -31,10 +31,13 @@ def contradiction(program: Program) -> str | None:
 
 def _contradictions(program: Program) -> Iterator[str]:
     tensors = program.tensors
+    hosts = [part for part in program.segments if isinstance(part, HostSegment)]
+    of_host = {name for part in hosts for name in (*part.inputs, *part.outputs)}
     for tensor in tensors.values():
         if tensor.dtype not in DTYPES:
             yield f"the tensor '{tensor.name}' has the type '{tensor.dtype}'"
-        if any(size < 1 for size in tensor.shape):
+        # 0: as many as the data decide.
+        if any(size < (0 if tensor.name in of_host else 1) for size in tensor.shape):
             yield f"the tensor '{tensor.name}' has the shape {tensor.shape}"
         if tensor.scale is not None and not (math.isfinite(tensor.scale) and tensor.scale > 0):
             yield f"the tensor '{tensor.name}' has the scale {tensor.scale}"

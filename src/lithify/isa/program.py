@@ -35,7 +35,8 @@ class Base(IntEnum):
 class TensorInfo:
     """A logical tensor.
 
-    shape: as in ONNX. dtype: "int8", "int32", "int64" or "float32"; "uint8" of what users give and get.
+    shape: as in ONNX; 0 of what the host makes: as many as the data decide.
+    dtype: "int8", "int32", "int64" or "float32"; "uint8" of what users give and get.
     scale, zero_point: of int8 tensors.
     """
 

@@ -9,8 +9,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lithify.errors import LithifyError
+from lithify.frontend.shapes import counted
 from lithify.quantize import qdq
-from lithify.reference.graph import Node, Tensor
+from lithify.reference.graph import OPEN, Node, Tensor
 from lithify.reference.operators import make_node
 from lithify.reference.table import fill
 
@@ -55,13 +56,15 @@ class Step:
 
 def tensor_of(value: ir.Value) -> Tensor:
     """The ONNX value as a tensor of the quantised graph. Raises LithifyError if its shape is not fixed."""
-    if value.shape is None or not all(isinstance(dim, int) for dim in value.shape) or value.dtype is None:
+    open_shape = value.shape is not None and not all(isinstance(dim, int) for dim in value.shape)
+    if value.shape is None or value.dtype is None or (open_shape and not counted(value)):
         raise LithifyError(
             f"Tensor '{value.name}' has no fixed shape and type after shape inference, which a chip program needs. "
             "Change the model so that its shape does not depend on the data."
         )
     own = qdq.parameters_of(value) if value.dtype == qdq.INT8 else None
-    shape, dtype = tuple(value.shape.numpy()), value.dtype.numpy().name
+    shape = tuple(int(dim) if isinstance(dim, int) else OPEN for dim in value.shape)
+    dtype = value.dtype.numpy().name
     if own is None:
         return Tensor(str(value.name), shape, dtype)
     return Tensor(str(value.name), shape, dtype, own.scale.astype(np.float32), int(own.zero_point))

@@ -7,7 +7,7 @@ import numpy as np
 from lithify.errors import LithifyError
 from lithify.reference.arithmetic import INT8_MAXIMUM, INT8_MINIMUM
 from lithify.reference.definition import Operator, complete
-from lithify.reference.graph import Graph, Node, Tensor
+from lithify.reference.graph import OPEN, Graph, Node, Tensor
 from lithify.reference.operators import operator_of
 
 DTYPES = ("int8", "int32", "float32", "int64", "uint8", "bool")
@@ -59,7 +59,7 @@ def _check_tensor(key: str, tensor: Tensor) -> None:
         raise LithifyError(f"Tensor '{tensor.name}' is listed under the name '{key}'; both must be the same.")
     if tensor.dtype not in DTYPES:
         raise LithifyError(f"Tensor '{key}' has the dtype '{tensor.dtype}'; it must be one of: {', '.join(DTYPES)}.")
-    if any(size < 1 for size in tensor.shape):
+    if any(size < 1 and size != OPEN for size in tensor.shape):
         raise LithifyError(f"Tensor '{key}' has the shape {tensor.shape}; every dimension must be a positive integer.")
     if tensor.scale is not None:
         scale = np.asarray(tensor.scale)
@@ -98,6 +98,12 @@ def _check_node(graph: Graph, node: Node, known: set[str]) -> None:
     for name in node.outputs:
         if name in known or node.outputs.count(name) > 1:
             raise LithifyError(f"{where} makes '{name}', which is made already; every tensor must be made once.")
+    for tensor in (*(one for one in inputs if one is not None), *outputs):
+        if OPEN in tensor.shape and node.operator != "Host":
+            raise LithifyError(
+                f"{where} has '{tensor.name}' of shape {tensor.shape}, whose zeros the data decide; the host alone "
+                "takes such."
+            )
     _check_kinds(where, operator, inputs, outputs)
     if operator.shapes is not None:
         for shape, output in zip(operator.shapes(node, tuple(inputs)), outputs, strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 from lithify.errors import LithifyError
 from lithify.reference.check import check
 from lithify.reference.definition import Array, Operand
-from lithify.reference.graph import Graph, Node, Tensor
+from lithify.reference.graph import Graph, Node, Tensor, fits
 from lithify.reference.operators import operator_of
 
 
@@ -34,7 +34,7 @@ def evaluate(graph: Graph, node: Node, values: Mapping[str, Array]) -> dict[str,
     outputs = tuple(graph.tensors[name] for name in node.outputs)
     results = operator_of(node.name, node.operator).meaning(node, operands, outputs)
     for tensor, result in zip(outputs, results, strict=True):
-        if result.shape != tensor.shape or result.dtype.name != tensor.dtype:
+        if not fits(result.shape, tensor.shape) or result.dtype.name != tensor.dtype:
             raise LithifyError(
                 f"Node '{node.name}' ({node.operator}) made '{tensor.name}' as {result.dtype.name} of shape "
                 f"{result.shape}; its tensor says {tensor.dtype} of shape {tensor.shape}."

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+OPEN = 0
+"""In a shape: as many as the data decide, of what the host makes. The chip's tensors have none."""
+
 
 @dataclass(frozen=True)
 class Tensor:
     """A named value that flows between nodes, or a constant.
 
-    shape: as in ONNX, every dimension a positive integer.
+    shape: as in ONNX, every dimension a positive integer, or OPEN.
     dtype: "int8", "int32", "float32" or "int64"; "uint8" and "bool" only for what users
         give and get, and what the host makes.
     scale: float32 step of an int8 tensor: a scalar array, or one entry per output channel for weights (axis 0);
@@ -31,6 +34,11 @@ class Tensor:
     dtype: str
     scale: NDArray[np.float32] | None = None
     zero_point: int = 0
+
+
+def fits(shape: tuple[int, ...], declared: tuple[int, ...]) -> bool:
+    """Whether an array of this shape is what a tensor declares."""
+    return len(shape) == len(declared) and all(own in (size, OPEN) for size, own in zip(shape, declared, strict=True))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from lithify.isa.file import load_program
 from lithify.isa.program import Base, ChipSegment, Conversion, HostSegment, Program, TensorInfo
 from lithify.reference.definition import Operand
 from lithify.reference.elementwise import dequantize, quantize, reshape, signed, unsigned
-from lithify.reference.graph import Node, Tensor
+from lithify.reference.graph import OPEN, Node, Tensor, fits
 from lithify.reference.indices import indices, truth
 from lithify.reference.positions import position_mask, position_range
 from lithify.runtime.device import Device, DeviceResult, FunctionalDevice
@@ -162,7 +162,8 @@ def value_of(program: Program, environment: Mapping[str, Array], name: str) -> A
     """A tensor by its name or by the tensor that it is another shape of."""
     for source in (name, *_same_bytes(program, name)):
         if source in environment:
-            return environment[source].reshape(program.tensors[name].shape)
+            shape = program.tensors[name].shape
+            return environment[source] if OPEN in shape else environment[source].reshape(shape)
     raise LithifyError(
         f"The program '{program.name}' uses the tensor '{name}' before anything made it; compile the network again."
     )
@@ -227,7 +228,7 @@ def _run_host(program: Program, segment: HostSegment, environment: Mapping[str, 
 
     results = run_model(segment.model, {name: value_of(program, environment, name) for name in segment.inputs})
     for name in (name for name in segment.outputs if name in results):
-        if results[name].shape != program.tensors[name].shape:
+        if not fits(results[name].shape, program.tensors[name].shape):
             raise LithifyError(
                 f"Host segment '{segment.name}' gives '{name}' of shape {list(results[name].shape)}, where ONNX's "
                 f"shape inference says {list(program.tensors[name].shape)}; change the operators of that segment "

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lithify.chip import Chip, load_chip
 from lithify.errors import LithifyError
 from lithify.isa.program import Program
+from lithify.reference.graph import OPEN
 from lithify.runtime.execute import Outcome, check_inputs, run, whole_batch
 from lithify.runtime.names import parse
 from lithify.runtime.opened import open_device
@@ -243,5 +244,6 @@ class Session:
     def _value(self, name: str) -> Value:
         info, batch = self.program.tensors[name], self.program.batch
         open_batch = batch > 1 and info.shape[:1] == (batch,)
-        shape: tuple[int | str, ...] = ("batch", *info.shape[1:]) if open_batch else info.shape
+        sizes: tuple[int | str, ...] = ("batch", *info.shape[1:]) if open_batch else info.shape
+        shape = tuple("count" if size == OPEN else size for size in sizes)
         return Value(name, shape, _TYPES[info.dtype])
