@@ -1,4 +1,4 @@
-"""What chooses among results, on the host and counted: NonMaxSuppression, whose results only the data count, and TopK."""
+"""What chooses among results, on the host and counted: TopK, and NonMaxSuppression, whose results the data count."""
 
 from pathlib import Path
 

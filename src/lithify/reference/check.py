@@ -20,8 +20,9 @@ def check(graph: Graph) -> None:
 
     Checks names, execution order, operators and their attributes, and every tensor's shape, dtype and quantisation.
     """
+    of_host = {name for node in graph.nodes if node.operator == "Host" for name in node.outputs}
     for name, tensor in graph.tensors.items():
-        _check_tensor(name, tensor)
+        _check_tensor(name, tensor, OPEN if name in of_host else 1)
     for name, constant in graph.constants.items():
         tensor = _tensor(graph, name, "The graph has a constant")
         if constant.shape != tensor.shape or constant.dtype.name != tensor.dtype:
@@ -54,12 +55,12 @@ def _tensor(graph: Graph, name: str, who: str) -> Tensor:
     return graph.tensors[name]
 
 
-def _check_tensor(key: str, tensor: Tensor) -> None:
+def _check_tensor(key: str, tensor: Tensor, least: int) -> None:
     if key != tensor.name:
         raise LithifyError(f"Tensor '{tensor.name}' is listed under the name '{key}'; both must be the same.")
     if tensor.dtype not in DTYPES:
         raise LithifyError(f"Tensor '{key}' has the dtype '{tensor.dtype}'; it must be one of: {', '.join(DTYPES)}.")
-    if any(size < 1 and size != OPEN for size in tensor.shape):
+    if any(size < least for size in tensor.shape):
         raise LithifyError(f"Tensor '{key}' has the shape {tensor.shape}; every dimension must be a positive integer.")
     if tensor.scale is not None:
         scale = np.asarray(tensor.scale)
