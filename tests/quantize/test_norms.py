@@ -34,6 +34,7 @@ MODELS = {
     "product of columns": ("ReduceProd", MATRIX.format("8", "t = Tanh(a)\n y = ReduceProd<keepdims = 0>(t, first)")),
     "lp 1": ("LpNormalization", MATRIX.format("7, 8", "y = LpNormalization<p = 1, axis = 0>(a)")),
     "lp 2": ("LpNormalization", MATRIX.format("7, 8", "y = LpNormalization(a)")),
+    "log softmax at the end": ("LogSoftmax", MATRIX.format("7, 8", "y = LogSoftmax(a)")),
     "instance": ("GroupNormalization", IMAGE.format("y = InstanceNormalization(a, scale, bias)")),
     "group": (
         "GroupNormalization",

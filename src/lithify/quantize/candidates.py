@@ -93,8 +93,11 @@ def _concat(node: ir.Node) -> bool:
 
 
 def _rows(node: ir.Node) -> bool:
-    """Not a Softmax that ends the network: of probabilities the user wants every digit."""
-    return rows.rows_of(node) is not None and ("Softmax" not in node.op_type or not _ends(node.outputs[0]))
+    """Not a Softmax that ends the network: of probabilities the user wants every digit.
+
+    What a LogSoftmax makes are the scores less one number a row: int8 holds them as well as it held the scores.
+    """
+    return rows.rows_of(node) is not None and (node.op_type != "Softmax" or not _ends(node.outputs[0]))
 
 
 def _ends(value: ir.Value) -> bool:
