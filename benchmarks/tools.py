@@ -184,6 +184,7 @@ IN_RTL = {"resnet8": "ResNet-8", "ds_cnn": "DS-CNN", "mobilenet_v2": "MobileNetV
 
 JOBS: dict[str, Callable[[Path], Found]] = {
     **{f"compile_{name}": partial(prepare, name=name) for name in IN_RTL},
+    "compile_bert_base": partial(prepare, name="bert_base"),
     "import": lambda folder: starting(folder, "-c", "import lithify"),
     "help": lambda folder: starting(folder, "-m", "lithify", "--help"),
     "timing_resnet50": timing,
@@ -236,6 +237,8 @@ def rtl_text(found: Found) -> str:
 
 ROWS = (
     Row("compile_resnet50", "import, optimise, quantise and compile ResNet-50", "", "40 s",
+        lambda found: f"{found['seconds']:.1f} s"),
+    Row("compile_bert_base", "import, optimise, quantise and compile BERT-base, 128 tokens", "", "60 s",
         lambda found: f"{found['seconds']:.1f} s"),
     Row("timing_resnet50", "timing simulation of ResNet-50", "SCALE-Sim 228 to 576 s for ResNet-18", "5 s, 500 MB",
         lambda found: f"{found['seconds']:.1f} s for {found['cycles']:,} cycles, {found['megabytes']:.0f} MB"),

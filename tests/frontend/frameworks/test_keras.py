@@ -93,6 +93,18 @@ def test_networks(name: str) -> None:
     assert host <= allowed
 
 
+@pytest.mark.campaign
+@pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetB0", "ResNet50"])
+def test_networks_of_their_own_size(name: str) -> None:
+    """As `keras.applications` makes them, 224 x 224 and 1000 classes: all on the chip but the last Softmax."""
+    keras.utils.set_random_seed(1)
+    network = getattr(keras.applications, name)(weights=None)
+    model = lithify.load(network)
+    inputs = _inputs(network)
+    agree(answers(model, {str(network.inputs[0].name): inputs[0]}), _answers(network, inputs))
+    assert set(take_the_line(model, "edge").host_nodes) <= {"Softmax"}
+
+
 ELSEWHERE = """
 import sys
 import keras, numpy
