@@ -107,6 +107,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(DATA, folder / "data ü.npz")
     np.save(folder / "image ü.npy", np.load(DATA)["images_28"][0])
     (folder / "chip ü.toml").write_text(write_chip(load_chip("tiny")), encoding="utf-8")
+    (folder / "cluster ü.toml").write_text('chip = "chip ü.toml"\nchips = 2\n', encoding="utf-8")
     return folder
 
 
@@ -115,6 +116,7 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
     ("optimize", "net ü.onnx", "-o", "made ü/o ü.onnx"),
     ("quantize", "net ü.onnx", "--data", "data ü.npz", "-o", "made ü/quantized.onnx"),
     ("compile", "made ü/quantized.onnx", "--chip", "chip ü.toml", "-o", "made ü/program.lith"),
+    ("cluster", "cluster ü.toml", "made ü/quantized.onnx", "--parallel", "data"),
     ("run", "made ü/program.lith", "image ü.npy", "-o", "made ü/out ü.npz"),
     ("simulate", "made ü/program.lith", "-o", "made ü/retired ü.npz"),
     ("verify", "made ü", "--data", "data ü.npz", "--rtl", "none"),

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 import lithify
-from lithify.cli import board, choose, commands, decide, explore, line, measure, prove, service, silicon
+from lithify.cli import board, choose, clusters, commands, decide, explore, line, measure, prove, service, silicon
 from lithify.errors import LithifyError
 
 FAULT = 70
@@ -30,7 +30,7 @@ def group() -> None:
     """
 
 
-WORDS = (line, measure, choose, explore, decide, silicon, prove, board, service, commands)
+WORDS = (line, measure, choose, explore, decide, silicon, prove, board, clusters, service, commands)
 """Files of commands, in the order of the help."""
 
 for command in (command for file in WORDS for command in file.COMMANDS):

@@ -13,16 +13,17 @@ from lithify.errors import LithifyError
 class Cluster(BaseModel):
     """Chips and links. Rates in bytes a cycle of the chips' clock, latencies in its cycles.
 
-    chip: a preset's name or a chip description (.toml). topology: "ring", each chip linked with the next, both ways;
-    "all", each with every other; "host", none: what goes from chip to chip goes through the host's link, twice.
+    chip: a preset's name, a chip description (.toml) or, in Python, a `Chip`. topology: "ring", each chip linked with
+    the next, both ways; "line", as ring, but not the last with the first; "all", each with every other; "host", none:
+    what goes from chip to chip goes through the host's link, twice.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "cluster"
-    chip: str = "edge"
+    chip: str | Chip = "edge"
     chips: int = Field(ge=1, le=1024)
-    topology: Literal["ring", "all", "host"] = "ring"
+    topology: Literal["ring", "line", "all", "host"] = "ring"
     link_bytes_per_cycle: int = Field(default=16, ge=1)
     link_latency: int = Field(default=100, ge=0)
     host_bytes_per_cycle: int = Field(default=16, ge=1)
@@ -32,6 +33,22 @@ class Cluster(BaseModel):
     def described(self) -> Chip:
         """The chips' description; LithifyError where it is none."""
         return load_chip(self.chip)
+
+    @property
+    def chip_name(self) -> str:
+        """As people read it."""
+        return self.chip if isinstance(self.chip, str) else self.chip.name
+
+    @property
+    def without_one(self) -> "Cluster":
+        """The chips that remain when one fails, in the order in which they stood behind it: of a ring a line is left.
+
+        Raises LithifyError where there is no other.
+        """
+        if self.chips == 1:
+            raise LithifyError("The cluster has one chip; when that fails nothing is left. Give it two or more.")
+        topology = "line" if self.topology == "ring" else self.topology
+        return self.model_copy(update={"chips": self.chips - 1, "topology": topology})
 
 
 def load_cluster(path: str | Path) -> Cluster:

@@ -89,13 +89,15 @@ def exchange_steps(exchanges: Sequence[Exchange], cluster: Cluster) -> tuple[Ste
 
 
 def _route(source: int, target: int, chips: int, cluster: Cluster) -> Iterator[str]:
-    """The links from one chip to another: the shorter way round a ring."""
+    """The links from one chip to another: along a line, or the shorter way round a ring."""
     if cluster.topology == "host":
         return
     if cluster.topology == "all":
         yield f"link {source} to {target}"
         return
     step = 1 if (target - source) % chips <= (source - target) % chips else -1
+    if cluster.topology == "line":
+        step = 1 if target > source else -1
     while source != target:
         following = (source + step) % chips
         yield f"link {source} to {following}"

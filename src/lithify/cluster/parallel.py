@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from lithify import flow
 from lithify.cluster.description import Cluster
-from lithify.cluster.schedule import HOST, Schedule, Step, schedule
+from lithify.cluster.schedule import HOST, Phase, Schedule, Step, schedule
 from lithify.cluster.stages import Cut, Stages
 from lithify.errors import LithifyError
 from lithify.isa.program import TensorInfo
@@ -32,12 +33,12 @@ ROUNDS = 8
 @dataclass(frozen=True)
 class Plan:
     """A network on a cluster. parallelism: "data" (programs: the one that every chip runs) or "pipeline" (programs: one
-    for each chip, in order). crossing: bytes behind each stage but the last. single: cycles of one chip that runs the
-    whole network; chips: how many work.
+    for each chip, in order); of others see `tensor.py` and `task.py`. crossing: bytes behind each stage but the last.
+    single: cycles of one chip that runs the whole network; chips: how many work.
     """
 
     cluster: Cluster
-    parallelism: Literal["data", "pipeline"]
+    parallelism: Literal["data", "pipeline", "tensor", "task"]
     programs: tuple["Program", ...]
     cycles: tuple[int, ...]
     crossing: tuple[int, ...]
@@ -47,14 +48,58 @@ class Plan:
     timing: Schedule = field(init=False)
 
     def __post_init__(self) -> None:
-        timing = schedule(self._requests(REQUESTS * self.chips), WINDOW * self.chips)
+        timing = schedule(self.requests(REQUESTS * self.chips), self.window)
         object.__setattr__(self, "timing", timing)
+
+    @property
+    def network(self) -> str:
+        """Its name."""
+        return self.programs[0].name
+
+    @property
+    def window(self) -> int:
+        """Requests that are on their way at once."""
+        return WINDOW * self.chips
+
+    @property
+    def period(self) -> Fraction:
+        """Cycles from answer to answer."""
+        return self.rated(self.timing)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from request to answer of one that is alone on the cluster."""
+        return schedule(self.requests(1)[:1]).latency
+
+    def rated(self, timing: Schedule) -> Fraction:
+        """Cycles from answer to answer of a run."""
+        return timing.period
 
     @property
     def speed_up(self) -> float:
         """Throughput over that of one chip alone, its host's link counted as here."""
-        alone = schedule([self._alone()] * REQUESTS, WINDOW)
-        return float(alone.period / self.timing.period)
+        return float(self.rated(self._timing_of_one) / self.period)
+
+    @property
+    def latency_speed_up(self) -> float:
+        """Latency of one chip alone over that of a request that nothing holds up, the host's link in both."""
+        return schedule(self._requests_of_one[:1]).latency / self.latency
+
+    @property
+    def constant_bytes(self) -> int:
+        """Of weights and instructions that the host loads before the first request, over all chips."""
+        loaded = sum(len(program.constants) + len(program.instructions) for program in self.programs)
+        return loaded * (self.chips if self.parallelism == "data" else 1)
+
+    @property
+    def _timing_of_one(self) -> Schedule:
+        requests = self._requests_of_one
+        return schedule(requests * (REQUESTS // len(requests) + 1), WINDOW)
+
+    @property
+    def _requests_of_one(self) -> list[list[Phase]]:
+        """What one chip alone is given, again and again."""
+        return [self._alone()]
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The network's outputs, stage after stage, by the functional simulator: the bits of one chip."""
@@ -66,36 +111,37 @@ class Plan:
             known.update(zip(program.outputs, made, strict=True))
         return [known[name] for name in self.outputs]
 
-    def _requests(self, count: int) -> list[list[Step]]:
+    def requests(self, count: int) -> list[list[Phase]]:
+        """What so many requests need, one after the other."""
         if self.parallelism == "data":
             return [self._whole(index % self.chips) for index in range(count)]
         return [self._staged()] * count
 
-    def _alone(self) -> list[Step]:
+    def _alone(self) -> list[Phase]:
         first, last = self.programs[0], self.programs[-1]
         return [
-            self._host(_bytes(first, first.inputs)),
+            self._host(bytes_of(first, first.inputs)),
             Step("chip 0", self.single),
-            self._host(_bytes(last, self.outputs)),
+            self._host(bytes_of(last, self.outputs)),
         ]
 
-    def _whole(self, chip: int) -> list[Step]:
+    def _whole(self, chip: int) -> list[Phase]:
         (program,) = self.programs
         return [
-            self._host(_bytes(program, program.inputs)),
+            self._host(bytes_of(program, program.inputs)),
             Step(f"chip {chip}", self.cycles[0]),
-            self._host(_bytes(program, program.outputs)),
+            self._host(bytes_of(program, program.outputs)),
         ]
 
-    def _staged(self) -> list[Step]:
-        steps = [self._host(_bytes(self.programs[0], self.programs[0].inputs))]
+    def _staged(self) -> list[Phase]:
+        steps: list[Phase] = [self._host(bytes_of(self.programs[0], self.programs[0].inputs))]
         for number, cycles in enumerate(self.cycles):
             steps.append(Step(f"chip {number}", cycles))
             if number < len(self.crossing):
                 steps += self._across(number, self.crossing[number])
-        return [*steps, self._host(_bytes(self.programs[-1], self.outputs))]
+        return [*steps, self._host(bytes_of(self.programs[-1], self.outputs))]
 
-    def _across(self, number: int, size: int) -> list[Step]:
+    def _across(self, number: int, size: int) -> list[Phase]:
         cluster = self.cluster
         if cluster.topology == "host":
             return [self._host(size), self._host(size)]
@@ -109,17 +155,18 @@ class Plan:
         """As JSON values."""
         timing = self.timing
         return {
-            "network": self.programs[0].name,
-            "chip": self.cluster.chip,
+            "network": self.network,
+            "chip": self.cluster.chip_name,
             "chips": self.chips,
             "parallelism": self.parallelism,
             "topology": self.cluster.topology,
             "cycles_of_one": self.single,
             "stage_cycles": list(self.cycles),
             "crossing_bytes": list(self.crossing),
-            "period_cycles": float(timing.period),
-            "latency_cycles": timing.latency,
+            "period_cycles": float(self.period),
+            "latency_cycles": self.latency,
             "speed_up": round(self.speed_up, 3),
+            "latency_speed_up": round(self.latency_speed_up, 3),
             "limit": timing.limit,
             "busy": {name: round(cycles / timing.cycles, 4) for name, cycles in sorted(timing.busy.items())},
         }
@@ -239,7 +286,8 @@ def _moved(chosen: tuple[int, ...], count: int, cost: Callable[[Sequence[int]], 
     return chosen
 
 
-def _bytes(program: "Program", names: Sequence[str]) -> int:
+def bytes_of(program: "Program", names: Sequence[str]) -> int:
+    """Of the tensors of a program with these names, as the user gives and gets them."""
     return sum(_size(program.tensors[name]) for name in names)
 
 

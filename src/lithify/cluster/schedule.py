@@ -7,7 +7,7 @@ what a chip takes is the timing simulator's count, which no data changes.
 
 import heapq
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -29,12 +29,13 @@ class Step:
 @dataclass(frozen=True)
 class Schedule:
     """What became of the requests, in cycles. finished: when each was answered, in order of arrival; begun: when its
-    first step began; busy: of each resource.
+    first step began; busy: of each resource; again: requests that a failure made begin anew.
     """
 
     finished: tuple[int, ...]
     begun: tuple[int, ...]
     busy: dict[Resource, int]
+    again: tuple[int, ...] = ()
 
     @property
     def cycles(self) -> int:
@@ -61,44 +62,126 @@ class Schedule:
         return max(self.busy, key=lambda name: self.busy[name])
 
 
-def schedule(requests: Sequence[Sequence[Step]], window: int | None = None) -> Schedule:
+Phase = Step | tuple[Step, ...]
+"""What a request needs next: a step, or several side by side, of which all must be done before the next begins."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A resource that works no more from cycle `at` on. Requests that still need it, and those that have not begun,
+    begin anew `pause` cycles later, as `instead` says for each.
+    """
+
+    resource: Resource
+    at: int
+    pause: int
+    instead: Callable[[int], Sequence[Phase]]
+
+
+def schedule(
+    requests: Sequence[Sequence[Phase]], window: int | None = None, failure: Failure | None = None
+) -> Schedule:
     """Runs requests that are all there at the beginning; a resource takes what is ready first, then what came first.
 
     window: how many may be on their way at once, for the chips' DRAM holds so many; the next begins when one is
     answered. None: all.
     """
-    begins = len(requests) if window is None else min(window, len(requests))
-    free: dict[Resource, int] = defaultdict(int)
-    busy: dict[Resource, int] = defaultdict(int)
-    waiting: dict[Resource, list[tuple[int, int, int]]] = defaultdict(list)
-    finished, begun = [0] * len(requests), [-1] * len(requests)
-    events: list[tuple[int, int, int]] = [(0, index, 0) for index in range(begins)]
-    heapq.heapify(events)
-    wakes: list[tuple[int, Resource]] = []
-    while events or wakes:
-        now = min(entries[0][0] for entries in (events, wakes) if entries)
+    run = _Run([list(map(_steps, phases)) for phases in requests])
+    run.more(len(requests) if window is None else min(window, len(requests)), 0)
+    while run.events or run.wakes:
+        now = min(entries[0][0] for entries in (run.events, run.wakes) if entries)
+        if failure is not None and now >= failure.at:
+            run.fail(failure)
+            failure = None
+            continue
+        run.advance(now)
+    again = tuple(sorted(run.again))
+    return Schedule(tuple(run.finished), tuple(run.begun), dict(run.busy), again)
+
+
+def _steps(phase: Phase) -> tuple[Step, ...]:
+    return (phase,) if isinstance(phase, Step) else phase
+
+
+class _Run:
+    """Requests on their way."""
+
+    def __init__(self, requests: list[list[tuple[Step, ...]]]) -> None:
+        self.requests = requests
+        self.finished, self.begun = [0] * len(requests), [-1] * len(requests)
+        self.busy: dict[Resource, int] = defaultdict(int)
+        self.again: set[int] = set()
+        # (when, request, phase, how often the request was begun anew): a step of the phase has ended.
+        self.events: list[tuple[int, int, int, int]] = []
+        self.wakes: list[tuple[int, Resource]] = []
+        self._free: dict[Resource, int] = defaultdict(int)
+        self._waiting: dict[Resource, list[tuple[int, int, int, int]]] = defaultdict(list)
+        self._left = [0] * len(requests)
+        self._phase = [-1] * len(requests)
+        self._tries = [0] * len(requests)
+        self._begins = 0
+        self._earliest = 0
+
+    def more(self, count: int, now: int) -> None:
+        """Lets the next requests begin."""
+        for index in range(self._begins, min(self._begins + count, len(self.requests))):
+            self._begins = index + 1
+            self._left[index] = 1
+            heapq.heappush(self.events, (max(now, self._earliest), index, -1, self._tries[index]))
+
+    def advance(self, now: int) -> None:
+        """Everything of one cycle."""
         touched = set[Resource]()
-        while events and events[0][0] == now:
-            ready, index, step = heapq.heappop(events)
-            if step == len(requests[index]):
-                finished[index] = ready
-                if begins < len(requests):
-                    heapq.heappush(events, (ready, begins, 0))
-                    begins += 1
+        while self.events and self.events[0][0] == now:
+            _, index, phase, tries = heapq.heappop(self.events)
+            if tries != self._tries[index]:
                 continue
-            resource = requests[index][step].resource
-            heapq.heappush(waiting[resource], (ready, index, step))
-            touched.add(resource)
-        while wakes and wakes[0][0] == now:
-            touched.add(heapq.heappop(wakes)[1])
+            self._left[index] -= 1
+            if not self._left[index]:
+                touched |= self._begin(index, phase + 1, now)
+        while self.wakes and self.wakes[0][0] == now:
+            touched.add(heapq.heappop(self.wakes)[1])
         for resource in sorted(touched):
-            if waiting[resource] and free[resource] <= now:
-                _, index, step = heapq.heappop(waiting[resource])
-                taken = requests[index][step]
-                if begun[index] < 0:
-                    begun[index] = now
-                free[resource] = now + taken.busy
-                busy[resource] += taken.busy
-                heapq.heappush(events, (now + taken.busy + taken.after, index, step + 1))
-                heapq.heappush(wakes, (now + taken.busy, resource))
-    return Schedule(tuple(finished), tuple(begun), dict(busy))
+            self._take(resource, now)
+
+    def fail(self, failure: Failure) -> None:
+        """Begins anew what needs the resource."""
+        self._earliest = failure.at + failure.pause
+        for index in range(len(self.requests)):
+            phase = max(self._phase[index], 0)
+            rest = [step for steps in self.requests[index][phase:] for step in steps]
+            if index >= self._begins:
+                self.requests[index] = [_steps(step) for step in failure.instead(index)]
+            elif not self.finished[index] and any(step.resource == failure.resource for step in rest):
+                self.again.add(index)
+                self._tries[index] += 1
+                self.requests[index] = [_steps(step) for step in failure.instead(index)]
+                self._left[index], self._phase[index] = 1, -1
+                heapq.heappush(self.events, (self._earliest, index, -1, self._tries[index]))
+        for entries in self._waiting.values():
+            entries[:] = [entry for entry in entries if self._tries[entry[1]] == 0]
+            heapq.heapify(entries)
+
+    def _begin(self, index: int, phase: int, now: int) -> set[Resource]:
+        self._phase[index] = phase
+        if phase == len(self.requests[index]):
+            self.finished[index] = now
+            self.more(1, now)
+            return set()
+        steps = self.requests[index][phase]
+        self._left[index] = len(steps)
+        for number, step in enumerate(steps):
+            heapq.heappush(self._waiting[step.resource], (now, index, phase, number))
+        return {step.resource for step in steps}
+
+    def _take(self, resource: Resource, now: int) -> None:
+        if not self._waiting[resource] or self._free[resource] > now:
+            return
+        _, index, phase, number = heapq.heappop(self._waiting[resource])
+        taken = self.requests[index][phase][number]
+        if self.begun[index] < 0:
+            self.begun[index] = now
+        self._free[resource] = now + taken.busy
+        self.busy[resource] += taken.busy
+        heapq.heappush(self.events, (now + taken.busy + taken.after, index, phase, self._tries[index]))
+        heapq.heappush(self.wakes, (now + taken.busy, resource))

@@ -14,9 +14,9 @@ from lithify.reference.graph import Graph, Node
 WIDTH = 128
 """How many ways to have come so far are kept beside each other."""
 
-STARTING = 8_000
-"""Cycles that a part takes beyond its work, about: its first weights and rows come, and its last results go, with
-nothing beside them.
+STARTING = 8
+"""A part takes, beyond its work, about what filling this part of the scratchpad takes: its first weights and rows come,
+and its last results go, with nothing beside them.
 """
 
 
@@ -39,6 +39,7 @@ def choose(graph: Graph, cluster: Cluster, cycles: Mapping[str, int], channels_a
     cut along output channels, never along rows, so that no weight is on two chips.
     """
     chips, chip = cluster.chips, cluster.described
+    starting = chip.scratchpad_bytes / STARTING / chip.dram_bytes_per_cycle
     last: dict[str, int] = {}
     for number, node in enumerate(graph.nodes):
         last.update(dict.fromkeys((*node.inputs, *node.outputs), number))
@@ -79,7 +80,7 @@ def choose(graph: Graph, cluster: Cluster, cycles: Mapping[str, int], channels_a
                         level = max(level, stage + 1)
                     else:
                         level = max(level, found)
-                total += STARTING * max(0, level - state.stage)
+                total += starting * max(0, level - state.stage)
                 held.update(dict.fromkeys(node.outputs, ((way.output, level),)))
                 held = {name: entry for name, entry in held.items() if last[name] > number}
                 key = tuple(

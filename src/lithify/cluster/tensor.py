@@ -1,0 +1,204 @@
+"""Tensor parallelism: every layer's work on all chips at once, what they need of each other exchanged between parts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from lithify import flow
+from lithify.cluster.description import Cluster
+from lithify.cluster.exchange import WIDTHS, exchange_steps
+from lithify.cluster.parallel import WINDOW, Plan
+from lithify.cluster.schedule import Phase, Step
+from lithify.cluster.search import choose
+from lithify.cluster.sharding import Arrays, Sharding, shard
+from lithify.errors import LithifyError
+from lithify.reference.graph import Graph
+from lithify.runtime import run
+
+if TYPE_CHECKING:
+    from lithify.program import Program
+
+SMALL = 1024
+"""Bytes of a constant up to which its values may decide what the compiler makes of a node: a table, a zero."""
+
+
+@dataclass(frozen=True)
+class TensorPlan(Plan):
+    """A network whose layers are shared out. sharding: its parts; part_cycles: of each part, those of every chip.
+
+    Parts are compiled as networks of their own (`program_of`), when they are run for the first time.
+    """
+
+    sharding: Sharding
+    part_cycles: tuple[tuple[int, ...], ...]
+    loaded: int
+    compiled: dict[tuple[int, int], "Program"] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def network(self) -> str:
+        return self.sharding.graph.name
+
+    @property
+    def window(self) -> int:
+        return WINDOW
+
+    @property
+    def constant_bytes(self) -> int:
+        return self.loaded
+
+    def program_of(self, part: int, chip: int) -> "Program":
+        """What a chip runs in a part."""
+        if (part, chip) not in self.compiled:
+            graph = self.sharding.parts[part].graphs[chip]
+            self.compiled[part, chip] = program_of(graph, self.cluster)
+        return self.compiled[part, chip]
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The network's outputs, part after part, by the functional simulator: the bits of one chip."""
+
+        def work(part: int, chip: int, given: Arrays) -> Arrays:
+            program = self.program_of(part, chip)
+            return dict(zip(program.outputs, run(program, given).outputs, strict=True))
+
+        made = self.sharding.run(inputs, work)
+        return [made[name] for name in self.outputs]
+
+    def requests(self, count: int) -> list[list[Phase]]:
+        phases: list[Phase] = [self._host(self._given())]
+        for part, cycles in zip(self.sharding.parts, self.part_cycles, strict=True):
+            exchange = exchange_steps(part.exchanges, self.cluster)
+            if exchange:
+                phases.append(exchange)
+            phases.append(tuple(Step(f"chip {chip}", busy) for chip, busy in enumerate(cycles)))
+        phases.append(self._host(self._size(self.outputs)))
+        return [phases] * count
+
+    def _given(self) -> int:
+        """Bytes of inputs that the host sends: to each chip what it needs."""
+        graph, size = self.sharding.graph, 0
+        for part in self.sharding.parts:
+            for shards in part.graphs:
+                size += sum(
+                    prod(shards.tensors[name].shape) * WIDTHS[shards.tensors[name].dtype]
+                    for name in shards.inputs
+                    if name.rsplit("@", 1)[0] in graph.inputs or name in graph.inputs
+                )
+        return size
+
+    def _alone(self) -> list[Phase]:
+        graph = self.sharding.graph
+        return [self._host(self._size(graph.inputs)), Step("chip 0", self.single), self._host(self._size(self.outputs))]
+
+    def _size(self, names: tuple[str, ...]) -> int:
+        tensors = self.sharding.graph.tensors
+        return sum(prod(tensors[name].shape) * WIDTHS[tensors[name].dtype] for name in names)
+
+    def to_json(self) -> dict[str, Any]:
+        """As of any plan, and what is exchanged."""
+        steps = [exchange_steps(part.exchanges, self.cluster) for part in self.sharding.parts]
+        return {
+            **super().to_json(),
+            "parts": len(self.sharding.parts),
+            "exchanged_bytes": sum(
+                move.bytes
+                for part in self.sharding.parts
+                for exchange in part.exchanges
+                for move in exchange.moves
+                if move.source != move.target
+            ),
+            "exchange_cycles": sum(max((step.busy + step.after for step in phase), default=0) for phase in steps),
+            "shared_out": self.shared_out(),
+        }
+
+    def shared_out(self) -> dict[str, int]:
+        """How many products and normalisations are shared out how."""
+        found: dict[str, int] = {}
+        for node in self.sharding.graph.nodes:
+            way = self.sharding.ways[node.name]
+            if node.operator not in ("Gemm", "Conv", "MatMul", "ConvTranspose"):
+                continue
+            rank = len(self.sharding.graph.tensors[node.outputs[0]].shape)
+            channels = way.output.axis == (1 if rank == 4 else rank - 1)
+            heads = node.operator == "MatMul" and way.output.axis == 0
+            how = "whole" if way.output.whole else "heads" if heads else "output channels" if channels else "rows"
+            found[how] = found.get(how, 0) + 1
+        return found
+
+
+def tensor_parallel(model: ir.Model, cluster: Cluster, channels_alone: bool = False) -> TensorPlan:
+    """Every chip does its share of each layer: of its output channels, its heads or its rows, whichever, exchanges
+    counted, is done first.
+
+    model: quantised. channels_alone: products with weights never along rows, so that each weight is on one chip.
+    Raises LithifyError for a network with states, and as `lithify.compile`.
+    """
+    from lithify.compiler.fold import fold_constants
+    from lithify.quantize import read
+    from lithify.quantize.states import states_of
+
+    if states_of(model):
+        raise LithifyError(
+            f"The network keeps states between runs ({', '.join(states_of(model))}), which lie on one chip; take data "
+            "parallelism, or leave the states out."
+        )
+    whole = flow.compile(model, cluster.described)
+    single = whole.simulate()
+    graph = fold_constants(read(model))
+    cycles = {layer.name: layer.cycles for layer in single.layers}
+    sharding = shard(graph, cluster.chips, choose(graph, cluster, cycles, channels_alone))
+    known: dict[Any, tuple[int, int]] = {}
+
+    def counted(shards: Graph) -> tuple[int, int]:
+        key = _likeness(shards)
+        if key not in known:
+            program = program_of(shards, cluster)
+            known[key] = program.simulate().cycles, len(program.constants) + len(program.instructions)
+        return known[key]
+
+    found = [[counted(shards) for shards in part.graphs] for part in sharding.parts]
+    return TensorPlan(
+        cluster,
+        "tensor",
+        (),
+        tuple(sum(part[chip][0] for part in found) for chip in range(cluster.chips)),
+        (),
+        single.cycles,
+        cluster.chips,
+        whole.outputs,
+        sharding,
+        tuple(tuple(cycles for cycles, _ in part) for part in found),
+        sum(size for part in found for _, size in part),
+    )
+
+
+def program_of(graph: Graph, cluster: Cluster) -> "Program":
+    """The program of a chip's graph."""
+    from lithify.compiler.compile import compile_with_reasons
+    from lithify.program import from_compiled
+
+    compiled = compile_with_reasons(graph, cluster.described)
+    return from_compiled(compiled.program, graph, compiled.reasons)
+
+
+def _likeness(graph: Graph) -> Any:
+    """What graphs have in common that take the same cycles: everything but the values of large constants, and their
+    scales; no cycle depends on data.
+    """
+    tensors = tuple(
+        (name, entry.shape, entry.dtype, entry.zero_point, None if entry.scale is None else entry.scale.tobytes())
+        if name not in graph.constants
+        else (name, entry.shape, entry.dtype)
+        for name, entry in graph.tensors.items()
+    )
+    constants = tuple(
+        (name, data.tobytes() if data.nbytes <= SMALL and data.dtype.name == "int8" else b"")
+        for name, data in graph.constants.items()
+    )
+    nodes = tuple(
+        (node.operator, node.inputs, node.outputs, repr(sorted(node.attributes.items()))) for node in graph.nodes
+    )
+    return graph.inputs, graph.outputs, tensors, constants, nodes
