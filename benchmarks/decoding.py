@@ -13,7 +13,7 @@ from lithify.program import Program
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "decoding.md"
-CHIP = HERE / "chips" / "mac256_vector.toml"
+CHIP = "mac256_vector"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 LAYERS, WIDTH, HEADS, LENGTH, VOCABULARY = 2, 256, 4, 1024, 512
 

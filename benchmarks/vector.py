@@ -62,7 +62,7 @@ def products() -> str:
 
 def lanes() -> str:
     """BERT-base on `mac256_vector` and on `edge`, with each number of lanes."""
-    chips = [load_chip(CHIPS / "mac256_vector.toml"), load_chip("edge")]
+    chips = [load_chip("mac256_vector"), load_chip("edge")]
     several = [chip.model_copy(update={"vector_lanes": count}) for chip in chips for count in LANES]
     rows = bench(("bert_base",), several, found=lambda row: print(row, flush=True))
     text = (

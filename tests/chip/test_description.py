@@ -26,7 +26,7 @@ def refused(text: str) -> str:
 
 
 def test_presets() -> None:
-    assert preset_names() == ("edge", "tiny")
+    assert preset_names() == ("edge", "mac256_vector", "tiny")
     edge, tiny = load_chip("edge"), load_chip("tiny")
     assert (edge.rows, edge.columns, edge.multipliers, edge.dram_bytes_per_cycle) == (16, 16, 256, 5)
     assert (tiny.rows, tiny.columns, tiny.multipliers) == (8, 8, 64)
@@ -94,7 +94,10 @@ def test_a_wrong_description_is_refused(keys: dict[str, object], message: str) -
 def test_what_is_no_description_is_refused(tmp_path: Path) -> None:
     assert refused("rows 8").startswith("The chip description 'my.toml' is not TOML: ")
     for source, message in (
-        ("huge", "Unknown chip 'huge': give a preset (edge, tiny) or the path of a chip description ending in .toml."),
+        (
+            "huge",
+            "Unknown chip 'huge': give a preset (edge, mac256_vector, tiny) or the path of a chip description ending in .toml.",
+        ),
         (
             tmp_path / "none.toml",
             f"Cannot read the chip description '{tmp_path / 'none.toml'}': No such file or directory; "

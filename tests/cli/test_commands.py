@@ -154,7 +154,7 @@ def test_disassemble(run: Run, program: Path, tmp_path: Path) -> None:
 
 
 def test_chips(run: Run) -> None:
-    assert [chip["name"] for chip in as_json(run("chips", "--json"))] == ["edge", "tiny"]
+    assert [chip["name"] for chip in as_json(run("chips", "--json"))] == ["edge", "mac256_vector", "tiny"]
     assert Chip.model_validate_json(run("chips", "edge", "--json").out, strict=False) == load_chip("edge")
     assert parse_chip(run("chips", "tiny").out, "shown") == load_chip("tiny")
     assert as_json(run("chips", "--schema"))["properties"]["clock_hz"]["type"] == "integer"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lithify.chip import Chip, load_chip, preset_names
+from lithify.chip import Chip, load_chip
 from lithify.errors import LithifyError
 from lithify.explore.compare.processor import cores
 from lithify.explore.model import named_model
@@ -37,6 +37,9 @@ NEAR = 3
 
 TRIES = 12
 """Proposals for a place in a batch, until one is a chip that was not judged before."""
+
+STARTS = ("edge", "tiny")
+"""The presets that are judged first."""
 
 CLOCK_HZ = 200_000_000
 DRAM_BYTES_PER_S = 1e9
@@ -360,7 +363,7 @@ class _Search:
     def _wanted(self, random: np.random.Generator, count: int) -> "Any":
         """Chips worth a try beside Optuna's: at first the presets, later neighbours of the front, in random order."""
         if not self.points:
-            yield from [self.space.values(load_chip(name)) for name in preset_names()][:count]
+            yield from [self.space.values(load_chip(name)) for name in STARTS][:count]
             return
         near = [values for point in front(self.points) for values in self.space.near(point.values)]
         taken = set(self.seen)
