@@ -87,6 +87,42 @@ def test_tokens_are_written_one_after_the_other(
     assert len({row[2] for row in rows[:8]}) == len({row[2] for row in rows[8:]}) == 1 < len({row[2] for row in rows})
 
 
+def printed(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """The lines that an example prints."""
+    example(name, monkeypatch).main(*words)
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("device", ["sim", "timing", "/device:ASIC:0"])
+def test_a_session(device: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    *_, takes, first, second, refused = printed("session", monkeypatch, capsys, device)
+    labels = np.load(DATA)["labels"]
+    assert takes.startswith("takes input (1, 1, 28, 28) tensor(float), gives probabilities (1, 10)")
+    assert first == f"the digit is a {labels[0]}" and second.startswith(f"the next one a {labels[1]}, after ")
+    assert ("uncounted" in second) == (device != "timing")
+    assert refused.startswith("Input 'input' was given as float32 of shape (1, 1, 5, 28)")
+
+
+def test_several_devices(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _, failed, answered = printed("several_devices", monkeypatch, capsys)
+    assert failed == "failed: {'sim:2': 'the cable is out'}; moved to other chips: 1"
+    assert answered.startswith("answered: 120 of 120; left: ")
+
+
+@pytest.mark.slow
+def test_a_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    *_, loaded, hung, network = printed("driver", monkeypatch, capsys)
+    assert loaded.startswith("4 KB loaded: {'CYCLES': ") and "had not finished after 0.5 seconds; it was reset" in hung
+    assert network.endswith("cycles, as predicted")
+
+
+@pytest.mark.slow
+def test_a_cluster(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    data, stages = printed("cluster", monkeypatch, capsys)
+    assert data.startswith("data: ") and stages.startswith("pipeline: ")
+    assert all(float(line.split()[1]) > 1 for line in (data, stages))
+
+
 @pytest.mark.slow
 def test_training_again_gives_an_accurate_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")

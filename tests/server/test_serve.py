@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.examples.test_examples import printed
 
 import lithify
 from compiler.test_batch import program as batched
@@ -214,6 +215,75 @@ def test_what_is_refused_over_grpc(server: Server) -> None:
         with pytest.raises(Exception, match=message):
             client.infer(model, [entry])
     assert client.is_server_live()
+
+
+BREAKING = """
+from lithify.runtime import session
+from lithify.runtime.bus import ChipFailure
+
+opened = session.open_device
+
+class Broken:
+    name, left = "sim", 3
+
+    def __init__(self, device):
+        self.device = device
+
+    def run_segment(self, *given):
+        self.left -= 1
+        if self.left < 0:
+            raise ChipFailure("it broke")
+        return self.device.run_segment(*given)
+
+def open_device(name, chip, **options):
+    device, close = opened(name, chip, **options)
+    return (Broken(device) if name.number == 1 else device), close
+
+session.open_device = open_device
+from lithify.cli import main
+main()
+"""
+"""A server whose second chip breaks after three runs."""
+
+
+def test_a_chip_that_breaks(server: Server, tmp_path: Path) -> None:
+    """Its work moves: every client gets its own answer, and the metrics say what is left."""
+    server.digits.save(tmp_path / "digits.lith")
+    wrong = list[int]()
+    words = ["serve", str(tmp_path / "digits.lith"), "--device", "sim:0-1", "--http-port", "0", "--grpc-port", "0"]
+    command = [sys.executable, "-c", BREAKING, *words, "--json"]
+    with Process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+        where = json.loads(process.stdout.readline())
+        address = where["http"].removeprefix("http://")
+        expected = server.digits.run(images()[:40])[0]
+
+        def work(first: int) -> None:
+            client = http.InferenceServerClient(address)
+            for index in range(first, 40, 4):
+                found = asked(client, http, "digits", server.digits.inputs[0], images()[index : index + 1])
+                if not np.array_equal(found, expected[index : index + 1]):
+                    wrong.append(index)
+
+        threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        text = urllib.request.urlopen(f"{where['http']}/metrics", timeout=30).read().decode()
+    assert not wrong
+    found = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if line[0] != "#"}
+    assert found['lithify_requests_total{end="answered",model="digits"}'] == 40
+    assert found['lithify_chips_failed{model="digits"}'] == found['lithify_requests_moved{model="digits"}'] == 1
+    assert found['lithify_chip_runs{chip="sim:1",model="digits"}'] == 3
+    assert found['lithify_chip_runs{chip="sim:0",model="digits"}'] == 37
+    assert found['lithify_runs_per_second{model="digits"}'] > 0
+
+
+def test_the_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    over_http, over_grpc, counted, ended = printed("serve", monkeypatch, capsys)
+    assert over_http.endswith("the digit is a 3") and over_grpc.endswith("the digit is a 3")
+    assert counted == 'lithify_requests_total{end="answered",model="digits"} 2.0'
+    assert ended == "the server ended with status 0"
 
 
 def test_overload_and_a_graceful_end(server: Server, tmp_path: Path) -> None:
