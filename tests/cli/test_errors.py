@@ -90,7 +90,8 @@ def test_missing_data(run: Run, tmp_path: Path) -> None:
 
 def test_unknown_chip(run: Run, quantized: Path, tmp_path: Path) -> None:
     assert refused(run("compile", quantized, "--chip", "huge", "-o", tmp_path / "p.lith")) == (
-        "Unknown chip 'huge': give a preset (edge, mac256_vector, tiny) or the path of a chip description ending in .toml."
+        "Unknown chip 'huge': give a preset (edge, mac256_vector, tiny) or the path of a chip description ending in "
+        ".toml."
     )
 
 

@@ -23,7 +23,8 @@ from lithify.reference.graph import Graph
 from lithify.runtime.chip import RtlDevice
 from lithify.verify import verify
 
-CHIPS = sorted((Path(__file__).parents[2] / "benchmarks" / "chips").glob("*.toml"))
+ROOT = Path(__file__).parents[2]
+CHIPS = sorted((*(ROOT / "benchmarks" / "chips").glob("*.toml"), *(ROOT / "src/lithify/chip/presets").glob("mac*.toml")))
 
 
 def network() -> Graph:
