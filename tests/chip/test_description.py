@@ -96,8 +96,8 @@ def test_what_is_no_description_is_refused(tmp_path: Path) -> None:
     for source, message in (
         (
             "huge",
-            "Unknown chip 'huge': give a preset (edge, mac256_vector, tiny) or the path of a chip description ending in "
-            ".toml.",
+            "Unknown chip 'huge': give a preset (edge, mac256_vector, tiny) or the path of a chip description ending "
+            "in .toml.",
         ),
         (
             tmp_path / "none.toml",

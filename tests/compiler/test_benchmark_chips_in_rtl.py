@@ -24,7 +24,8 @@ from lithify.runtime.chip import RtlDevice
 from lithify.verify import verify
 
 ROOT = Path(__file__).parents[2]
-CHIPS = sorted((*(ROOT / "benchmarks" / "chips").glob("*.toml"), *(ROOT / "src/lithify/chip/presets").glob("mac*.toml")))
+PRESETS = (ROOT / "src" / "lithify" / "chip" / "presets").glob("mac*.toml")
+CHIPS = sorted((*(ROOT / "benchmarks" / "chips").glob("*.toml"), *PRESETS))
 
 
 def network() -> Graph:
