@@ -2,38 +2,22 @@
 on the link and without.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 import pytest
 
 import lithify
-from lithify.chip import load_chip
-from lithify.cluster.linked import History, run_in_rtl, run_in_simulators
+from cluster.linking import QUIET, images, in_both, of_one_chip, quantized
+from lithify.cluster.linked import run_in_rtl, run_in_simulators
 from lithify.cluster.nodes import Node, same_place
-from lithify.cluster.pair import Work, pipelined
+from lithify.cluster.pair import pipelined
 from lithify.cluster.stages import Stages
 from lithify.errors import LithifyError
 from lithify.isa.peer import Wires
 from lithify.isa.program import Base, Placement
-from lithify.rtl.simulation.nodes import build_nodes
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-QUIET = Wires()
-"""No errors, and the latency of `Cluster`'s links."""
-
-
-def quantized(name: str) -> ir.Model:
-    model = lithify.optimize(lithify.load(EXAMPLES / f"{name}.onnx"))
-    return lithify.quantize(model, EXAMPLES / "digits.npz")
-
-
-def images(count: int) -> list[dict[str, np.ndarray]]:
-    return [{"input": image[None]} for image in np.load(EXAMPLES / "digits.npz")["images_32"][:count]]
 
 
 def stages(model: ir.Model, position: int) -> list[Any]:
@@ -53,36 +37,6 @@ def programs(mobilenet: ir.Model) -> list[Any]:
     return stages(mobilenet, 7)
 
 
-@pytest.fixture(scope="module")
-def library() -> Path:
-    """The simulator of two nodes with `tiny`, the only one that is built here."""
-    return build_nodes(load_chip("tiny")).library
-
-
-def in_both(work: Work, wires: Wires, library: Path) -> tuple[History, History]:
-    """RTL and simulators, equal in every word on the link, every retirement, every counter and every byte of DRAM."""
-    hard = run_in_rtl(work, wires, library=library)
-    soft = run_in_simulators(work, wires, [node.start for node in hard.nodes])
-    for one, other in zip(hard.nodes, soft.nodes, strict=True):
-        assert one.elapsed == other.elapsed and one.counters == other.counters
-        assert one.words == other.words
-        assert np.array_equal(one.queue, other.queue) and np.array_equal(one.cycle, other.cycle)
-        assert np.array_equal(one.memory, other.memory)
-    assert hard.cycles == soft.cycles
-    return hard, soft
-
-
-def of_one_chip(model: ir.Model, work: Work, history: History, requests: Sequence[dict[str, np.ndarray]]) -> int:
-    """Asserts that the answers are those of the whole network on one chip; the cycles that it takes for one."""
-    whole = lithify.compile(model, "tiny")
-    found = work.outputs(history.memories)
-    assert len(found) == len(requests)
-    for request, outputs in zip(requests, found, strict=True):
-        expected = whole.run(*request.values())
-        assert all(np.array_equal(a, b) for a, b in zip(outputs, expected, strict=True))
-    return whole.simulate().cycles
-
-
 def test_a_pipeline_in_the_simulators(mobilenet: ir.Model, programs: list[Any]) -> None:
     """Four requests, of which two are under way at once: faster than one chip, and not twice as fast."""
     requests = images(4)
@@ -99,8 +53,8 @@ def test_what_cannot_be_linked_is_refused(programs: list[Any]) -> None:
         pipelined(programs[:1], images(1))
     with pytest.raises(LithifyError, match="Between the stages the host would have to run"):
         pipelined(list(reversed(programs)), images(1))
-    with pytest.raises(LithifyError, match="A node holds 128 orders, and this takes"):
-        pipelined(programs, images(40))
+    with pytest.raises(LithifyError, match="A node holds 512 orders, and this takes"):
+        pipelined(programs, images(2) * 60)
     place = Placement("x", Base.INPUTS, 0, 4, 4, 8, 8)
     assert same_place(place, place) == 128
     bordered = Placement("x", Base.INPUTS, 0, 4, 4, 8, 8, left=1)

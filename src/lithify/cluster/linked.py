@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lithify.cluster.nodes import Node, Placed
+from lithify.cluster.nodes import Node
 from lithify.cluster.pair import Work
 from lithify.errors import LithifyError
+from lithify.isa import decode
 from lithify.isa.layout import PAGE
 from lithify.isa.peer import CAUSES, Wires
-from lithify.isa.program import Base
 from lithify.isa.registers import BY_NAME
-from lithify.isa.sequence import segment_instructions
 from lithify.rtl.simulation.nodes import Nodes, build_nodes
 from lithify.rtl.simulation.orders import carry_out
 from lithify.sim.functional import run_segment
@@ -65,7 +64,7 @@ def run_in_rtl(
     """The Verilog of the nodes in one simulation. note: hears what takes long; library: the simulator, where it is
     built already. Raises LithifyError where a node ended its orders early, by the cause.
     """
-    chip = next(iter(work.nodes[0].programs.values())).program.chip
+    chip = next(iter(work.nodes[0].codes.values())).chip
     memories = work.memories()
     path = build_nodes(chip, note).library if library is None else library
     with Nodes(path, memories, wires, bytes_per_cycle=chip.dram_bytes_per_cycle) as nodes:
@@ -134,25 +133,17 @@ class _Chip:
         def value(name: str) -> int:
             return registers.get(BY_NAME[name].offset, 0)
 
-        placed = self._node.programs[value("PROGRAM_LOW")]
-        program, segment, skip = placed.program, placed.segment, value("SKIP")
-        bases = {base: value(f"BASE{int(base)}_LOW") for base in Base}
-        views = {
-            int(base): self._memory[address : address + self._size(placed, base)] for base, address in bases.items()
-        }
-        instructions = program.instructions[segment.start : segment.start + segment.size]
-        run_segment(program.chip, instructions, views, False, 0, skip)
+        place, skip = value("PROGRAM_LOW"), value("SKIP")
+        code = self._node.codes[place]
+        bases = {base: value(f"BASE{int(base)}_LOW") for base in code.sizes}
+        views = {int(base): self._memory[start : start + code.sizes[base]] for base, start in bases.items()}
+        run_segment(code.chip, code.instructions, views, False, 0, skip)
         # Where in a page something lies decides how its bursts are cut, and nothing else of an address does.
-        key = placed.instructions, tuple((int(base), address % PAGE) for base, address in bases.items())
+        key = place, tuple((int(base), address % PAGE) for base, address in bases.items())
         if key not in self._known:
-            entries = segment_instructions(program, segment)
+            entries = list(decode(code.instructions))
             self._known[key] = simulate(
-                program.chip, entries, segment.size, dict(key[1]), ComputeTiming(program.chip), skip=skip
+                code.chip, entries, len(code.instructions), dict(key[1]), ComputeTiming(code.chip), skip=skip
             )
         self.launched.append(self._known[key])
         return self._known[key].cycles
-
-    @staticmethod
-    def _size(placed: Placed, base: Base) -> int:
-        known = len(placed.program.constants) if base is Base.CONSTANTS else 0
-        return max(placed.program.base_bytes.get(base, 0), known)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lithify.chip import Chip
 from lithify.errors import LithifyError
+from lithify.isa import Queue, encode, instruction
 from lithify.isa.conditions import skip_of
 from lithify.isa.layout import PAGE
 from lithify.isa.peer import ORDERS, WORD_BYTES, Opcode, Order, order
@@ -15,6 +17,16 @@ from lithify.isa.registers import BY_NAME
 
 ALIGNED = 128
 """Of what a base register holds, in bytes."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """Instructions in a node's DRAM. sizes: bytes behind the base registers that they use; skip: the register SKIP."""
+
+    chip: Chip
+    instructions: bytes
+    sizes: Mapping[Base, int]
+    skip: int = 0
 
 
 @dataclass(frozen=True)
@@ -30,14 +42,15 @@ class Placed:
 
 
 class Node:
-    """A node's DRAM and orders as they are drawn up. programs: by the address of their instructions."""
+    """A node's DRAM and orders as they are drawn up. codes: by the address of their instructions."""
 
     def __init__(self) -> None:
         self.size = 0
         self.orders: list[Order] = []
-        self.programs: dict[int, Placed] = {}
+        self.codes: dict[int, Code] = {}
         self._contents: list[tuple[int, bytes | memoryview]] = []
         self._registers: dict[str, int] = {}
+        self._copies: dict[tuple[Chip, int], int] = {}
 
     def room(self, size: int, data: bytes | memoryview = b"") -> int:
         """The address of so many bytes that nothing else has, which begin with `data`; a multiple of 4096."""
@@ -59,26 +72,41 @@ class Node:
                 f"{len(segments)} stretches and {len(program.states)} states. Cut the network elsewhere."
             )
         (segment,) = segments
-        end = segment.start + segment.size
-        instructions = self.room(segment.size, program.instructions[segment.start : end])
-        bases: dict[Base, int] = {
-            base: self.room(program.base_bytes.get(base, 0), program.constants if base is Base.CONSTANTS else b"")
-            for base in Base
-            if base not in (Base.INPUTS, Base.OUTPUTS, Base.APPEND)
-        }
-        placed = Placed(program, segment, instructions, bases)
-        self.programs[instructions] = placed
-        return placed
+        text = bytes(program.instructions[segment.start : segment.start + segment.size])
+        sizes = {**program.base_bytes}
+        sizes[Base.CONSTANTS] = max(sizes.get(Base.CONSTANTS, 0), len(program.constants))
+        skip = skip_of(program.batch, program.batch)
+        instructions = self._code(Code(program.chip, text, {base: size for base, size in sizes.items() if size}, skip))
+        bases: dict[Base, int] = {Base.CONSTANTS: self.room(sizes[Base.CONSTANTS], program.constants)}
+        if sizes.get(Base.WORKSPACE):
+            bases[Base.WORKSPACE] = self.room(sizes[Base.WORKSPACE])
+        return Placed(program, segment, instructions, bases)
 
     def run(self, placed: Placed, inputs: int, outputs: int) -> None:
         """Orders a run on the inputs at an address, which leaves its outputs at another."""
-        for base, address in {**placed.bases, Base.INPUTS: inputs, Base.OUTPUTS: outputs}.items():
+        self._run(placed.instructions, {**placed.bases, Base.INPUTS: inputs, Base.OUTPUTS: outputs})
+
+    def copy(self, chip: Chip, source: int, target: int, size: int) -> None:
+        """Orders the chip to copy bytes within its DRAM, through its scratchpad."""
+        key = chip, size
+        if key not in self._copies:
+            sizes = {Base.INPUTS: size, Base.OUTPUTS: size}
+            self._copies[key] = self._code(Code(chip, copy_instructions(chip, size), sizes))
+        self._run(self._copies[key], {Base.INPUTS: source, Base.OUTPUTS: target})
+
+    def _code(self, code: Code) -> int:
+        address = self.room(len(code.instructions), code.instructions)
+        self.codes[address] = code
+        return address
+
+    def _run(self, instructions: int, bases: Mapping[Base, int]) -> None:
+        for base, address in bases.items():
             if address % ALIGNED:
                 raise LithifyError(f"A base register cannot hold {address:#x}, which is no multiple of {ALIGNED}.")
             self._set(f"BASE{int(base)}_LOW", address)
-        self._set("PROGRAM_LOW", placed.instructions)
-        self._set("PROGRAM_BYTES", placed.segment.size)
-        self._set("SKIP", skip_of(placed.program.batch, placed.program.batch))
+        self._set("PROGRAM_LOW", instructions)
+        self._set("PROGRAM_BYTES", len(self.codes[instructions].instructions))
+        self._set("SKIP", self.codes[instructions].skip)
         self._set("INTERRUPT_ENABLE", 1)
         self.orders.append(order(Opcode.RUN))
 
@@ -113,6 +141,29 @@ class Node:
         if self._registers.get(name, 0) != value:
             self._registers[name] = value
             self.orders.append(order(Opcode.SET, offset=BY_NAME[name].offset, value=value))
+
+
+def copy_instructions(chip: Chip, size: int) -> bytes:
+    """A program that copies `size` bytes from Base.INPUTS to Base.OUTPUTS: half a scratchpad after the other."""
+    half = chip.scratchpad_banks // 2 * chip.bank_words * chip.word_bytes
+    if size % chip.word_bytes:
+        raise LithifyError(f"A chip copies words of {chip.word_bytes} bytes; {size} bytes are none.")
+    entries, starts = [], range(0, size, half)
+    for number, start in enumerate(starts):
+        place = {
+            "offset": start,
+            "row_bytes": min(half, size - start),
+            "rows": 1,
+            "planes": 1,
+            "address": number % 2 * half // chip.word_bytes,
+        }
+        free, next_waits = 1 << Queue.STORE if number >= 2 else 0, 1 << Queue.LOAD if number + 2 < len(starts) else 0
+        entries += [
+            instruction("LOAD", base=Base.INPUTS, wait=free, signal=1 << Queue.STORE, **place),
+            instruction("STORE", base=Base.OUTPUTS, wait=1 << Queue.LOAD, signal=next_waits, **place),
+        ]
+    text = encode([*entries, instruction("END")])
+    return text.ljust(-(-len(text) // ALIGNED) * ALIGNED, b"\0")
 
 
 def same_place(source: Placement, target: Placement) -> int:

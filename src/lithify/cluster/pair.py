@@ -85,7 +85,7 @@ def pipelined(programs: Sequence[Program], requests: Sequence[Arrays]) -> Work:
     found = []
     for number, request in enumerate(requests):
         turn = number % 2
-        data, known = _given(first, request)
+        data, known = request_bytes(first, request)
         nodes[0].write(taken[number], data)
         # The reader of the request before the last is done: its places here and there are free.
         nodes[0].wait(1 if number >= 2 else 0, patience)
@@ -104,7 +104,7 @@ def pipelined(programs: Sequence[Program], requests: Sequence[Arrays]) -> Work:
 
 def _check(first: Program, second: Program) -> None:
     """Nothing for the host to do between the stages, and nothing that the user wants of the first."""
-    between = [*_before_or_after(first)[1], *_before_or_after(second)[0]]
+    between = [*host_segments(first)[1], *host_segments(second)[0]]
     if between:
         raise LithifyError(
             f"Between the stages the host would have to run '{between[0].name}'; cut the network where int8 tensors "
@@ -112,7 +112,7 @@ def _check(first: Program, second: Program) -> None:
         )
 
 
-def _before_or_after(program: Program) -> tuple[list[Any], list[Any]]:
+def host_segments(program: Program) -> tuple[list[Any], list[Any]]:
     """The segments of the host before and behind the chip's."""
     chips = [index for index, segment in enumerate(program.segments) if isinstance(segment, ChipSegment)]
     return list(program.segments[: chips[0]]), list(program.segments[chips[-1] + 1 :])
@@ -133,11 +133,11 @@ def _bytes(placed: Placed, base: Base) -> int:
     return placed.program.base_bytes.get(base, 0)
 
 
-def _given(placed: Placed, request: Arrays) -> tuple[bytes, dict[str, NDArray[Any]]]:
+def request_bytes(placed: Placed, request: Arrays) -> tuple[bytes, dict[str, NDArray[Any]]]:
     """A request as the chip takes it, behind Base.INPUTS; and what the host knows."""
     program = placed.program
     known: dict[str, NDArray[Any]] = dict(check_inputs(program, request))
-    for segment in _before_or_after(program)[0]:
+    for segment in host_segments(program)[0]:
         known.update(run_on_host(program, segment, known))
     block = np.zeros(_bytes(placed, Base.INPUTS), np.uint8)
     for place in placed.segment.inputs:

@@ -27,8 +27,11 @@ SLOTS = 16
 SEQUENCE_BITS = 8
 """Of the number of a frame."""
 
-ORDERS = 128
+ORDERS = 512
 """Orders that a node holds."""
+
+PAGE_ORDERS = 128
+"""Orders that the host reaches at once; LINK_PAGE says which."""
 
 TRANSFERS = 4
 """Sends that wait behind the one under way."""
@@ -155,6 +158,7 @@ REGISTERS: tuple[Register, ...] = (
     Register("LINK_STATUS", 0x408, "r", "Bit 0: orders are carried out. Bit 1: they ended. From bit 2 on: why early."),
     Register("LINK_TIMEOUT", 0x40C, "rw", "Cycles without an answer after which frames are sent again."),
     Register("LINK_TRIES", 0x410, "rw", "Time-outs in a row after which the link is dead."),
+    Register("LINK_PAGE", 0x414, "rw", "Which 128 of the orders are at 0x800; those of page 0 are carried out first."),
     Register("FRAMES_SENT", 0x420, "r", "Frames sent, those sent again included."),
     Register("FRAMES_AGAIN", 0x424, "r", "Frames sent again."),
     Register("FRAMES_TAKEN", 0x428, "r", "Frames that came whole and in order."),
@@ -163,7 +167,7 @@ REGISTERS: tuple[Register, ...] = (
     Register("MESSAGES", 0x434, "r", "Messages that are whole in DRAM."),
     Register("ELAPSED", 0x438, "r", "Cycles that the orders took."),
 )
-"""A node's own registers; the orders follow at 0x800, four registers each."""
+"""A node's own registers; a page of the orders follows at 0x800, four registers each."""
 
 BY_NAME = MappingProxyType({register.name: register for register in REGISTERS})
 

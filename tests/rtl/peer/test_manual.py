@@ -18,7 +18,7 @@ def orders() -> str:
 def registers() -> str:
     lines = ["| register | offset | access | meaning |", "|---|---|---|---|"]
     lines += [f"| {entry.name} | {entry.offset:#05x} | {entry.access} | {entry.meaning} |" for entry in REGISTERS]
-    lines.append("| orders | 0x800 | w | Four registers each, the low word first. |")
+    lines.append("| orders | 0x800 | w | Those of the page: four registers each, the low word first. |")
     lines += ["", "| bit of LINK_STATUS | the orders ended early, because |", "|---|---|"]
     return "\n".join([*lines, *(f"| {bit} | {cause} |" for bit, cause in enumerate(CAUSES, 2))])
 

@@ -7,7 +7,18 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from lithify.isa import peer
-from lithify.isa.peer import BY_NAME, FIELDS, ORDER_BYTES, ORDERS, ORDERS_OFFSET, PEER_ID, REGISTERS, WINDOW, Opcode
+from lithify.isa.peer import (
+    BY_NAME,
+    FIELDS,
+    ORDER_BYTES,
+    ORDERS,
+    ORDERS_OFFSET,
+    PAGE_ORDERS,
+    PEER_ID,
+    REGISTERS,
+    WINDOW,
+    Opcode,
+)
 from lithify.isa.registers import BY_NAME as CHIP
 from lithify.rtl.axi import AXI4Lite
 from lithify.rtl.peer.ports import TRANSFER
@@ -57,12 +68,12 @@ class Orders(wiring.Component):
         put, take = kept.write_port(granularity=32), kept.read_port()
 
         # The host's writes.
-        write, own = Signal(), Signal()
+        write, own, page = Signal(), Signal(), Signal(range(ORDERS // PAGE_ORDERS))
         own_answer, own_refused = Signal(), Signal()
         m.d.comb += [
             own.eq(busy | (host.awaddr >= WINDOW)),
             write.eq(host.awvalid & host.wvalid & own & ~own_answer),
-            put.addr.eq(host.awaddr[4:]),
+            put.addr.eq(Cat(host.awaddr[4:11], page)),
             put.data.eq(Cat(*[host.wdata] * 4)),
             put.en.eq(Mux(write & (host.awaddr >= ORDERS_OFFSET) & ~busy, 1 << host.awaddr[2:4], 0)),
         ]
@@ -77,6 +88,8 @@ class Orders(wiring.Component):
                     m.d.sync += self.timeout.eq(host.wdata)
                 with m.Case(BY_NAME["LINK_TRIES"].offset // 4):
                     m.d.sync += self.tries.eq(host.wdata)
+                with m.Case(BY_NAME["LINK_PAGE"].offset // 4):
+                    m.d.sync += page.eq(host.wdata)
                 with m.Case(BY_NAME["LINK_CONTROL"].offset // 4):
                     m.d.comb += command.eq(host.wdata)
 
@@ -90,6 +103,7 @@ class Orders(wiring.Component):
             "LINK_STATUS": Cat(busy, done, causes),
             "LINK_TIMEOUT": self.timeout,
             "LINK_TRIES": self.tries,
+            "LINK_PAGE": page,
             "ELAPSED": elapsed,
             **counters,
         }

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lithify.errors import LithifyError
-from lithify.isa.peer import BY_NAME, ORDER_BYTES, ORDERS, ORDERS_OFFSET, Order
+from lithify.isa.peer import BY_NAME, ORDER_BYTES, ORDERS, ORDERS_OFFSET, PAGE_ORDERS, Order
 from lithify.rtl.simulation.nodes import Nodes
 
 COUNTERS = ("FRAMES_SENT", "FRAMES_AGAIN", "FRAMES_TAKEN", "CHECK_ERRORS", "TIMEOUTS", "MESSAGES")
@@ -31,10 +31,13 @@ def carry_out(nodes: Nodes, orders: Sequence[Sequence[Order]], *, cycle_limit: i
         if len(entries) > ORDERS:
             raise LithifyError(f"Node {node} was given {len(entries)} orders; it holds {ORDERS}.")
         for index, entry in enumerate(entries):
+            place = index % PAGE_ORDERS
+            if not place:
+                nodes.write(node, BY_NAME["LINK_PAGE"].offset, index // PAGE_ORDERS)
             data = entry.encoded()
             for word in range(ORDER_BYTES // 4):
                 value = int.from_bytes(data[4 * word : 4 * word + 4], "little")
-                nodes.write(node, ORDERS_OFFSET + ORDER_BYTES * index + 4 * word, value)
+                nodes.write(node, ORDERS_OFFSET + ORDER_BYTES * place + 4 * word, value)
     control = BY_NAME["LINK_CONTROL"].offset
     starts = [nodes.write(node, control, 1) for node in range(len(orders))]
     nodes.run(cycle_limit)
