@@ -151,6 +151,7 @@ struct Cluster {
     uint64_t cut;      // from this cycle on nothing arrives
     bool record = false;
     uint64_t damaged = 0;
+    uint64_t last_word = 0;    // the cycle of the last that was put on a link
 
     void settle() {
         for (size_t index = 0; index < nodes.size(); ++index) {
@@ -161,6 +162,7 @@ struct Cluster {
             other.far_data().load(place.data.data());
             place.kind = uint8_t(node.dut.near_kind().get());
             if (!place.kind) continue;
+            last_word = now;
             node.dut.near_data().save(place.data.data());
             if (record) {
                 node.word_cycle.push_back(now);
@@ -288,14 +290,16 @@ API int32_t nodes_read(void *handle, uint64_t index, uint32_t address, uint32_t 
     return r || refused ? 1 : 0;
 }
 
-// Run until every node has ended its orders, a fault, or `cycles` cycles have gone by; 1 where all have ended.
-API int32_t nodes_run(void *handle, uint64_t cycles) {
+// Run until every node has ended its orders and no word was put on a link for `quiet` cycles, a fault, or `cycles`
+// cycles have gone by; 1 where all have ended.
+API int32_t nodes_run(void *handle, uint64_t cycles, uint64_t quiet) {
     Cluster &c = *static_cast<Cluster *>(handle);
-    for (uint64_t end = c.now + cycles; c.now < end && !c.finished() && !c.failed();) {
+    const auto done = [&] { return c.finished() && c.now - c.last_word > quiet; };
+    for (uint64_t end = c.now + cycles; c.now < end && !done() && !c.failed();) {
         c.settle();
         c.edge();
     }
-    return c.finished();
+    return done();
 }
 
 API uint64_t nodes_now(void *handle) { return static_cast<Cluster *>(handle)->now; }

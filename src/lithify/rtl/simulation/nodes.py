@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lithify.chip import Chip
 from lithify.errors import LithifyError
-from lithify.isa.peer import WORD_BYTES, Wires
+from lithify.isa.peer import BY_NAME, FRAME_WORDS, WORD_BYTES, Wires
 from lithify.rtl.peer.node import Node, Peer, node_verilog, peer_verilog
 from lithify.rtl.simulation.backends import Backend
 from lithify.rtl.simulation.build import SLOW, Build, Harness, build, model_lines, ports_of
@@ -66,6 +66,7 @@ class Nodes:
         if len(drams) % 2:
             raise LithifyError(f"Nodes are linked two and two; {len(drams)} were given.")
         self._api, self._drams = _load(library), tuple(drams)
+        self._wires, self._latency = wires, latency
         pointers = (ctypes.c_void_p * len(drams))(*(dram.ctypes.data for dram in drams))
         cut = STUCK if wires.cut is None else wires.cut
         self._handle: int | None = self._api.nodes_open(
@@ -96,12 +97,15 @@ class Nodes:
         return value.value
 
     def run(self, cycle_limit: int = 1 << 40) -> None:
-        """Clock all nodes until each has ended its orders.
+        """Clock all nodes until each has ended its orders and what is on the links has come and been answered.
 
         Raises LithifyError where they have not after so many cycles, and where one breaks a rule of its memory.
         """
         end = self.now + cycle_limit
-        while not self._api.nodes_run(self._handle, min(SLICE, end - self.now)):
+        # No pause between two words is longer: a burst read, another written, a time-out.
+        timeouts = [self.read(node, BY_NAME["LINK_TIMEOUT"].offset) for node in range(len(self._drams))]
+        quiet = self._wires.latency + 4 * (self._latency + FRAME_WORDS) + max(timeouts)
+        while not self._api.nodes_run(self._handle, min(SLICE, end - self.now), quiet):
             address = ctypes.c_uint64()
             for node, dram in enumerate(self._drams):
                 if fault := self._api.nodes_fault(self._handle, node, ctypes.byref(address)):
@@ -149,7 +153,7 @@ def _load(library: Path) -> Any:
     api.nodes_write.restype = word
     api.nodes_write.argtypes = [handle, word, ctypes.c_uint32, ctypes.c_uint32]
     api.nodes_read.argtypes = [handle, word, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint32)]
-    api.nodes_run.argtypes = [handle, word]
+    api.nodes_run.argtypes = [handle, word, word]
     for name in ("nodes_now", "nodes_damaged"):
         getattr(api, name).restype = word
         getattr(api, name).argtypes = [handle]

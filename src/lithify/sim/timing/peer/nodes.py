@@ -83,7 +83,7 @@ class _Node:
 def simulate_nodes(
     tasks: Sequence[NodeTask], wires: Wires, *, latency: int = DRAM_LATENCY, limit: int = 1 << 40
 ) -> tuple[NodeRun, ...]:
-    """Runs nodes, 0 linked with 1, 2 with 3, until the orders of all have ended.
+    """Runs nodes, 0 linked with 1, 2 with 3, until the orders of all have ended and all that was sent has come.
 
     Cycles in which only chips work are passed over. latency: of the memories. Raises LithifyError for orders that can
     never end, and where they have not after `limit` cycles.
@@ -91,8 +91,10 @@ def simulate_nodes(
     nodes = [_Node(task, latency) for task in tasks]
     wire: dict[tuple[int, int], Word] = {}  # by the cycle in which it arrives and the node to which
     now = 0
-    while any(node.orders.ended is None for node in nodes):
+    while True:
         if not wire and all(node.quiet for node in nodes):
+            if all(node.orders.ended is not None for node in nodes):
+                break
             wakes = [wake for node in nodes if (wake := node.orders.wake()) is not None]
             if not wakes:
                 raise LithifyError("The orders never end: a node awaits a message that no other sends.")
