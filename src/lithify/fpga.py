@@ -58,6 +58,9 @@ class Fpga:
             "baud": system.baud,
             "resources": {name: {"used": use.used, "available": use.available} for name, use in made.resources.items()},
             "slowest_path": list(made.path),
+            "reckoned_before_placement": [
+                {"ns": round(path.ns, 2), "from": path.start, "to": path.end} for path in made.reckoned
+            ],
             "bitstream_bytes": len(made.bits),
             "seconds": {tool: round(seconds, 1) for tool, seconds in made.seconds.items()},
             "refused": self.refused,

@@ -7,7 +7,7 @@ from lithify.isa import Instruction, instruction
 from lithify.sim.timing.compute import ComputeTiming, Waits
 
 TINY = load_chip("tiny")  # 8 x 8, 16 accumulators, 8 lanes
-RETIRE = 21  # from the last beat, with the units "add" and "lookup"
+RETIRE = 27  # from the last beat, with the units "add" and "lookup"
 
 
 def layer(name: str, **values: int) -> Instruction:

@@ -60,6 +60,7 @@ class ComputePipeline:
     product: from the issue of a position's word to the first beat of its products.
     bias, multiplier: to the cycle in which a beat reads these from the parameters.
     rounded: to the cycle that scales and rounds to int8 (bias, conversion, product before it).
+    addend: to the cycle in which the lanes read the multipliers of an addition.
     residual: to the address of a beat's residual word; used only with the unit "add".
     lane: to the results at the lanes.
     result: to the write of the word that a beat completes.
@@ -77,6 +78,7 @@ class ComputePipeline:
     bias: int
     multiplier: int
     rounded: int
+    addend: int
     residual: int
     lane: int
     result: int
@@ -89,11 +91,15 @@ class ComputePipeline:
 SUM_STAGES = 2
 """Cycles from a beat to its sums: its number goes to all columns, and each reads its accumulator."""
 
-SCALE_STAGES = 7
-"""Cycles of a lane after the one that reads the sum: bias, normalise, round, multiply (2), round to integer, clamp."""
+SCALE_STAGES = 9
+"""Cycles of a lane after the one that reads the sum: bias, normalise (2), round, multiply (2), round, align to an
+integer, clamp.
+"""
 
-ADD_STAGES = 9
-"""More cycles with the unit "add": subtract, multiply, round, order, align, add, normalise, round to integer, clamp."""
+ADD_STAGES = 13
+"""More cycles with the unit "add": subtract, normalise, multiply (2), round, order, align, add, normalise (2), round,
+align to an integer, clamp.
+"""
 
 LOOKUP_STAGES = 1
 """More cycles with the unit "lookup": from a result to its entry in the table."""
@@ -122,8 +128,9 @@ def compute_pipeline(chip: Chip) -> ComputePipeline:
         product=walk + factor + MEMORY_READ + 1 + PRODUCT_STAGES - SUM_STAGES,
         sums=SUM_STAGES,
         bias=0,
-        multiplier=3,
+        multiplier=4,
         rounded=SCALE_STAGES,
+        addend=SCALE_STAGES + 3,
         residual=SCALE_STAGES - MEMORY_READ,
         lane=lane,
         result=lane + (LOOKUP_STAGES if chip.has("lookup") else 0),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -104,16 +104,23 @@ class Control(wiring.Component):
         }
         for name, counter in counters.items():
             values |= {f"{name}_LOW": counter[:32], f"{name}_HIGH": counter[32:]}
-        m.d.comb += bus.arready.eq(~bus.rvalid)
+        # The register is chosen in the cycle in which its address is taken, and read in the next.
+        readable = [entry for entry in REGISTERS if entry.access != "w"]
+        chosen = Signal(len(readable))
+        reading = Signal()
+        m.d.comb += bus.arready.eq(~bus.rvalid & ~reading)
         with m.If(bus.rready):
             m.d.sync += bus.rvalid.eq(0)
-        with m.If(bus.arvalid & ~bus.rvalid):
-            m.d.sync += [bus.rvalid.eq(1), bus.rdata.eq(0)]
-            with m.Switch(bus.araddr[2:]):
-                for entry in REGISTERS:
-                    if entry.access != "w":
-                        with m.Case(entry.offset // 4):
-                            m.d.sync += bus.rdata.eq(values[entry.name])
+        m.d.sync += [
+            reading.eq(bus.arvalid & bus.arready),
+            chosen.eq(Cat(bus.araddr[2:] == entry.offset // 4 for entry in readable)),
+        ]
+        with m.If(reading):
+            m.d.sync += bus.rvalid.eq(1)
+            value: Any = Const(0, 32)
+            for bit, entry in enumerate(readable):
+                value = value | Mux(chosen[bit], values[entry.name], 0)
+            m.d.sync += bus.rdata.eq(value)
         return m
 
 

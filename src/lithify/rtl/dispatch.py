@@ -4,12 +4,12 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from lithify.chip import Chip
 from lithify.isa import BY_NAME, Queue
 from lithify.rtl.fetch import INSTRUCTION_BITS
+from lithify.rtl.fifo import Fifo
 from lithify.rtl.instruction import layout
 from lithify.rtl.ports import InstructionPort, Retirement
 
@@ -65,17 +65,24 @@ class Dispatch(wiring.Component):
         over = Signal()
         m.d.comb += over.eq(self.skip.bit_select(data.View(header, self.instruction[: header.size]).when, 1))
         starts, gifts, quiet = {}, {}, []
+        clear = Signal()  # a cycle later: no instruction comes that soon
+        m.d.sync += clear.eq(self.clear)
         waits = {queue: Signal(len(Queue), name=f"{queue.name.lower()}_waits") for queue in built}
-        held = {queue: Signal(len(Queue), name=f"{queue.name.lower()}_held") for queue in built}
+        # Whether there are tokens in the next cycle.
+        held = {queue: Signal(len(Queue), name=f"{queue.name.lower()}_held_next") for queue in built}
         for queue, operation in built.items():
             name = queue.name.lower()
             port, done = getattr(self, name), getattr(self, f"{name}_done")
             shape = layout(BY_NAME[operation], self.chip)
-            fifo = SyncFIFO(width=shape.size, depth=self.chip.queue_depth)
-            m.submodules[f"{name}_queue"] = fifo
+            # What decides whether an instruction starts comes from a register; the rest of it has time.
+            fifo = Fifo(width=shape.size, depth=self.chip.queue_depth)
+            first = Fifo(width=len(Queue) + 1, depth=self.chip.queue_depth, head=True, registers=True)
+            m.submodules[f"{name}_queue"], m.submodules[f"{name}_first"] = fifo, first
             head, pushed = data.View(shape, fifo.r_data), Signal(shape, name=f"{name}_pushed")
+            when = first.r_data[-1]
             start, flight = Signal(name=f"{name}_start"), Signal(FLIGHT_BITS, name=f"{name}_flight")
             able, leave = Signal(name=f"{name}_able"), Signal(name=f"{name}_leave")
+            flying = Signal(name=f"{name}_flying")  # flight is not 0
             passed, signal = self.passed[queue], Signal(len(Queue), name=f"{name}_passed_signal")
             gifts[queue] = Signal(len(Queue), name=f"{name}_gifts")
             starts[queue] = start | leave
@@ -84,26 +91,40 @@ class Dispatch(wiring.Component):
                 pushed.when.eq(over),
                 fifo.w_data.eq(pushed),
                 fifo.w_en.eq(self.push[queue]),
+                first.w_data.eq(Cat(pushed.wait, over)),
+                first.w_en.eq(self.push[queue]),
+                first.r_en.eq(start | leave),
                 self.room[queue].eq(fifo.w_rdy),
                 port.fields.eq(head),
-                waits[queue].eq(head.wait),
-                able.eq(fifo.r_rdy & ~(waits[queue] & ~held[queue]).any()),
-                port.valid.eq(able & ~head.when[0]),
+                port.fields.wait.eq(waits[queue]),
+                waits[queue].eq(first.r_data[:-1]),
+                port.valid.eq(able & ~when),
                 start.eq(port.valid & port.ready),
-                leave.eq(able & head.when[0] & (flight == 0)),
+                leave.eq(able & when & ~flying),
                 fifo.r_en.eq(start | leave),
                 gifts[queue].eq(Mux(passed, signal, Mux(done.retire, done.signal, 0))),
             ]
-            m.d.sync += [flight.eq(flight + start - done.retire), passed.eq(leave)]
+            # Known a cycle ahead.
+            m.d.sync += [able.eq(first.r_rdy_next & ~(first.r_data_next[:-1] & ~held[queue]).any()), passed.eq(leave)]
+            with m.If(start & ~done.retire):
+                m.d.sync += [flight.eq(flight + 1), flying.eq(1)]
+            with m.If(done.retire & ~start):
+                m.d.sync += [flight.eq(flight - 1), flying.eq(flight != 1)]
             with m.If(leave):
                 m.d.sync += signal.eq(head.signal)
-            quiet += [~fifo.r_rdy, flight == 0, ~passed]
+            quiet += [~first.r_rdy, ~flying, ~passed]
         for queue in built:
             for source in built:
                 count = Signal(TOKEN_BITS, name=f"{source.name.lower()}_to_{queue.name.lower()}")
-                m.d.comb += held[queue][source].eq(count != 0)
-                m.d.sync += count.eq(count + gifts[source][queue] - (starts[queue] & waits[queue][source]))
-                with m.If(self.clear):
+                some = Signal(name=f"{source.name.lower()}_to_{queue.name.lower()}_some")  # count is not 0
+                gift, taken = gifts[source][queue], starts[queue] & waits[queue][source]
+                m.d.comb += held[queue][source].eq(~clear & (gift | Mux(taken, count != 1, some)))
+                m.d.sync += some.eq(held[queue][source])
+                with m.If(gift & ~taken):
+                    m.d.sync += count.eq(count + 1)
+                with m.If(taken & ~gift):
+                    m.d.sync += count.eq(count - 1)
+                with m.If(clear):
                     m.d.sync += count.eq(0)
         m.d.comb += self.idle.eq(Cat(*quiet).all())
         return m

@@ -4,13 +4,13 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from lithify.chip import Chip
 from lithify.chip.pipeline import FETCH_BURST_BYTES, FETCH_GRANULES
 from lithify.isa import BY_NAME, GRANULE_BYTES, OPERATIONS, Queue
 from lithify.rtl.axi import ADDRESS_BITS
+from lithify.rtl.fifo import Fifo
 
 BURST_GRANULES = FETCH_BURST_BYTES // GRANULE_BYTES
 OPCODE_BITS = BY_NAME["END"].fields[0].bits
@@ -57,26 +57,30 @@ class Fetch(wiring.Component):
         # Requests. `claimed` counts the granules that are filled or promised.
         left, more = Signal(26), Signal()  # more: left is not 0, from a register: the whole read side waits for it
         block = Signal(ADDRESS_BITS - 7)
-        claimed = Signal(range(FETCH_GRANULES + 1))
+        claimed, room = Signal(range(FETCH_GRANULES + 1)), Signal(init=1)  # room: for the granules of a burst
         asked = Signal()
         taken = Signal()
         flying = Signal(4)
-        stopped = Signal()
+        stopped = Signal()  # the instruction in the register is END, or unknown
         active = Signal()
         m.d.comb += [
-            self.request.eq(active & ~stopped & more & (claimed <= FETCH_GRANULES - BURST_GRANULES)),
+            self.request.eq(active & ~stopped & more & room),
             self.request_address.eq(Cat(Const(0, 7), block)),
             asked.eq(self.request & self.request_ready),
         ]
-        m.d.sync += claimed.eq(claimed + (asked << 2) - taken)
-        m.d.sync += flying.eq(flying + asked - (self.beat_valid & self.beat_last))
+        left_over = FETCH_GRANULES - BURST_GRANULES
+        m.d.sync += [
+            claimed.eq(claimed + (asked << 2) - taken),
+            room.eq(Mux(asked, claimed - taken <= left_over - BURST_GRANULES, claimed - taken <= left_over)),
+            flying.eq(flying + asked - (self.beat_valid & self.beat_last)),
+        ]
         with m.If(asked):
             m.d.sync += [left.eq(left - 1), more.eq(left != 1), block.eq(block + 1)]
 
         # Beats to rows of the queue: a row is a granule, or a beat where beats are wider.
         row_bytes = max(GRANULE_BYTES, self.chip.bus_bytes)
         parts, granules = row_bytes // self.chip.bus_bytes, row_bytes // GRANULE_BYTES
-        m.submodules.queue = queue = SyncFIFO(width=8 * row_bytes, depth=FETCH_GRANULES // granules)
+        m.submodules.queue = queue = Fifo(width=8 * row_bytes, depth=FETCH_GRANULES // granules)
         part = Signal(range(parts))
         if parts == 1:
             m.d.comb += [queue.w_data.eq(self.beat_data), queue.w_en.eq(self.beat_valid)]
@@ -98,18 +102,15 @@ class Fetch(wiring.Component):
         register = Signal(INSTRUCTION_BITS)
         index = Signal(range(INSTRUCTION_BITS // granule_bits))
         length = Signal.like(index)
-        target = Signal(len(Queue))
-        known = Signal()
+        target, new_target = Signal(len(Queue)), Signal(len(Queue))
+        known, new_known = Signal(), Signal()
         built = [entry for entry in OPERATIONS if entry.queue is not Queue.VECTOR or self.chip.vector]
-        with m.Switch(register[:OPCODE_BITS]):
-            for operation in built:
-                if operation.queue is not None:
-                    with m.Case(operation.opcode):
-                        m.d.comb += [target.eq(1 << operation.queue), known.eq(1)]
         with m.Switch(granule[:OPCODE_BITS]):
             for operation in built:
                 with m.Case(operation.opcode):
                     m.d.comb += length.eq(operation.granules - 1)
+                    if operation.queue is not None:
+                        m.d.comb += [new_target.eq(1 << operation.queue), new_known.eq(1)]
         remaining = Signal.like(index)
         end = BY_NAME["END"].opcode
         m.d.comb += self.instruction.eq(register)
@@ -118,6 +119,8 @@ class Fetch(wiring.Component):
                 with m.If(active & queue.r_rdy):
                     m.d.comb += taken.eq(1)
                     m.d.sync += [register[:granule_bits].eq(granule), index.eq(1), remaining.eq(length)]
+                    m.d.sync += [target.eq(new_target), known.eq(new_known)]
+                    m.d.sync += stopped.eq((length == 0) & ~new_known)
                     with m.If(length == 0):
                         m.next = "HAND"
                     with m.Else():
@@ -127,6 +130,7 @@ class Fetch(wiring.Component):
                     m.d.comb += taken.eq(1)
                     m.d.sync += [register.word_select(index, granule_bits).eq(granule), index.eq(index + 1)]
                     with m.If(index == remaining):
+                        m.d.sync += stopped.eq(~known)
                         m.next = "HAND"
             with m.State("HAND"):
                 with m.If(known):
@@ -134,10 +138,9 @@ class Fetch(wiring.Component):
                     with m.If(self.push.any()):
                         m.next = "FIRST"
                 with m.Else():
-                    m.d.comb += stopped.eq(1)
                     with m.If(self.idle & (flying == 0) & ~queue.r_rdy):
                         m.d.comb += [self.ended.eq(1), self.unknown.eq(register[:OPCODE_BITS] != end)]
-                        m.d.sync += [active.eq(0), claimed.eq(0), choice.eq(0)]
+                        m.d.sync += [active.eq(0), claimed.eq(0), room.eq(1), choice.eq(0), stopped.eq(0)]
                         m.next = "FIRST"
         with m.If(self.start):
             m.d.sync += [active.eq(1), left.eq(self.program_bursts), more.eq(self.program_bursts != 0)]

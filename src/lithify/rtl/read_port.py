@@ -4,13 +4,13 @@ from typing import Any
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from lithify.chip import Chip
 from lithify.chip.pipeline import BURSTS_IN_FLIGHT, FETCH_BURST_BYTES, FETCH_GRANULES
 from lithify.isa import GRANULE_BYTES
 from lithify.rtl.axi import ADDRESS_BITS, BURST_INCREMENT, AXI4Read
+from lithify.rtl.fifo import Fifo
 
 
 class ReadPort(wiring.Component):
@@ -45,7 +45,7 @@ class ReadPort(wiring.Component):
         m = Module()
         bus = self.bus
         most = BURSTS_IN_FLIGHT + FETCH_GRANULES * GRANULE_BYTES // FETCH_BURST_BYTES
-        m.submodules.owners = owners = SyncFIFO(width=1, depth=most)
+        m.submodules.owners = owners = Fifo(width=1, depth=most, head=True)
         free = Signal()
         m.d.comb += [
             free.eq(~bus.arvalid | bus.arready),

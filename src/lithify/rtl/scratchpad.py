@@ -106,14 +106,14 @@ class Scratchpad(wiring.Component):
                 bank.write_enable.eq(hits[len(names) :].any()),
                 bank.address.eq(_choose(hits, [port.address[:low_bits] for port in ports.values()])),
                 bank.write_data.eq(_choose(hits[len(names) :], [ports[name].data for name in writers(chip)])),
-                met[number].eq((hits & (hits - 1)[: len(ports)]).any()),
             ]
+            m.d.sync += met[number].eq((hits & (hits - 1)[: len(ports)]).any())
             for bit, name in enumerate(names):
                 m.d.comb += first[name][number].eq(hits[bit])
             word = Signal(8 * chip.word_bytes, name=f"word{number}", reset_less=True)
             m.d.sync += word.eq(bank.read_data)
             words.append(word)
-        m.d.sync += self.conflict.eq(met.any())
+        m.d.comb += self.conflict.eq(met.any())
         for name in names:
             at_output = Signal(chip.scratchpad_banks, name=f"{name}_at_output")
             m.d.sync += [at_output.eq(first[name]), second[name].eq(at_output)]

@@ -56,7 +56,7 @@ def run(chip_name: str, cases: dict[str, np.ndarray]) -> np.ndarray:
     delays = {"sum": 0, "bias": pipeline.bias, "multiplier": pipeline.multiplier}
     delays |= dict.fromkeys(("zero_point", "minimum", "maximum"), pipeline.rounded)
     delays |= dict.fromkeys(("b", "a_zero_point", "b_zero_point"), pipeline.rounded + 1)
-    delays |= dict.fromkeys(("a_multiplier", "b_multiplier"), pipeline.rounded + 2)
+    delays |= dict.fromkeys(("a_multiplier", "b_multiplier"), pipeline.addend)
     delays |= dict.fromkeys(("sum_zero_point", "sum_minimum", "sum_maximum"), pipeline.result - 1)
     columns = [cases[n].view(np.int32) if n in FLOATS else cases[n].astype(np.int32) for n in names(chip)]
     table = np.ascontiguousarray(np.stack(columns, 1))

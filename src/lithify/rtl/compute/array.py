@@ -50,13 +50,14 @@ class Array(wiring.Component):
         assert accumulate_at == window_at + 1 + tree_stages(chip.rows)
         names = {"valid": arrive, "swap": arrive, "fires": accumulate_at, "ends_stream": window_at, "stream": window_at}
         flags = {name: delayed(m, step[name], cycles, name, reset=True) for name, cycles in names.items()}
-        names = {"inside": arrive, "pad_value": arrive, "depthwise": window_at, "starts_position": window_at}
+        names = {"inside": arrive, "pad_value": arrive, "depthwise": arrive, "starts_position": window_at}
         names |= {"clears": accumulate_at - 1, "index": accumulate_at - 1}
         if chip.activation_ports > 1:
             names["more"] = arrive
         flags |= {name: delayed(m, step[name], cycles, name) for name, cycles in names.items()}
 
-        # The newest word, and of each channel the bytes of the words before it, which only windows look at.
+        # The newest word, and what each column multiplies where there are windows: in a register of its own, behind the
+        # choice between that word and its channel's bytes of the newest words.
         arriving = []
         for number in range(chip.activation_ports):
             word = Signal(8 * chip.word_bytes, name=f"word_{number}")
@@ -67,28 +68,22 @@ class Array(wiring.Component):
         more = flags["more"][arrive] if chip.activation_ports > 1 else Const(0, 0)
         with m.If(flags["valid"][arrive]):
             m.d.sync += newest.eq(_chosen(more, arriving))
-        older = []
+        taken = []
         for channel in range(chip.word_bytes if chip.has("depthwise") else 0):
-            bytes_ = Signal(8 * (chip.rows - 1), name=f"older_{channel}", reset_less=True)
-            entering = [entry.word_select(channel, 8) for entry in (newest, *arriving)]
-            with m.If(flags["valid"][arrive] & flags["depthwise"][arrive]):
-                shifted = [Cat(*reversed(entering[: n + 1]), bytes_)[: len(bytes_)] for n in range(len(arriving))]
-                m.d.sync += bytes_.eq(_chosen(more, shifted))
-            older.append(bytes_)
+            bytes_ = Signal(8 * chip.rows, name=f"window_{channel}", reset_less=True)
+            entering = [entry.word_select(channel, 8) for entry in arriving]
+            shifted = [Cat(*reversed(entering[: n + 1]), bytes_)[: len(bytes_)] for n in range(len(arriving))]
+            with m.If(flags["valid"][arrive]):
+                m.d.sync += bytes_.eq(Mux(flags["depthwise"][arrive], _chosen(more, shifted), arriving[0]))
+            taken.append(bytes_)
 
         m.d.comb += self.active.eq(flags["fires"][window_at])
         sums = []
         for number in range(chip.columns):
-            windowed = chip.has("depthwise") and number < chip.word_bytes
-            column = Column(chip, windowed=windowed)
+            column = Column(chip)
             place(m, f"column_{number}", column, platform)
-            if windowed:
-                m.d.comb += [
-                    column.taps.eq(Cat(newest.word_select(number, 8), older[number])),
-                    column.depthwise.eq(flags["depthwise"][window_at]),
-                ]
             m.d.comb += [
-                column.word.eq(newest),
+                column.word.eq(taken[number] if number < len(taken) else newest),
                 column.multiply.eq(flags["fires"][window_at]),
                 column.weight.eq(self.weight.word_select(number % chip.weight_ports, 8 * chip.word_bytes)),
                 column.load.eq(self.load_set & (self.column == number // chip.weight_ports)),

@@ -21,18 +21,17 @@ class Column(wiring.Component):
     """A dot product a cycle, added to one of the accumulators.
 
     ``weight`` with ``load`` fills the shadow weights, ``swap`` makes them the weights in use; both may come in one
-    cycle. ``multiply`` takes ``word`` (with ``depthwise``: ``taps``, in a ``windowed`` column) in cycle s for a sum
-    that ``write`` in cycle s + 1 + tree stages adds to the accumulator that was ``index`` in the cycle before (or
-    stores there, where ``clear`` came with it).
+    cycle. ``multiply`` takes ``word`` (or a window's bytes) in cycle s for a sum that ``write`` in cycle s + 1 + tree
+    stages adds to the accumulator that was ``index`` in the cycle before (or stores there, where ``clear`` came with
+    it).
     ``sum`` is what accumulator ``read_index`` held in the cycle before.
     """
 
-    def __init__(self, chip: Chip, *, windowed: bool) -> None:
-        self.rows, self.accumulators, self.windowed = chip.rows, chip.accumulators, windowed
+    def __init__(self, chip: Chip) -> None:
+        self.rows, self.accumulators = chip.rows, chip.accumulators
         super().__init__(
             {
                 "word": In(8 * self.rows),
-                **({"taps": In(8 * self.rows), "depthwise": In(1)} if windowed else {}),
                 "multiply": In(1),
                 "weight": In(8 * self.rows),
                 "load": In(1),
@@ -48,7 +47,7 @@ class Column(wiring.Component):
 
     @property
     def module_name(self) -> str:
-        return f"lithify_column_{self.rows}x{self.accumulators}{'_windowed' if self.windowed else ''}"
+        return f"lithify_column_{self.rows}x{self.accumulators}"
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -59,13 +58,11 @@ class Column(wiring.Component):
         with m.If(self.swap):
             m.d.sync += weights.eq(shadow)
 
-        data = Signal(8 * self.rows)
-        m.d.comb += data.eq(Mux(self.depthwise, self.taps, self.word) if self.windowed else self.word)
         products = Signal(16 * self.rows, reset_less=True)
         with m.If(self.multiply):
             m.d.sync += products.eq(
                 Cat(
-                    data.word_select(row, 8).as_signed() * weights.word_select(row, 8).as_signed()
+                    self.word.word_select(row, 8).as_signed() * weights.word_select(row, 8).as_signed()
                     for row in range(self.rows)
                 )
             )

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from lithify.chip import Chip
 from lithify.chip.pipeline import compute_pipeline
 from lithify.isa import BY_NAME
+from lithify.rtl.compute.ring import Leaving, less
 from lithify.rtl.compute.stages import COMPUTE, copied, delayed, fields
 from lithify.rtl.compute.weights import PARAMETER_BUFFERS
 
@@ -16,6 +17,9 @@ LOOP = (
     "opcode", "keep", "out_height", "out_width", "out_row_words", "out_pixel_words", "tile", "groups", "group_words",
     "last_group_words",
 )  # fmt: skip
+SINGLE = ("out_height", "out_width", "tile", "groups", "group_words", "last_group_words")
+"""Turns of loops, of which a register says whether they are one."""
+
 PLACES = {"result": ("out_address", "out_ring_start", "out_ring_words"),
           "residual": ("residual_address", "residual_ring_start", "residual_ring_words")}  # fmt: skip
 """What says where the words of a tensor lie: its first word and its ring."""
@@ -86,18 +90,17 @@ def constants_layout(chip: Chip) -> data.StructLayout:
 
 def reduced(row: Any, offset: Any, end: Any, words: Any) -> Any:
     """The address of a word from those of its row and in its row: both outcomes beside the comparison."""
-    reach = row + offset
-    return Mux((reach - end)[17], reach[:16], (reach - words)[:16])
+    return Mux(less(18, row, offset, end)[17], (row + offset)[:16], less(16, row, offset, words))
 
 
 class Drain(wiring.Component):
     """Issues the beats of post-processing.
 
     ``offer`` with ``fields`` puts an instruction into the waiting place, if ``room``. ``tile_ready``: a tile's sums are
-    readable from the next cycle on. ``stream``: a STREAM position's maximum is there. ``walk``: a word of a product
-    was issued a cycle before: its factor is to be fetched. ``retired``: an instruction has
-    retired. ``step``: a beat of the loops; ``beat``: for the lanes, the same, but of products only when the factor is
-    there. Both: see ``beat_layout``; ``release_accumulator`` and ``release_buffer`` go with it.
+    readable from the next cycle on. ``stream_next``: in the next cycle a STREAM position's maximum is there;
+    ``walk_next``: a word of a product was issued in this one, and its factor is to be fetched. ``retired``: an
+    instruction has retired. ``step``: a beat of the loops; ``beat``: for the lanes, the same, but of products only when
+    the factor is there. Both: see ``beat_layout``; ``release_accumulator`` and ``release_buffer`` go with it.
     ``constants_0``, ``constants_1``: the fields of the instructions in flight.
     """
 
@@ -110,8 +113,8 @@ class Drain(wiring.Component):
                 "fields": In(COMPUTE),
                 "room": Out(1),
                 "tile_ready": In(1),
-                "stream": In(1),
-                "walk": In(1),
+                "stream_next": In(1),
+                "walk_next": In(1),
                 "retired": In(1),
                 "step": Out(beat_layout(chip)),
                 "beat": Out(beat_layout(chip)),
@@ -142,44 +145,62 @@ class Drain(wiring.Component):
             m.d.sync += copied(waiting, self.fields)
 
         ends, through = Signal(), Signal()  # the last beat, of the loops and for the lanes
-        m.d.sync += busy.eq((busy & ~through) | take)
+        busy_next = Signal()
+        m.d.comb += busy_next.eq((busy & ~through) | take)
+        m.d.sync += busy.eq(busy_next)
         with m.If(take):
             m.d.sync += [*copied(f, waiting), slot.eq(slot + 1)]
             for number in range(FLIGHT):
                 with m.If(slot + 1 == number if number else slot == FLIGHT - 1):
                     m.d.sync += self._latched(getattr(self, f"constants_{number}"), waiting)
 
-        # Loops: beats of a word, words of a group, positions in raster order, groups.
+        # Loops: beats of a word, words of a group, positions in raster order, groups. Of each counter a register says
+        # whether it is in its last turn, and of each loop whether it has one turn only.
         words_left, tile_left = Signal(8, reset_less=True), Signal(8, reset_less=True)
         x_left, y_left = Signal(16, reset_less=True), Signal(16, reset_less=True)
         groups_left = Signal(16, reset_less=True)
+        words_last, tile_last, x_last, y_last, groups_last, group_before_last = (
+            Signal(name=f"{name}_last", reset_less=True)
+            for name in ("words", "tile", "x", "y", "groups", "group_before")
+        )
+        single = {name: Signal(name=f"{name}_single", reset_less=True) for name in SINGLE}
         part = Signal(range(chip.columns // chip.lanes))
         offset, position = Signal(16, reset_less=True), Signal(16, reset_less=True)
         place = Signal(16, reset_less=True)  # of the word at every position: what broadcasting leaves of the offset
         group = Signal(16, reset_less=True)
-        beat_number = Signal(range(chip.word_beats))
+        beat_number, last_beat, middle = Signal(range(chip.word_beats)), Signal(), Signal()
         index, buffer = Signal(range(chip.accumulators)), Signal(range(PARAMETER_BUFFERS))
-        tiles = Signal(range(chip.accumulators + 1))  # ready to be drained
+        tiles, some_tiles = Signal(range(chip.accumulators + 1)), Signal()  # ready to be drained
 
-        stream = Signal()
-        m.d.comb += stream.eq(f.opcode == BY_NAME["STREAM"].opcode)
-        issue = Signal()
-        middle = beat_number != 0
-        multiply = f.multiply if chip.has("multiply") else Const(0)
-        m.d.comb += issue.eq(busy & Mux(stream, Mux(multiply, self.walk, self.stream) | middle, tiles != 0))
-        last_beat, ends_position, ends_row, ends_plane = (
-            Signal(name=n) for n in ("last_beat", "ends_position", "ends_row", "ends_plane")
-        )
-        ends_tile = Signal()
+        # Whether a beat is issued is decided in the cycle before.
+        stream, stream_op = Signal(reset_less=True), Signal()
+        issue, middle_next, some_tiles_next = Signal(), Signal(), Signal()
+        multiply, multiply_op = (f.multiply, Signal()) if chip.has("multiply") else (Const(0), Const(0))
+        m.d.comb += stream_op.eq(Mux(take, waiting.opcode == BY_NAME["STREAM"].opcode, stream))
+        if chip.has("multiply"):
+            m.d.comb += multiply_op.eq(Mux(take, waiting.multiply, multiply))
+        there = Mux(stream_op, Mux(multiply_op, self.walk_next, self.stream_next) | middle_next, some_tiles_next)
+        m.d.sync += [issue.eq(busy_next & there), stream.eq(stream_op)]
+        ends_position, ends_row, ends_plane = (Signal(name=n) for n in ("ends_position", "ends_row", "ends_plane"))
+        ends_tile, drained = Signal(), Signal()
+        results = issue & ~f.keep
+        if chip.word_beats > 1:
+            m.d.comb += middle_next.eq(Mux(results, ~last_beat, middle))
+            m.d.sync += middle.eq(middle_next)
+            with m.If(results):
+                m.d.sync += last_beat.eq(beat_number == chip.word_beats - 2)
+        else:
+            m.d.comb += last_beat.eq(1)
         m.d.comb += [
-            last_beat.eq(beat_number == chip.word_beats - 1),
-            ends_position.eq(issue & ~f.keep & last_beat & (words_left == 1)),
-            ends_row.eq(ends_position & (x_left == 1)),
-            ends_plane.eq(ends_row & (y_left == 1)),
-            ends_tile.eq((ends_position & (tile_left == 1)) | ends_plane | (issue & f.keep)),
-            ends.eq((ends_plane & (groups_left == 1)) | (issue & f.keep)),
+            ends_position.eq(results & last_beat & words_last),
+            ends_row.eq(results & last_beat & words_last & x_last),
+            ends_plane.eq(results & last_beat & words_last & x_last & y_last),
+            ends_tile.eq(issue & (f.keep | (last_beat & words_last & (tile_last | (x_last & y_last))))),
+            ends.eq(issue & (f.keep | (last_beat & words_last & x_last & y_last & groups_last))),
+            drained.eq(ends_tile & ~stream),
         ]
-        m.d.sync += tiles.eq(tiles + self.tile_ready - (ends_tile & ~stream))
+        m.d.comb += some_tiles_next.eq(self.tile_ready | (tiles > 1) | (some_tiles & ~drained))
+        m.d.sync += [tiles.eq(tiles + self.tile_ready - drained), some_tiles.eq(some_tiles_next)]
 
         for tensor in tensors:
             moves = ends_row & ~f.broadcast if tensor == "residual" else ends_row
@@ -189,16 +210,23 @@ class Drain(wiring.Component):
             next_group.eq(group + f.group_words),
             next_position.eq(position + f.out_pixel_words),
         ]
-        with m.If(issue & ~f.keep):
+        words_of_next = [
+            words_left.eq(Mux(groups_last, f.last_group_words, f.group_words)),
+            words_last.eq(Mux(groups_last, single["last_group_words"], single["group_words"])),
+        ]
+        with m.If(results):
             m.d.sync += [beat_number.eq(Mux(last_beat, 0, beat_number + 1)), part.eq(part + 1)]
             with m.If(last_beat):
-                m.d.sync += [words_left.eq(words_left - 1), offset.eq(offset + 1), place.eq(place + 1)]
+                m.d.sync += [words_left.eq(words_left - 1), words_last.eq(words_left == 2)]
+                m.d.sync += [offset.eq(offset + 1), place.eq(place + 1)]
         with m.If(ends_position):
             m.d.sync += [
                 part.eq(0),
-                words_left.eq(Mux(groups_left == 1, f.last_group_words, f.group_words)),
+                *words_of_next,
                 tile_left.eq(Mux(ends_tile, f.tile, tile_left - 1)),
+                tile_last.eq(Mux(ends_tile, single["tile"], tile_left == 2)),
                 x_left.eq(x_left - 1),
+                x_last.eq(x_left == 2),
                 *(n.eq(next_position) for n in (offset, position)),
                 place.eq(group),
             ]
@@ -207,25 +235,39 @@ class Drain(wiring.Component):
         with m.If(ends_row):
             m.d.sync += [
                 x_left.eq(f.out_width),
+                x_last.eq(single["out_width"]),
                 y_left.eq(y_left - 1),
+                y_last.eq(y_left == 2),
                 *(n.eq(group) for n in (offset, position)),
             ]
         with m.If(ends_plane):
             m.d.sync += [
                 y_left.eq(f.out_height),
+                y_last.eq(single["out_height"]),
                 groups_left.eq(groups_left - 1),
-                words_left.eq(Mux(groups_left == 2, f.last_group_words, f.group_words)),
+                groups_last.eq(group_before_last),
+                group_before_last.eq(groups_left == 3),
+                words_left.eq(Mux(group_before_last, f.last_group_words, f.group_words)),
+                words_last.eq(Mux(group_before_last, single["last_group_words"], single["group_words"])),
                 *(n.eq(next_group) for n in (offset, position, group, place)),
             ]
             with m.If(~stream):
                 m.d.sync += buffer.eq(buffer + 1)
+        is_single = {name: waiting[name] == 1 for name in SINGLE}
         with m.If(take):
             m.d.sync += [
+                *(single[name].eq(value) for name, value in is_single.items()),
                 words_left.eq(Mux(waiting.groups == 1, waiting.last_group_words, waiting.group_words)),
+                words_last.eq(Mux(is_single["groups"], is_single["last_group_words"], is_single["group_words"])),
                 tile_left.eq(waiting.tile),
+                tile_last.eq(is_single["tile"]),
                 x_left.eq(waiting.out_width),
+                x_last.eq(is_single["out_width"]),
                 y_left.eq(waiting.out_height),
+                y_last.eq(is_single["out_height"]),
                 groups_left.eq(waiting.groups),
+                groups_last.eq(is_single["groups"]),
+                group_before_last.eq(waiting.groups == 2),
                 *(n.eq(0) for n in (offset, position, group, place)),
             ]
 
@@ -239,8 +281,8 @@ class Drain(wiring.Component):
             beat.part.eq(part),
             beat.buffer.eq(buffer),
             beat.beat.eq(beat_number),
-            beat.first.eq(issue & ~f.keep & (beat_number == 0)),
-            beat.last.eq(issue & ~f.keep & last_beat),
+            beat.first.eq(results & ~middle),
+            beat.last.eq(results & last_beat),
             beat.result_offset.eq(offset),
             beat.ends.eq(ends),
         ]
@@ -276,21 +318,25 @@ class Drain(wiring.Component):
 
 
 def _row(m: Module, tensor: str, f: Any, waiting: Any, take: Any, ends_row: Any, ends_plane: Any) -> Signal:
-    """The address of a tensor's row: from ``last_row`` on a step leaves the ring and is taken ``back``."""
+    """The address of a tensor's row: a step that leaves the ring is taken ``back``."""
     first, start, words = (waiting[name] for name in PLACES[tensor])
-    row, origin, last_row, back = (
-        Signal(bits, name=f"{tensor}_{name}", reset_less=True)
-        for name, bits in (("row", 16), ("origin", 16), ("last_row", 17), ("back", 16))
-    )
+    row, origin, back = (Signal(16, name=f"{tensor}_{name}", reset_less=True) for name in ("row", "origin", "back"))
+    leaving = Leaving(tensor)
     with m.If(ends_row):
-        m.d.sync += row.eq(Mux(row >= last_row, row + back, row + f.out_row_words))
+        m.d.sync += [
+            row.eq(Mux(leaving.now, row + back, row + f.out_row_words)),
+            leaving.now.eq(leaving.following(row)),
+        ]
     with m.If(ends_plane):
-        m.d.sync += row.eq(origin)
+        m.d.sync += [row.eq(origin), leaving.now.eq(leaving.origin)]
     with m.If(take):
+        leaves = leaving.first(first, start, words, waiting.out_row_words)
         m.d.sync += [
             row.eq(first),
             origin.eq(first),
-            last_row.eq(start + words - waiting.out_row_words),
             back.eq(waiting.out_row_words - words),
+            *leaving.begin(start, words, waiting.out_row_words),
+            leaving.origin.eq(leaves),
+            leaving.now.eq(leaves),
         ]
     return row

@@ -40,9 +40,9 @@ class Feeder(wiring.Component):
     """Takes an instruction from W and issues its words, one a cycle or as many as the taps at once.
 
     ``held``, ``offer``, ``fields``: W's instruction, which ``take`` takes. ``may_take``: P has room (and, for an
-    instruction that ``alone`` is high for, every earlier one has retired). ``enable``, ``addresses``: the read ports.
-    ``step``: what the array does with the word. ``release``: P gives back an accumulator. ``tile_done``: the issue of
-    a tile's last word.
+    instruction that ``alone`` is high for, every earlier one has retired). ``set_ready_next``: in the next cycle a set
+    of weights is complete. ``enable``, ``addresses``: the read ports. ``step``: what the
+    array does with the word. ``release``: P gives back an accumulator. ``tile_done``: the issue of a tile's last word.
     """
 
     def __init__(self, chip: Chip) -> None:
@@ -54,7 +54,7 @@ class Feeder(wiring.Component):
                 "fields": In(COMPUTE),
                 "may_take": In(1),
                 "take": Out(1),
-                "set_ready": In(1),
+                "set_ready_next": In(1),
                 "swap": Out(1),
                 "release": In(1),
                 "enable": Out(chip.activation_ports),
@@ -78,56 +78,66 @@ class Feeder(wiring.Component):
         ]
         m.d.sync += loaded.eq((loaded | addresses.load) & ~self.take)
 
-        busy, issue = Signal(), Signal()
+        # Whether a word is issued is decided in the cycle before, for the word and the counts of this one.
+        flags, coming = word.flags, addresses.coming
+        busy, busy_next, valid_next = Signal(), Signal(), Signal()
+        issue, claims = Signal(), Signal()
         free = Signal(range(chip.accumulators + 1), init=chip.accumulators)
-        claims, waits = Signal(), Signal()
+        none_free, none_free_next = Signal(), Signal()
         m.d.comb += [
             self.take.eq(self.offer & self.may_take & ~busy),
-            claims.eq(word.fires & word.first_pass & ~word.stream),
-            waits.eq((word.starts_pass & ~word.stream & ~self.set_ready) | (claims & (free == 0))),
+            busy_next.eq((busy & ~(issue & flags.ends_instruction)) | self.take),
+            valid_next.eq(addresses.valid_next),
+            claims.eq(issue & flags.claims),
+            none_free_next.eq(~self.release & Mux(claims, free == 1, none_free)),
+            addresses.next.eq(issue),
         ]
+        may_issue = ~(coming.swaps & ~self.set_ready_next) & ~(coming.claims & none_free_next)
         if chip.word_beats > 1:
             # A STREAM position occupies the lanes for the beats of its word.
-            hold = Signal(range(chip.word_beats))
-            held_back = word.stream & word.starts_position & (hold != 0)
-            with m.If(issue & word.stream & word.starts_position):
-                m.d.sync += hold.eq(chip.word_beats - 1)
-            with m.Elif(hold != 0):
-                m.d.sync += hold.eq(hold - 1)
-            m.d.comb += issue.eq(busy & addresses.valid & ~waits & ~held_back)
-        else:
-            m.d.comb += issue.eq(busy & addresses.valid & ~waits)
-        m.d.comb += addresses.next.eq(issue)
-        m.d.sync += free.eq(free + self.release - (issue & claims))
-        m.d.sync += busy.eq((busy & ~(issue & word.ends_instruction)) | self.take)
+            left, held, held_next = Signal(range(chip.word_beats)), Signal(), Signal()
+            starts = issue & flags.starts_stream
+            m.d.comb += held_next.eq(starts | (held & (left != 1)))
+            m.d.sync += held.eq(held_next)
+            with m.If(starts):
+                m.d.sync += left.eq(chip.word_beats - 1)
+            with m.Elif(held):
+                m.d.sync += left.eq(left - 1)
+            may_issue &= ~(coming.starts_stream & held_next)
+        m.d.sync += [
+            busy.eq(busy_next),
+            issue.eq(busy_next & valid_next & may_issue),
+            free.eq(free + self.release - claims),
+            none_free.eq(none_free_next),
+        ]
 
         # The accumulators are a ring; a tile begins at `base`, and every pass goes over the same ones.
         base, index = Signal(range(chip.accumulators)), Signal(range(chip.accumulators))
         after = Signal(range(chip.accumulators))
         m.d.comb += after.eq(Mux(index == chip.accumulators - 1, 0, index + 1))
-        with m.If(issue & word.fires & ~word.stream):
+        with m.If(issue & flags.sums):
             m.d.sync += index.eq(after)
-            with m.If(word.ends_tile & ~word.keeps):
+            with m.If(flags.ends_tile & ~flags.keeps):
                 m.d.sync += base.eq(after)
-            with m.Elif(word.ends_pass):
+            with m.Elif(flags.ends_pass):
                 m.d.sync += index.eq(base)
 
         m.d.comb += [
-            self.swap.eq(issue & word.starts_pass & ~word.stream),
+            self.swap.eq(issue & flags.swaps),
             self.enable.eq(Mux(issue, word.inside, 0)),
             self.addresses.eq(word.addresses),
-            self.tile_done.eq(issue & word.ends_tile & ~word.stream),
+            self.tile_done.eq(issue & flags.done),
             step.valid.eq(issue),
             step.inside.eq(word.inside),
             step.pad_value.eq(word.pad_value),
             step.swap.eq(self.swap),
-            step.fires.eq(issue & word.fires & ~word.stream),
-            step.clears.eq(word.first_pass),
+            step.fires.eq(issue & flags.sums),
+            step.clears.eq(word.clears),
             step.index.eq(index),
-            step.depthwise.eq(word.depthwise),
-            step.stream.eq(issue & word.stream),
+            step.depthwise.eq(flags.depthwise),
+            step.stream.eq(issue & flags.stream),
             step.starts_position.eq(word.starts_position),
-            step.ends_stream.eq(issue & word.fires & word.stream),
+            step.ends_stream.eq(issue & flags.ends_stream),
         ]
         if chip.activation_ports > 1:
             m.d.comb += step.more.eq(word.more)

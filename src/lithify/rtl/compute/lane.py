@@ -7,17 +7,21 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from lithify.chip import Chip
-from lithify.rtl.compute.rounding import EXPONENT_BITS, MANTISSA_BITS, aligned, clamped, normalized, rounded
+from lithify.rtl.compute.ring import two
+from lithify.rtl.compute.rounding import EXPONENT_BITS, MANTISSA_BITS, clamped, normalized, place_of, rounded, shifted
 
 FRACTION_BITS = MANTISSA_BITS - 1
+
+FAR, NEAR = (4, 3, 2), (1, 0)
+"""The shifts that normalise a number of 17 to 32 bits, in two cycles, as powers of two."""
 
 
 class Lane(wiring.Component):
     """clip(rint(f32(sum + bias) * multiplier) + zero_point, minimum, maximum), then the addition of the residual.
 
-    With ``sum`` in cycle d, ``bias`` is read in d, ``multiplier`` in d+3, ``zero_point`` to ``maximum`` in d+7; the
-    result is there in d+8. With the unit "add": ``b`` and the zero points in d+8, their multipliers in d+9,
-    ``sum_zero_point`` to ``sum_maximum`` in d+16, the result in d+17 (``chip/pipeline.py``). Multipliers are float32
+    With ``sum`` in cycle d, ``bias`` is read in d, ``multiplier`` in d+4, ``zero_point`` to ``maximum`` in d+9; the
+    result is there in d+10. With the unit "add": ``b`` and the zero points in d+10, their multipliers in d+12,
+    ``sum_zero_point`` to ``sum_maximum`` in d+22, the result in d+23 (``chip/pipeline.py``). Multipliers are float32
     without their sign.
     """
 
@@ -67,8 +71,11 @@ class Lane(wiring.Component):
 
         # To float: a negative number is complemented here, and made one larger where it is rounded.
         sign = total[31]
-        value, places = normalized(m, total[:31] ^ sign.replicate(31), sign, "shift")
-        value, places, sign = register(value, "integer"), register(places, "places"), register(sign, "integer_sign")
+        value, far = normalized(m, total[:31] ^ sign.replicate(31), sign, "shift", FAR)
+        value, far, sign = register(value, "shifted"), register(far, "far"), register(sign, "shifted_sign")
+        value, near = normalized(m, value, sign, "shift", NEAR)
+        value, places = register(value, "integer"), register(Cat(near, far), "places")
+        sign = register(sign, "integer_sign")
         zero = ~value[-1]
         kept, rest = value[7:], value[:7]
         up = Mux(sign, rest[6] | (rest[:6].all() & kept[0]), rest[6] & (rest[:6].any() | kept[0]))
@@ -78,36 +85,52 @@ class Lane(wiring.Component):
         fraction = register(mantissa[:FRACTION_BITS], "float_fraction")
         zero, sign = register(zero, "float_zero"), register(sign, "float_sign")
 
-        # The product in two halves.
+        # The product in four quarters, each of them a multiplier of its own; then their sum.
         multiplier = register(self.multiplier, "multiplier_read")
         full, scale = Cat(fraction, Const(1, 1)), Cat(multiplier[:FRACTION_BITS], Const(1, 1))
-        low = register(full * scale[:12], "product_low")
-        high = register(full * scale[12:], "product_high")
+        low, high = register(full[:12] * scale[:12], "product_low"), register(full[12:] * scale[12:], "product_high")
+        cross = register(full[12:] * scale[:12], "product_cross"), register(full[:12] * scale[12:], "product_across")
         exponent = register((exponent + multiplier[FRACTION_BITS:])[:EXPONENT_BITS], "product_exponent")
         zero, sign = register(zero, "product_zero"), register(sign, "product_sign")
-        product = register((low[12:] + high)[:36], "product")
+        product = register(_three(36, Cat(low[12:], high), *cross), "product")
         sticky = register(low[:12].any(), "product_sticky")
         exponent, zero, sign = (register(exponent, "exponent"), register(zero, "zero"), register(sign, "sign"))
 
         value = Mux(product[-1], product, product << 1)[:36]
         exponent = (exponent + product[-1])[:EXPONENT_BITS]
-        parts = register(aligned(m, rounded(value, sticky), exponent, zero, "scaled"), "parts")
-        sign = register(sign, "parts_sign")
+        parts, sign = self._parts(rounded(value, sticky), exponent, zero, sign, "scaled")
         return register(clamped(m, parts, sign, self.zero_point, self.minimum, self.maximum, "scaled"), "scaled")
+
+    def _parts(self, mantissa: Value, exponent: Value, zero: Any, sign: Any, name: str) -> tuple[Any, Any]:
+        """``aligned`` with a register between the rounding and the shift, and one behind; with its sign."""
+        register = self._register
+        mantissa = register(mantissa, f"{name}_mantissa")
+        place, none, large = (
+            register(value, f"{name}_{part}")
+            for value, part in zip(place_of(exponent, zero), ("place", "none", "large"), strict=True)
+        )
+        parts = register(shifted(self._module, mantissa, place, none, large, name), f"{name}_parts")
+        return parts, register(register(sign, f"{name}_mantissa_sign"), f"{name}_parts_sign")
 
     def _product(self, value: Value, zero_point: Value, multiplier: Value, name: str) -> tuple[Any, Any, Any]:
         """f32((value - zero_point) * multiplier): its sign, exponent and mantissa; a zero has exponent 0."""
         m, register = self._module, self._register
-        difference = Signal(signed(9), name=f"{name}_difference")
-        m.d.comb += difference.eq(value - zero_point)
-        magnitude = Mux(difference < 0, -difference, difference)[:8]
+        below = Signal(name=f"{name}_below")
+        m.d.comb += below.eq(value < zero_point)
+        magnitude = register(Mux(below, zero_point - value, value - zero_point)[:8], f"{name}_magnitude")
+        sign = register(below, f"{name}_magnitude_sign")
         integer, places = normalized(m, magnitude, 0, f"{name}_shift")
         integer, places = register(integer, f"{name}_integer"), register(places, f"{name}_places")
-        sign = register(difference[-1], f"{name}_integer_sign")
+        sign = register(sign, f"{name}_integer_sign")
 
-        product = register(integer * Cat(multiplier[:FRACTION_BITS], Const(1, 1)), f"{name}_product")
-        exponent = register((multiplier[FRACTION_BITS:] + (7 - places))[:EXPONENT_BITS], f"{name}_product_exponent")
-        zero, sign = register(~integer[-1], f"{name}_zero"), register(sign, f"{name}_product_sign")
+        scale = Cat(multiplier[:FRACTION_BITS], Const(1, 1))
+        low = register(integer * scale[:12], f"{name}_product_low")
+        high = register(integer * scale[12:], f"{name}_product_high")
+        exponent = register((multiplier[FRACTION_BITS:] + (7 - places))[:EXPONENT_BITS], f"{name}_places_exponent")
+        zero, sign = register(~integer[-1], f"{name}_places_zero"), register(sign, f"{name}_places_sign")
+        product = register(Cat(low[:12], (high + low[12:])[:20]), f"{name}_product")
+        exponent = register(exponent, f"{name}_product_exponent")
+        zero, sign = register(zero, f"{name}_zero"), register(sign, f"{name}_product_sign")
 
         mantissa = Signal(MANTISSA_BITS + 1, name=f"{name}_rounded")
         m.d.comb += mantissa.eq(rounded(Mux(product[-1], product, product << 1)[:32]))
@@ -153,15 +176,23 @@ class Lane(wiring.Component):
         total = register(total, "float_sum")
         exponent, sign = register(exponent, "sum_exponent"), register(sign, "sum_sign")
 
-        value, places = normalized(m, total, 0, "sum_shift")
-        value = register(value, "normal")
+        value, far = normalized(m, total, 0, "sum_shift", FAR)
+        value, far = register(value, "sum_shifted"), register(far, "sum_far")
+        exponent, sign = register(exponent, "sum_shifted_exponent"), register(sign, "sum_shifted_sign")
+        value, near = normalized(m, value, 0, "sum_shift", NEAR)
+        value, places = register(value, "normal"), Cat(near, far)
         exponent = register((exponent + 1 - places).as_signed()[: EXPONENT_BITS + 1], "normal_exponent")
         sign = register(sign, "normal_sign")
 
         # A negative exponent is that of a number far below a half.
         zero = ~value[-1] | exponent[-1]
-        parts = aligned(m, rounded(value), exponent[:EXPONENT_BITS], zero, "sum")
-        parts, sign = register(parts, "sum_parts"), register(sign, "sum_parts_sign")
+        parts, sign = self._parts(rounded(value), exponent[:EXPONENT_BITS], zero, sign, "sum")
         return register(
             clamped(m, parts, sign, self.sum_zero_point, self.sum_minimum, self.sum_maximum, "sum"), "sum_result"
         )
+
+
+def _three(bits: int, *terms: Value) -> Value:
+    """The sum of three numbers modulo 2 ** bits, in one addition."""
+    left, right = two(bits, *terms)
+    return (left + right)[:bits]

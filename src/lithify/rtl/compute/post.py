@@ -145,7 +145,7 @@ class PostProcessing(wiring.Component):
         if chip.has("add"):
             for at, names in (
                 (pipeline.rounded + 1, ADD_OPERANDS),
-                (pipeline.rounded + 2, ADD_MULTIPLIERS),
+                (pipeline.addend, ADD_MULTIPLIERS),
                 (pipeline.lane - 1, ADD_RESULT),
             ):
                 shared |= {name: operand(at, name) for name in names}

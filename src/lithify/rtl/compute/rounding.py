@@ -24,12 +24,20 @@ def normalized(
 
     A value of zeros ends after the largest shift, (the power of two above its length) - 1 or its length - 1.
     ``levels``: the shifts that are taken here, as powers of two from the largest on, where a register comes between.
+    Which are taken is then told from groups of bits as they come, beside the shifting.
     """
     bits = len(value)
     places: list[Value] = []
-    for level in reversed(range((bits - 1).bit_length())) if levels is None else levels:
+    chosen = tuple(reversed(range((bits - 1).bit_length()))) if levels is None else tuple(levels)
+    group = 1 << min(chosen)
+    ahead = Cat(value[max(0, end - group) : end].any() for end in range(bits, 0, -group)) if levels else None
+    for level in chosen:
         amount = 1 << level
-        empty = ~value[bits - amount :].any()
+        if ahead is None:
+            empty = ~value[bits - amount :].any()
+        else:
+            empty = ~ahead[: amount // group].any()
+            ahead = Mux(empty, ahead[amount // group :], ahead)
         shifted = Signal(bits, name=f"{name}_{amount}")
         m.d.comb += shifted.eq(Mux(empty, Cat(Value.cast(fill).replicate(amount), value[: bits - amount]), value))
         value = shifted
@@ -53,14 +61,22 @@ def aligned(m: Module, mantissa: Value, exponent: Value, zero: Any, name: str) -
 
     Exact up to 511; above it the integer part is 1023. Below a half it is zero.
     """
+    return shifted(m, mantissa, *place_of(exponent, zero), name)
+
+
+def place_of(exponent: Value, zero: Any) -> tuple[Value, Value, Value]:
+    """What ``shifted`` needs of a float: how far its mantissa is shifted, whether it is below a half, and too large."""
     first = BIAS - 1  # the exponent of 0.5
     limit = BIAS + INTEGER_BITS - 1
-    place = (exponent + (16 - first % 16))[:4]
+    return (exponent + (16 - first % 16))[:4], zero | (exponent < first), exponent >= limit
+
+
+def shifted(m: Module, mantissa: Value, place: Value, none: Value, large: Value, name: str) -> Value:
+    """``aligned``, of what ``place_of`` gave."""
     wide = Signal(MANTISSA_BITS + INTEGER_BITS, name=f"{name}_wide")
     m.d.comb += wide.eq(mantissa << place)
-    large, small = exponent >= limit, exponent < first
     parts = Cat(wide[: MANTISSA_BITS - 1].any(), wide[MANTISSA_BITS - 1 :])
-    return Mux(zero | small, 0, Mux(large, Const(((1 << INTEGER_BITS) - 1) << 2, INTEGER_BITS + 2), parts))
+    return Mux(none, 0, Mux(large, Const(((1 << INTEGER_BITS) - 1) << 2, INTEGER_BITS + 2), parts))
 
 
 def clamped(m: Module, parts: Value, negative: Any, zero_point: Value, low: Value, high: Value, name: str) -> Value:

@@ -45,9 +45,10 @@ class ComputeUnit(wiring.Component):
 
         weight_reads = [getattr(self, name) for name in weight_ports(chip)]
         names, words = address_names(chip), Cat(port.data for port in weight_reads)
-        unretired, alone = Signal(UNRETIRED_BITS), Signal()
+        unretired, unretired_next, alone = Signal(UNRETIRED_BITS), Signal(UNRETIRED_BITS), Signal()
         start = self.instruction.valid & self.instruction.ready
-        m.d.sync += unretired.eq(unretired + start - post.retirement.retire)
+        m.d.comb += unretired_next.eq(unretired + start - post.retirement.retire)
+        m.d.sync += unretired.eq(unretired_next)
         m.d.comb += alone.eq(weights.fields.serial | (weights.fields.opcode == BY_NAME["STREAM"].opcode))
 
         # W to F and P.
@@ -57,12 +58,12 @@ class ComputeUnit(wiring.Component):
             weights.swap.eq(feeder.swap),
             weights.take.eq(feeder.take),
             weights.release.eq(drain.release_buffer),
-            weights.alone.eq(unretired == 1),
+            weights.alone_next.eq(unretired_next == 1),
             feeder.held.eq(weights.held),
             feeder.offer.eq(weights.offer),
             feeder.fields.eq(weights.fields),
             feeder.may_take.eq(drain.room & (~alone | (unretired == 1))),
-            feeder.set_ready.eq(weights.set_ready),
+            feeder.set_ready_next.eq(weights.set_ready_next),
             feeder.release.eq(drain.release_accumulator),
             drain.offer.eq(feeder.take),
             drain.fields.eq(weights.fields),
@@ -77,7 +78,7 @@ class ComputeUnit(wiring.Component):
         # Words to the array, sums to post-processing.
         tile_done = delayed(m, feeder.tile_done, pipeline.accumulate - 1, "tile_done", reset=True)
         stream = delayed(m, feeder.step.ends_stream, pipeline.stream, "stream", reset=True)
-        walk = stream[pipeline.walk] if chip.has("multiply") else 0
+        walk = stream[pipeline.walk - 1] if chip.has("multiply") else 0
         # The sums of a beat come a cycle after its number has gone to the columns; the rest of the beat keeps pace.
         beats = delayed(m, drain.beat.as_value(), pipeline.sums, "beat", reset=True)
         asked = data.View(drain.beat.shape(), beats[-2])
@@ -88,8 +89,8 @@ class ComputeUnit(wiring.Component):
             array.column.eq(weights.column),
             array.read_index.eq(asked.index),
             drain.tile_ready.eq(tile_done[-1]),
-            drain.stream.eq(stream[-1]),
-            drain.walk.eq(walk),
+            drain.stream_next.eq(stream[-2]),
+            drain.walk_next.eq(walk),
             drain.retired.eq(post.retirement.retire),
             post.beat.eq(beats[-1]),
             post.constants_0.eq(drain.constants_0),

@@ -43,8 +43,9 @@ class WeightSequencer(wiring.Component):
     ``enable``, ``address``, ``address_1``: the read ports; the words come ``MEMORY_READ`` cycles later, and in that
     cycle either ``load_set`` with its ``column``, ``load_parameters`` with ``buffer`` and ``number`` (of the buffer's
     words) or ``load_table`` with ``number`` (of the table's words) is high. Two ports read words 2 ``number`` and the
-    next, each its own from where these lie one behind the other. ``alone``: earlier instructions have retired.
-    ``swap``: F issues the first word of a pass; ``set_ready``: a set is complete for it.
+    next, each its own from where these lie one behind the other. ``alone_next``: in the next cycle
+    earlier instructions have retired.
+    ``swap``: F issues the first word of a pass; ``set_ready_next``: from the next cycle on a set is complete for it.
     ``held``, ``fields``: the instruction that F has yet to take (``take``); ``offer`` is high from ``take`` cycles
     after its start. ``release``: P gives back a parameter buffer.
     """
@@ -62,9 +63,9 @@ class WeightSequencer(wiring.Component):
                 "buffer": Out(range(PARAMETER_BUFFERS)),
                 "load_table": Out(1),
                 "number": Out(word_numbers(chip)),
-                "alone": In(1),
+                "alone_next": In(1),
                 "swap": In(1),
-                "set_ready": Out(1),
+                "set_ready_next": Out(1),
                 "held": Out(1),
                 "offer": Out(1),
                 "fields": Out(COMPUTE),
@@ -94,36 +95,43 @@ class WeightSequencer(wiring.Component):
         table_words = TABLE_BYTES // chip.port_bytes if chip.has("lookup") else 0
         group_words = PARAMETER_WORDS * chip.column_words // ports
         word = Signal(range(max(chip.columns // ports, group_words, table_words)))
-        last_word, first_word = Signal(), Signal()
-        set_last = Mux(depthwise, chip.word_bytes // ports - 1, chip.columns // ports - 1)
-        parameters_last = Mux(depthwise, PARAMETER_WORDS // ports - 1, group_words - 1)
-        part_last = Mux(parameters, parameters_last, set_last)
+        last_word, first_word = Signal(), Signal()  # registers beside `word`
+        set_words = Mux(depthwise, word == chip.word_bytes // ports - 2, word == chip.columns // ports - 2)
+        parameter_words = Mux(depthwise, word == PARAMETER_WORDS // ports - 2, word == group_words - 2)
+        last_follows = Mux(parameters, parameter_words, set_words)
         if chip.has("lookup"):
-            part_last = Mux(table, table_words - 1, part_last)
-        m.d.comb += [first_word.eq(word == 0), last_word.eq(word == part_last)]
+            last_follows = Mux(table, word == table_words - 2, last_follows)
 
-        # What the first words wait for.
+        # What the first words wait for. Whether a word is issued is known from registers, but for a set that F's issue
+        # of the same cycle makes room for (`awaits_swap`).
         free_buffers = Signal(range(PARAMETER_BUFFERS + 1), init=PARAMETER_BUFFERS)
-        shadow_free = Signal(init=1)
-        issue = self.enable
-        may_start = Mux(table, self.alone, Mux(parameters, free_buffers != 0, shadow_free | self.swap))
-        m.d.comb += issue.eq(busy & ~done & (~first_word | may_start))
+        buffer_taken, buffer_next = Signal(), Signal()
+        shadow_free, shadow_next = Signal(init=1), Signal()
+        set_ready = Signal()
+        issue, may_issue, awaits_swap = self.enable, Signal(), Signal()
+        m.d.comb += issue.eq(may_issue | (awaits_swap & self.swap))
         set_issue, parameter_issue, table_issue = Signal(), Signal(), Signal()
         m.d.comb += [
             table_issue.eq(issue & table),
             set_issue.eq(issue & ~table & ~parameters),
             parameter_issue.eq(issue & ~table & parameters),
+            buffer_taken.eq(parameter_issue & first_word),
+            buffer_next.eq(self.release | Mux(buffer_taken, free_buffers[1], free_buffers.any())),
+            shadow_next.eq((shadow_free | self.swap) & ~(set_issue & first_word)),
+            self.set_ready_next.eq((set_ready & ~self.swap) | (set_issue & last_word)),
         ]
         m.d.sync += [
-            free_buffers.eq(free_buffers + self.release - (parameter_issue & first_word)),
-            shadow_free.eq((shadow_free | self.swap) & ~(set_issue & first_word)),
-            self.set_ready.eq((self.set_ready & ~self.swap) | (set_issue & last_word)),
+            free_buffers.eq(free_buffers + self.release - buffer_taken),
+            shadow_free.eq(shadow_next),
+            set_ready.eq(self.set_ready_next),
         ]
 
         # The positions of the output, two bits of the height a cycle and port: there before a second tile is due.
         total, digit = Signal(POSITION_BITS), Signal(5 - ports)
-        height_bits = fields.out_height.word_select(~digit[:-1], 2 * ports)
+        height = Signal(16, reset_less=True)
+        height_bits = height[-2 * ports :]
         with m.If(busy & ~digit[-1]):
+            m.d.sync += height.eq(height << len(height_bits))
             more = total << len(height_bits)
             for bit in reversed(range(len(height_bits))):
                 width = fields.out_width << bit if bit else fields.out_width
@@ -136,60 +144,103 @@ class WeightSequencer(wiring.Component):
         addresses = [getattr(self, name) for name in address_names(chip)]
         set_starts = [Signal(16, name=f"set_start{name[7:]}") for name in address_names(chip)]
         next_addresses = [Signal(16, name=f"next_{name}") for name in address_names(chip)]
-        last_pass, last_tile, last_group = Signal(), Signal(), Signal()
+        chunks_last, passes_x_last, passes_y_last, last_group = (
+            Signal(name=name) for name in ("chunks_last", "passes_x_last", "passes_y_last", "last_group")
+        )
+        chunks_single, passes_x_single, passes_y_single = (
+            Signal(name=name) for name in ("chunks_single", "passes_x_single", "passes_y_single")
+        )
+        last_pass, last_tile = Signal(), Signal()
         m.d.comb += [
             *(following.eq(address + 1) for following, address in zip(next_addresses, addresses, strict=True)),
-            last_pass.eq((chunks == 1) & (passes_x == 1) & (passes_y == 1)),
-            last_tile.eq(fields.keep | (covered >= total)),
-            last_group.eq(groups == 1),
+            last_pass.eq(chunks_last & passes_x_last & passes_y_last),
         ]
+        # A tile's first set is of two words at least, and comes after the parameters in the first tile: so this is
+        # there a cycle after the numbers it compares, and in time.
+        m.d.sync += last_tile.eq(fields.keep | (covered >= total))
         ending = Signal()
+        ends_part, going = Signal(), Signal()
+        m.d.comb += ends_part.eq(may_issue & last_word)  # what awaits the swap is a first word, and no last
         with m.If(issue):
-            m.d.sync += [*_moved(addresses, next_addresses), word.eq(word + 1)]
+            m.d.sync += _moved(addresses, next_addresses)
+            m.d.sync += [word.eq(word + 1), first_word.eq(0), last_word.eq(last_follows)]
         stream = Signal()
         m.d.comb += stream.eq(fields.opcode == BY_NAME["STREAM"].opcode)
-        with m.If(table_issue & last_word):
-            m.d.sync += [word.eq(0), table.eq(0)]
-            m.d.comb += ending.eq(stream)
-        with m.Elif(issue & last_word):
-            m.d.sync += [word.eq(0), chunks.eq(fields.chunks), passes_x.eq(fields.passes_x)]
-            with m.If(parameters):
-                m.d.sync += [parameters.eq(0), *_moved(set_starts, next_addresses), passes_y.eq(fields.passes_y)]
-            with m.Elif(chunks != 1):
-                m.d.sync += [chunks.eq(chunks - 1), passes_x.eq(passes_x)]
-            with m.Elif(passes_x != 1):
-                m.d.sync += passes_x.eq(passes_x - 1)
+        table_next, parameters_next = Signal(), Signal()
+        m.d.comb += [table_next.eq(table), parameters_next.eq(parameters)]
+        with m.If(ends_part):
+            m.d.sync += [word.eq(0), first_word.eq(1), last_word.eq(0)]
+        with m.If(ends_part & table):
+            m.d.comb += [table_next.eq(0), ending.eq(stream)]
+        with m.Elif(ends_part & parameters):
+            m.d.comb += parameters_next.eq(0)
+            m.d.sync += _moved(set_starts, next_addresses)
+            m.d.sync += _all(chunks, chunks_last, fields.chunks, chunks_single)
+            m.d.sync += _all(passes_x, passes_x_last, fields.passes_x, passes_x_single)
+            m.d.sync += _all(passes_y, passes_y_last, fields.passes_y, passes_y_single)
+        with m.Elif(ends_part):
+            with m.If(~chunks_last):
+                m.d.sync += _less(chunks, chunks_last)
             with m.Else():
-                m.d.sync += passes_y.eq(passes_y - 1)
-            with m.If(~parameters & last_pass):
-                m.d.sync += passes_y.eq(fields.passes_y)
-                with m.If(~last_tile):
-                    m.d.sync += [*_moved(addresses, set_starts), covered.eq(covered + fields.tile)]
+                m.d.sync += _all(chunks, chunks_last, fields.chunks, chunks_single)
+                with m.If(~passes_x_last):
+                    m.d.sync += _less(passes_x, passes_x_last)
                 with m.Else():
-                    m.d.sync += [parameters.eq(1), covered.eq(fields.tile), groups.eq(groups - 1)]
-                    m.d.comb += ending.eq(last_group)
+                    m.d.sync += _all(passes_x, passes_x_last, fields.passes_x, passes_x_single)
+                    with m.If(~passes_y_last):
+                        m.d.sync += _less(passes_y, passes_y_last)
+                    with m.Else():
+                        m.d.sync += _all(passes_y, passes_y_last, fields.passes_y, passes_y_single)
+            with m.If(last_pass & ~last_tile):
+                m.d.sync += [*_moved(addresses, set_starts), covered.eq(covered + fields.tile)]
+            with m.If(last_pass & last_tile):
+                m.d.comb += parameters_next.eq(1)
+                m.d.sync += [covered.eq(fields.tile), *_less(groups, last_group)]
+                m.d.comb += ending.eq(last_group)
+        m.d.sync += [table.eq(table_next), parameters.eq(parameters_next)]
 
         incoming = self.instruction.fields
         brings_table = incoming.lookup == LOAD_TABLE if chip.has("lookup") else Const(0)
         m.d.sync += [aged.eq(busy), taken.eq(taken | self.take), done.eq(done | ending)]
+        # What may be issued in the next cycle: the words within a part, and the first when what it waits for is there.
+        swapped = awaits_swap & self.swap
+        first_next = Mux(may_issue, last_word, first_word & ~swapped)
+        set_next = ~table_next & ~parameters_next
+        there = Mux(table_next, self.alone_next, Mux(parameters_next, buffer_next, shadow_next))
+        m.d.comb += going.eq(busy & ~done & ~ending)
+        m.d.sync += [
+            may_issue.eq(going & (~first_next | there)),
+            awaits_swap.eq(~self.swap & (awaits_swap | (going & ends_part & set_next & ~shadow_free))),
+        ]
         with m.If((taken | self.take) & (done | ending)):
             m.d.sync += busy.eq(0)
+        nothing = Signal()
+        begins = Mux(brings_table, self.alone_next, Mux(incoming.keep, shadow_next, buffer_next))
+        m.d.comb += nothing.eq((incoming.opcode == BY_NAME["STREAM"].opcode) & ~brings_table)
         with m.If(start):
             m.d.sync += [
                 fields.eq(incoming),
                 busy.eq(1),
                 aged.eq(0),
                 taken.eq(0),
-                done.eq((incoming.opcode == BY_NAME["STREAM"].opcode) & ~brings_table),
+                done.eq(nothing),
+                may_issue.eq(~nothing & begins),
+                awaits_swap.eq(~nothing & ~brings_table & incoming.keep & ~shadow_next),
                 table.eq(brings_table),
                 parameters.eq(~incoming.keep),
                 word.eq(0),
+                first_word.eq(1),
+                last_word.eq(0),
                 *_moved(addresses, _first_addresses(chip, incoming)),
-                chunks.eq(incoming.chunks),
-                passes_x.eq(incoming.passes_x),
-                passes_y.eq(incoming.passes_y),
-                groups.eq(incoming.groups),
+                *_all(chunks, chunks_last, incoming.chunks, incoming.chunks == 1),
+                *_all(passes_x, passes_x_last, incoming.passes_x, incoming.passes_x == 1),
+                *_all(passes_y, passes_y_last, incoming.passes_y, incoming.passes_y == 1),
+                *_all(groups, last_group, incoming.groups, incoming.groups == 1),
+                chunks_single.eq(incoming.chunks == 1),
+                passes_x_single.eq(incoming.passes_x == 1),
+                passes_y_single.eq(incoming.passes_y == 1),
                 covered.eq(incoming.tile),
+                height.eq(incoming.out_height),
                 total.eq(0),
                 digit.eq(0),
             ]
@@ -207,6 +258,16 @@ class WeightSequencer(wiring.Component):
         number = delayed(m, word, MEMORY_READ, "number")[-1]
         m.d.comb += [self.column.eq(number), self.number.eq(number)]
         return m
+
+
+def _all(count: Signal, last: Signal, turns: Any, single: Any) -> list[Any]:
+    """Assignments that begin a loop of ``turns``; ``last``: of its counter, that one is left."""
+    return [count.eq(turns), last.eq(single)]
+
+
+def _less(count: Signal, last: Signal) -> list[Any]:
+    """Assignments that take a turn of a loop."""
+    return [count.eq(count - 1), last.eq(count == 2)]
 
 
 def _first_addresses(chip: Chip, fields: Any) -> list[Any]:

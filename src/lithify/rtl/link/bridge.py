@@ -75,21 +75,24 @@ class Bridge(wiring.Component):
         command, address, length = header[:8], header[8:40], header[40:]
         status = Signal(8)
         count = Signal(range(PAYLOAD_BYTES + 1))
-        silent = Signal(range(self.silence + 1))
+        silent = Signal(range(self.silence + 2))
         expected = Signal(16)
 
         # What the header means.
         of = {space: Signal(name=f"of_{space}") for space in ("memory", "registers", "identification")}
         known, writes = Signal(), Signal()
+        end, last_byte = Signal(33), Signal(16)
+        m.d.sync += last_byte.eq(length - 1)
+        m.d.sync += [known.eq(0), writes.eq(0), *(space.eq(0) for space in of.values()), end.eq(address + length)]
         for entry in COMMANDS:
             with m.If(command == entry.code):
-                m.d.comb += [known.eq(1), of[entry.space].eq(1), writes.eq(entry.writes)]
+                m.d.sync += [known.eq(1), of[entry.space].eq(1), writes.eq(entry.writes)]
         sizes = {"memory": (self.memory_bytes, self.bus_bytes), "registers": (REGISTER_BYTES, 4),
                  "identification": (4 * len(self.identification), 4)}  # fmt: skip
         fits = {space: Signal(name=f"{space}_fits") for space in sizes}
         for space, (size, unit) in sizes.items():
             low = (unit - 1).bit_length()
-            fit = (address < size) & (address + length <= size) & ~address[:low].any() & ~length[:low].any()
+            fit = (address < size) & (end <= size) & ~address[:low].any() & ~length[:low].any()
             m.d.sync += fits[space].eq(fit & of[space])
         right, short = Signal(), Signal()
         m.d.sync += [right.eq(Cat(*fits.values()).any()), short.eq(length <= PAYLOAD_BYTES)]
@@ -101,7 +104,8 @@ class Bridge(wiring.Component):
         left = Signal(range(PAYLOAD_BYTES + 1))
         part = Signal(range(word_bytes + 1))
         unit = Signal(range(word_bytes + 1))
-        m.d.comb += unit.eq(Mux(of["memory"], self.bus_bytes, 4))
+        part_last = Signal(range(word_bytes + 1))
+        m.d.sync += [unit.eq(Mux(of["memory"], self.bus_bytes, 4)), part_last.eq(unit - 1)]
         m.d.comb += [
             put.addr.eq(count),
             put.data.eq(byte),
@@ -120,8 +124,9 @@ class Bridge(wiring.Component):
         def refuse(why: Status) -> list[Any]:
             return [status.eq(why), silent.eq(0)]
 
-        broken_off = Signal()
-        m.d.comb += broken_off.eq(silent == self.silence)
+        broken_off, wrong = Signal(), Signal()
+        m.d.sync += wrong.eq(expected != checksum.crc)
+        m.d.sync += broken_off.eq(silent == self.silence)
         with m.FSM() as fsm:
             m.d.comb += self.active.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
@@ -140,9 +145,9 @@ class Bridge(wiring.Component):
                 with m.Elif(broken_off):
                     m.d.sync += refuse(Status.BROKEN_OFF)
                     m.next = "DRAIN"
-            with m.State("DECODE"):  # two cycles, for `fits` and then `right`
+            with m.State("DECODE"):  # cycles enough for `of`, then `fits`, then `right`
                 m.d.sync += [count.eq(count + 1), here.eq(address), left.eq(length)]
-                with m.If(count == 2):
+                with m.If(count == 4):
                     m.d.sync += count.eq(0)
                     with m.If(~known):
                         m.d.sync += refuse(Status.COMMAND)
@@ -159,7 +164,7 @@ class Bridge(wiring.Component):
                 m.d.comb += [summed.eq(byte), sum_valid.eq(got), put.en.eq(got)]
                 with m.If(got):
                     m.d.sync += [count.eq(count + 1), silent.eq(0)]
-                    with m.If(count == length - 1):
+                    with m.If(count == last_byte):
                         m.d.sync += count.eq(0)
                         m.next = "CHECKSUM"
                 with m.Elif(broken_off):
@@ -174,15 +179,17 @@ class Bridge(wiring.Component):
                 with m.Elif(broken_off):
                     m.d.sync += refuse(Status.BROKEN_OFF)
                     m.next = "DRAIN"
-            with m.State("COMPARE"):
-                m.d.sync += count.eq(0)
-                with m.If(expected != checksum.crc):
-                    m.d.sync += refuse(Status.CHECKSUM)
-                    m.next = "DRAIN"
-                with m.Elif(writes):
-                    m.next = "GATHER"
-                with m.Else():
-                    m.next = "ANSWER"
+            with m.State("COMPARE"):  # a cycle for the checksum, one for the comparison
+                m.d.sync += count.eq(count + 1)
+                with m.If(count == 4):
+                    m.d.sync += count.eq(0)
+                    with m.If(wrong):
+                        m.d.sync += refuse(Status.CHECKSUM)
+                        m.next = "DRAIN"
+                    with m.Elif(writes):
+                        m.next = "GATHER"
+                    with m.Else():
+                        m.next = "ANSWER"
             with m.State("DRAIN"):
                 m.d.sync += silent.eq(Mux(got, 0, silent + 1))
                 with m.If(broken_off):
@@ -203,7 +210,7 @@ class Bridge(wiring.Component):
             with m.State("TAKE"):
                 m.d.sync += [word.eq(Cat(word[8:], take.data)), part.eq(part + 1)]
                 m.next = "FETCH"
-                with m.If(part == unit - 1):
+                with m.If(part == part_last):
                     m.next = "STORE"
             with m.State("STORE"):
                 m.d.comb += [
@@ -223,7 +230,7 @@ class Bridge(wiring.Component):
             # The answer: its head, the words that were asked for, the checksum.
             head = Array([Const(ANSWER, 8), status, *(left_byte(left, n) for n in range(LENGTH_BYTES))])
             with m.State("ANSWER"):
-                m.d.comb += [self.send.eq(head[count]), self.send_valid.eq(1)]
+                m.d.comb += [self.send.eq(head[count[:2]]), self.send_valid.eq(1)]
                 m.d.comb += [sum_start.eq(count == 0), summed.eq(self.send)]
                 with m.If(self.send_ready):
                     m.d.comb += sum_valid.eq(count != 0)
@@ -258,7 +265,7 @@ class Bridge(wiring.Component):
                 with m.If(self.send_ready):
                     m.d.comb += sum_valid.eq(1)
                     m.d.sync += [word.eq(word >> 8), part.eq(part + 1)]
-                    with m.If(part == unit - 1):
+                    with m.If(part == part_last):
                         m.d.sync += [here.eq(here + unit), left.eq(left - unit)]
                         m.next = "ASK"
             with m.State("END"):

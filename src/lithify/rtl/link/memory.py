@@ -4,12 +4,12 @@ from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from lithify.chip.memories import BURSTS_IN_FLIGHT, READS_IN_FLIGHT
 from lithify.chip.pipeline import DRAM_LATENCY
 from lithify.rtl.axi import AXI4
+from lithify.rtl.fifo import Fifo
 
 READ_STAGES = 3
 """From a word's address at the memory to its data: address register, memory, data register."""
@@ -63,6 +63,7 @@ class BlockMemory(wiring.Component):
                 "write": unsigned(1),
                 "outside": unsigned(1),
                 "more": unsigned(8),
+                "single": unsigned(1),
                 "address": unsigned((self.words - 1).bit_length()),
             }
         )
@@ -71,8 +72,8 @@ class BlockMemory(wiring.Component):
 
         # Acceptance: a read before a write, into the order of all, and the reads also to the reader.
         most = BURSTS_IN_FLIGHT + READS_IN_FLIGHT
-        m.submodules.order = order = SyncFIFO(width=burst.size, depth=1 << (most - 1).bit_length())
-        m.submodules.wanted = wanted = SyncFIFO(width=burst.size, depth=1 << (READS_IN_FLIGHT - 1).bit_length())
+        m.submodules.order = order = Fifo(width=burst.size, depth=1 << (most - 1).bit_length())
+        m.submodules.wanted = wanted = Fifo(width=burst.size, depth=1 << (READS_IN_FLIGHT - 1).bit_length(), head=True)
         new = data.View(burst, order.w_data)
         accepted = Signal()
         address = Mux(bus.arvalid, bus.araddr, bus.awaddr)
@@ -85,6 +86,7 @@ class BlockMemory(wiring.Component):
             # A burst stays within 4 KB, and so does the memory's end.
             new.outside.eq(address[shift:] >= self.words),
             new.more.eq(length),
+            new.single.eq(length == 0),
             new.address.eq(address[shift:]),
             order.w_en.eq(accepted),
             wanted.w_data.eq(order.w_data),
@@ -96,24 +98,26 @@ class BlockMemory(wiring.Component):
 
         # A burst is ripe DRAM_LATENCY cycles after its acceptance: one counter will do, for they ripen in order.
         ripening = Signal(DRAM_LATENCY - 1)
-        count, ripe = Signal(range(most + 1)), Signal()
+        count = Signal(range(most + 1))
+        may, there_next, enough_next, ripe_next = Signal(), Signal(), Signal(), Signal()
         ripens = ripening[-1]
         m.d.sync += [
             ripening.eq(ripening << 1 | accepted),
             count.eq(count + ripens - ended),
-            ripe.eq(ripens | (count > 1) | ((count == 1) & ~ended)),
         ]
+        m.d.comb += ripe_next.eq(ripens | (count > 1) | ((count == 1) & ~ended))
 
         # Tokens, those of the cycle added.
         capacity = 2 * self.bus_bytes
-        tokens, enough = Signal(range(capacity + 1), init=capacity), Signal(init=1)
-        spent = tokens - Mux(moves, self.bus_bytes, 0)
-        refilled = spent + self.bytes_per_cycle
+        tokens = Signal(range(capacity + 1), init=capacity)
+        refilled = Mux(tokens > capacity - self.bytes_per_cycle, capacity, tokens + self.bytes_per_cycle)
         m.d.sync += [
-            tokens.eq(Mux(refilled > capacity, capacity, refilled)),
-            enough.eq(~moves & (tokens >= self.bus_bytes - self.bytes_per_cycle)
-                      | (tokens >= 2 * self.bus_bytes - self.bytes_per_cycle)),
-        ]  # fmt: skip
+            tokens.eq(Mux(moves, tokens - (self.bus_bytes - self.bytes_per_cycle), refilled)),
+        ]
+        m.d.comb += enough_next.eq(
+            ~moves & (tokens >= self.bus_bytes - self.bytes_per_cycle)
+            | (tokens >= 2 * self.bus_bytes - self.bytes_per_cycle)
+        )
 
         # The burst at the head, in registers.
         head, here = Signal(burst), Signal(burst["address"].shape)
@@ -127,16 +131,14 @@ class BlockMemory(wiring.Component):
             m.d.sync += [
                 head.eq(following),
                 left.eq(following.more),
-                last.eq(following.more == 0),
+                last.eq(following.single),
                 here.eq(following.address),
             ]
-        with m.If(ended | ~there):
-            m.d.sync += there.eq(order.r_rdy)
 
-        may = Signal()
-        m.submodules.ahead = ahead = SyncFIFO(width=bus_bits, depth=AHEAD)
+        m.submodules.ahead = ahead = Fifo(width=bus_bits, depth=AHEAD)
+        m.d.comb += there_next.eq(Mux(ended | ~there, order.r_rdy, there))
+        m.d.sync += [there.eq(there_next), may.eq(there_next & ripe_next & enough_next)]
         m.d.comb += [
-            may.eq(there & ripe & enough),
             bus.rvalid.eq(may & ~head.write & ahead.r_rdy),
             bus.rdata.eq(ahead.r_data),
             bus.rlast.eq(last),
@@ -178,12 +180,15 @@ class BlockMemory(wiring.Component):
 
         # Reads: the reader's as long as there is room ahead, then the host's.
         want = data.View(burst, wanted.r_data)
-        fetched, room = Signal(8), Signal(range(AHEAD + 1), init=AHEAD)
+        fetched, room, some = Signal(8), Signal(range(AHEAD + 1), init=AHEAD), Signal(init=1)  # some: room is not 0
         m.d.comb += [
-            fetches.eq(wanted.r_rdy & (room != 0)),
+            fetches.eq(wanted.r_rdy & some),
             wanted.r_en.eq(fetches & (fetched == want.more)),
         ]
-        m.d.sync += room.eq(room + bus.rvalid - fetches)
+        with m.If(bus.rvalid & ~fetches):
+            m.d.sync += [room.eq(room + 1), some.eq(1)]
+        with m.If(fetches & ~bus.rvalid):
+            m.d.sync += [room.eq(room - 1), some.eq(room != 1)]
         with m.If(fetches):
             m.d.sync += fetched.eq(Mux(fetched == want.more, 0, fetched + 1))
         word, at_host, at_bus = Signal(bus_bits, reset_less=True), Signal(READ_STAGES), Signal(READ_STAGES)

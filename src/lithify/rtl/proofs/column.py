@@ -12,7 +12,7 @@ ROWS, ACCUMULATORS = 4, 4
 def column() -> Module:
     """One accumulator, any of them, beside a dot product written as a sum."""
     m = contract()
-    block = Column(load_chip("tiny").model_copy(update={"rows": ROWS, "accumulators": ACCUMULATORS}), windowed=False)
+    block = Column(load_chip("tiny").model_copy(update={"rows": ROWS, "accumulators": ACCUMULATORS}))
     inside = opened(m, block)
     free_inputs(m, block)
     mine = any_constant(m, 2, "mine")

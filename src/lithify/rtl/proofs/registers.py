@@ -21,7 +21,7 @@ def registers() -> Module:
     started = before(m, 1, "started")
     wrote = before(m, bus.awvalid & bus.awready, "wrote")
     m.d.comb += Assert((bus.awvalid & bus.awready) == (bus.wvalid & bus.wready))
-    asked = before(m, bus.arvalid & bus.arready, "asked")
+    asked = before(m, bus.arvalid & bus.arready, "asked", 2)  # read in the cycle after its address is taken
     for answer, ready, question, data in (
         (bus.bvalid, bus.bready, wrote, None),
         (bus.rvalid, bus.rready, asked, bus.rdata),
@@ -37,8 +37,8 @@ def registers() -> Module:
     with m.If(bus.awvalid & bus.awready & (bus.awaddr[2:] == mine)):
         m.d.sync += value.eq(bus.wdata)
     is_kept = Signal()
-    read_mine = before(m, bus.arvalid & bus.arready & (bus.araddr[2:] == mine) & is_kept, "read_mine")
-    m.d.comb += Assert(~read_mine | (bus.rdata == before(m, value, "value")))
+    taken = before(m, bus.arvalid & bus.arready & (bus.araddr[2:] == mine) & is_kept, "taken")
+    m.d.comb += Assert(~before(m, taken, "read_mine") | (bus.rdata == before(m, value, "value")))
 
     command = bus.awvalid & bus.awready & (bus.awaddr[2:] == BY_NAME["CONTROL"].offset // 4)
     m.d.comb += Assert(block.start == (command & bus.wdata[0] & ~block.busy))
@@ -47,9 +47,13 @@ def registers() -> Module:
         ~started | (block.busy == (before(m, block.start, "start") | (busy & ~before(m, block.ended, "ended"))))
     )
 
-    # What makes it inductive: the register itself.
+    # What makes it inductive: the register itself, and that it is the one that is read.
+    reading = before(m, bus.arvalid & bus.arready, "reading")
+    m.d.comb += [Assert(inside["reading"] == reading), Assert(~(bus.rvalid & reading))]
+    places = {entry.name: place for place, entry in enumerate(entry for entry in REGISTERS if entry.access != "w")}
     with m.Switch(mine):
         for entry in KEPT:
             with m.Case(entry.offset // 4):
                 m.d.comb += [is_kept.eq(1), Assert(inside[entry.name.lower()] == value)]
+                m.d.comb += Assert(~taken | (inside["chosen"] == 1 << places[entry.name]))
     return m

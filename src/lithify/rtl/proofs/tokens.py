@@ -5,7 +5,7 @@ from amaranth.hdl import Assert, Assume, Module, Signal
 from lithify.chip import load_chip
 from lithify.isa import Queue
 from lithify.rtl.dispatch import QUEUES, TOKEN_BITS, Dispatch
-from lithify.rtl.proofs.contract import contract, free_inputs, opened
+from lithify.rtl.proofs.contract import before, contract, free_inputs, opened
 
 MOST = (1 << TOKEN_BITS) - 1
 """Tokens that may lie between two queues."""
@@ -19,6 +19,7 @@ def tokens() -> Module:
     block = Dispatch(load_chip("tiny"))
     inside = opened(m, block)
     free_inputs(m, block)
+    clear = before(m, block.clear, "clear")  # it takes effect a cycle later
     names = {queue: Queue(queue).name.lower() for queue in QUEUES}
     for source, giver in names.items():
         done, passed = getattr(block, f"{giver}_done"), block.passed[source]
@@ -34,8 +35,10 @@ def tokens() -> Module:
                 Assert(~start | (left != 0)),
                 # What makes it inductive.
                 Assert(inside[f"{giver}_to_{taker}"] == left),
+                Assert(inside[f"{giver}_to_{taker}_some"] == (left != 0)),
+                Assert(~inside[f"{taker}_able"] | ~port.fields.wait[source] | (left != 0)),
             ]
             m.d.sync += left.eq(left + gift - start)
-            with m.If(block.clear):
+            with m.If(clear):
                 m.d.sync += left.eq(0)
     return m

@@ -63,6 +63,7 @@ def bursts() -> Module:
     # What makes it inductive.
     rest, blocks = inside["last_beat"], inside["blocks"]
     with m.If(block.valid):
+        m.d.comb += Assert(inside["fits"] == (blocks == 0))
         m.d.comb += Assert((blocks != 0) | (rest >= inside["beat"]))
         goal = (inside["block"] + blocks)[: len(inside["block"])]
         m.d.comb += Assert((goal << (len(rest) + 3) | rest << 3 | inside["end"])[:ADDRESS_BITS] == last_byte)

@@ -91,12 +91,11 @@ class Bursts(wiring.Component):
         fill = Signal(8)
         signal = Signal(4)
         of_list = Signal()
-        fits = Signal()
+        fits = Signal()  # blocks is 0: the row ends in the block at hand
         issue = Signal()
         hand_over = Signal()
         end_byte = Signal(21)
         m.d.comb += [
-            fits.eq(blocks == 0),
             issue.eq(valid & self.ready),
             hand_over.eq(rows.valid & (~valid | (issue & fits))),
             rows.next.eq(hand_over),
@@ -109,6 +108,7 @@ class Bursts(wiring.Component):
                 last.eq(rows.last),
                 Cat(offset, beat, block).eq(rows.address),
                 Cat(end, last_beat, blocks).eq(end_byte),
+                fits.eq(end_byte[byte_bits + block_bits :] == 0),
                 word.eq(rows.word),
                 signal.eq(fields.signal),
             ]
@@ -120,7 +120,7 @@ class Bursts(wiring.Component):
             with m.If(fits):
                 m.d.sync += valid.eq(0)
             with m.Else():
-                m.d.sync += [first.eq(0), block.eq(block + 1), beat.eq(0), blocks.eq(blocks - 1)]
+                m.d.sync += [first.eq(0), block.eq(block + 1), beat.eq(0), blocks.eq(blocks - 1), fits.eq(blocks == 1)]
         burst = self.burst
         with m.If(fits):
             m.d.comb += burst.length.eq((last_beat - beat)[:block_bits])

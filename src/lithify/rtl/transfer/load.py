@@ -4,13 +4,13 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from lithify.chip import Chip
 from lithify.chip.pipeline import BURSTS_IN_FLIGHT, LIST_BYTES
 from lithify.isa.registers import BASES
 from lithify.rtl.axi import ADDRESS_BITS
+from lithify.rtl.fifo import Fifo
 from lithify.rtl.ports import SCRATCHPAD_ADDRESS_BITS, InstructionPort, Retirement, ScratchpadWrite
 from lithify.rtl.transfer.bursts import Bursts, burst_layout
 
@@ -55,13 +55,12 @@ class Load(wiring.Component):
         # Address side: bursts go out while fewer than the limit are under way.
         m.submodules.bursts = bursts = Bursts(chip, "LOAD")
         described = burst_layout(chip)
-        m.submodules.flying = flying = SyncFIFO(width=described.size, depth=BURSTS_IN_FLIGHT)
+        m.submodules.flying = flying = Fifo(width=described.size, depth=BURSTS_IN_FLIGHT, head=True)
         flight = Signal(range(BURSTS_IN_FLIGHT + 1))
         issue = Signal()
         landed = Signal()
-        free = Signal()
+        free = Signal(init=1)  # flight is below the limit
         m.d.comb += [
-            free.eq(flight != BURSTS_IN_FLIGHT),
             bursts.bases.eq(self.bases),
             bursts.instruction.valid.eq(self.instruction.valid),
             bursts.instruction.fields.eq(self.instruction.fields),
@@ -76,7 +75,10 @@ class Load(wiring.Component):
             landed.eq(self.beat_valid & self.beat_last),
             flying.r_en.eq(landed),
         ]
-        m.d.sync += flight.eq(flight + issue - landed)
+        with m.If(issue & ~landed):
+            m.d.sync += [flight.eq(flight + 1), free.eq(flight != BURSTS_IN_FLIGHT - 1)]
+        with m.If(landed & ~issue):
+            m.d.sync += [flight.eq(flight - 1), free.eq(1)]
 
         # Stage 0: the beat meets the description of its burst.
         burst = data.View(described, flying.r_data)
@@ -179,7 +181,7 @@ class Load(wiring.Component):
         return m
 
     def _list(self, m: Module, bursts: Bursts, of_list: Any) -> None:
-        """Keeps the list that was read last: its first entry in the low bits, shifted out as entries are taken."""
+        """Keeps the list that was read last: its first entry in the low bits; it is turned as entries are taken."""
         bus = self.chip.bus_bytes
         entries = Signal(8 * LIST_BYTES, reset_less=True)
         come = self.beat_valid & of_list
@@ -187,7 +189,7 @@ class Load(wiring.Component):
             beat = self.beat_data[: 8 * LIST_BYTES]
             m.d.sync += entries.eq(beat if bus >= LIST_BYTES else Cat(entries[8 * bus :], beat))
         with m.Elif(bursts.take_entry):
-            m.d.sync += entries.eq(entries >> ENTRY_BITS)
+            m.d.sync += entries.eq(Cat(entries[ENTRY_BITS:], entries[:ENTRY_BITS]))
         with m.If(come & self.beat_last):
             m.d.sync += bursts.list_there.eq(1)
         with m.Elif(bursts.take_entry):

@@ -82,12 +82,12 @@ class Rows(wiring.Component):
         high = Signal(ADDRESS_BITS - LOW_BITS, reset_less=True)
         next_low = Signal(LOW_BITS + 1, reset_less=True)
         rows_left = Signal(16)
-        last_row = Signal()
+        last_row = Signal()  # rows_left is 1
         last_plane = Signal()
+        final_plane = Signal()  # planes_left is 1: the plane that is prepared is the last
         take_plane = Signal()
         m.d.comb += [
             self.address.eq(Cat(low, high)),
-            last_row.eq(rows_left == 1),
             self.last.eq(last_row & last_plane),
             take_plane.eq(prepared & (~self.valid | (self.next & last_row))),
         ]
@@ -95,7 +95,7 @@ class Rows(wiring.Component):
         m.d.comb += from_low.eq(Mux(~self.valid | last_row, plane[:LOW_BITS], next_low[:LOW_BITS]))
         with m.If(take_plane | self.next):
             m.d.sync += [low.eq(from_low), next_low.eq(from_low + fields.row_stride[:LOW_BITS])]
-        going_on = planes_left != 1
+        going_on = ~final_plane
         if self.gather:
             listing = Signal()  # the plane that is prepared is the list
             adding_base = Signal()  # the sum under way is where the table begins
@@ -110,9 +110,11 @@ class Rows(wiring.Component):
                 high.eq(plane[LOW_BITS:]),
                 self.word.eq(plane_word),
                 rows_left.eq(fields.rows),
-                last_plane.eq(planes_left == 1),
+                last_row.eq(fields.rows == 1),
+                last_plane.eq(final_plane),
                 prepared.eq(0),
                 planes_left.eq(planes_left - 1),
+                final_plane.eq(planes_left == 2),
                 left.eq(plane),
                 right.eq(fields.plane_stride),
                 plane_word.eq(plane_word + fields.plane_words),
@@ -123,6 +125,7 @@ class Rows(wiring.Component):
                 high.eq(high + fields.row_stride[LOW_BITS:] + next_low[LOW_BITS]),
                 self.word.eq(self.word + fields.row_words),
                 rows_left.eq(rows_left - 1),
+                last_row.eq(rows_left == 2),
             ]
             with m.If(self.last):
                 m.d.sync += busy.eq(0)
@@ -140,8 +143,10 @@ class Rows(wiring.Component):
                         listing.eq(0),
                         adding_base.eq(1),
                         rows_left.eq(1),
+                        last_row.eq(1),
                         last_plane.eq(0),
                         planes_left.eq(planes_left),
+                        final_plane.eq(final_plane),
                         plane_word.eq(plane_word),
                         left.eq(of_base),
                         right.eq(fields.offset),
@@ -166,6 +171,7 @@ class Rows(wiring.Component):
                 right.eq(offset),
                 plane_word.eq(head.address),
                 planes_left.eq(head.planes),
+                final_plane.eq(head.planes == 1),
                 self.more_bytes.eq(more_bytes),
             ]
         return m

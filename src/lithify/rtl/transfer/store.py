@@ -4,13 +4,13 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from lithify.chip import Chip
 from lithify.chip.pipeline import BURSTS_IN_FLIGHT, MEMORY_READ
 from lithify.isa.registers import BASES
 from lithify.rtl.axi import ADDRESS_BITS, BURST_INCREMENT, AXI4Write
+from lithify.rtl.fifo import Fifo
 from lithify.rtl.ports import SCRATCHPAD_ADDRESS_BITS, InstructionPort, Retirement, ScratchpadRead
 from lithify.rtl.transfer.bursts import Bursts, block_beats
 
@@ -47,7 +47,7 @@ class Store(wiring.Component):
 
         # Address side.
         m.submodules.bursts = bursts = Bursts(chip, "STORE")
-        flight = Signal(range(BURSTS_IN_FLIGHT + 1))
+        flight, free = Signal(range(BURSTS_IN_FLIGHT + 1)), Signal(init=1)  # free: below the limit
         issue = Signal()
         answered = Signal()
         awaited = data.StructLayout({"last": unsigned(1), "signal": unsigned(4)})
@@ -58,8 +58,8 @@ class Store(wiring.Component):
                 "more": unsigned((block_beats(chip) - 1).bit_length()),
             }
         )
-        m.submodules.responses = responses = SyncFIFO(width=awaited.size, depth=BURSTS_IN_FLIGHT)
-        m.submodules.reads = reads = SyncFIFO(width=wanted.size, depth=BURSTS_IN_FLIGHT)
+        m.submodules.responses = responses = Fifo(width=awaited.size, depth=BURSTS_IN_FLIGHT)
+        m.submodules.reads = reads = Fifo(width=wanted.size, depth=BURSTS_IN_FLIGHT, head=True)
         burst = bursts.burst
         response, read = data.View(awaited, responses.w_data), data.View(wanted, reads.w_data)
         m.d.comb += [
@@ -67,7 +67,7 @@ class Store(wiring.Component):
             bursts.instruction.valid.eq(self.instruction.valid),
             bursts.instruction.fields.eq(self.instruction.fields),
             self.instruction.ready.eq(bursts.instruction.ready),
-            bursts.ready.eq((~bus.awvalid | bus.awready) & (flight != BURSTS_IN_FLIGHT)),
+            bursts.ready.eq((~bus.awvalid | bus.awready) & free),
             issue.eq(bursts.valid & bursts.ready),
             response.last.eq(burst.last),
             response.signal.eq(burst.signal),
@@ -82,7 +82,10 @@ class Store(wiring.Component):
             answered.eq(bus.bvalid),
             responses.r_en.eq(answered),
         ]
-        m.d.sync += flight.eq(flight + issue - answered)
+        with m.If(issue & ~answered):
+            m.d.sync += [flight.eq(flight + 1), free.eq(flight != BURSTS_IN_FLIGHT - 1)]
+        with m.If(answered & ~issue):
+            m.d.sync += [flight.eq(flight - 1), free.eq(1)]
         with m.If(issue):
             m.d.sync += [bus.awvalid.eq(1), bus.awaddr.eq(burst.address), bus.awlen.eq(burst.length)]
         with m.Elif(bus.awready):
@@ -96,7 +99,7 @@ class Store(wiring.Component):
 
         # Data side: read a word whenever the buffer has room for it, counting those on their way.
         want = data.View(wanted, reads.r_data)
-        room = Signal(range(BUFFER_WORDS + 1), init=BUFFER_WORDS)
+        room, some = Signal(range(BUFFER_WORDS + 1), init=BUFFER_WORDS), Signal(init=1)  # some: room is not 0
         taken = Signal()
         fetch = Signal()
         done = Signal(want.more.shape())
@@ -104,13 +107,16 @@ class Store(wiring.Component):
         here = Signal(SCRATCHPAD_ADDRESS_BITS)
         burst_ends = Signal()
         m.d.comb += [
-            fetch.eq(reads.r_rdy & (room != 0)),
+            fetch.eq(reads.r_rdy & some),
             here.eq(Mux(want.first & (done == 0), want.word, address)),
             burst_ends.eq(done == want.more),
             reads.r_en.eq(fetch & burst_ends),
         ]
+        with m.If(taken & ~fetch):
+            m.d.sync += [room.eq(room + 1), some.eq(1)]
+        with m.If(fetch & ~taken):
+            m.d.sync += [room.eq(room - 1), some.eq(room != 1)]
         m.d.sync += [
-            room.eq(room + taken - fetch),
             self.scratchpad.enable.eq(fetch),
             self.scratchpad.address.eq(here),
         ]
@@ -121,7 +127,7 @@ class Store(wiring.Component):
         coming = Signal(MEMORY_READ + 1)
         ending = Signal(MEMORY_READ + 1)
         m.d.sync += [coming.eq(Cat(fetch, coming)), ending.eq(Cat(burst_ends, ending))]
-        m.submodules.words = words = SyncFIFO(width=8 * chip.word_bytes + 1, depth=BUFFER_WORDS)
+        m.submodules.words = words = Fifo(width=8 * chip.word_bytes + 1, depth=BUFFER_WORDS)
         beat = Signal(max(1, beat_bits))
         last_beat = Signal()
         m.d.comb += [

@@ -12,6 +12,8 @@ from typing import Any
 from lithify.errors import LithifyError
 from lithify.rtl.link.system import SystemDescription, system_verilog
 from lithify.silicon.fpga.boards import Board, constraints, wrapper
+from lithify.silicon.fpga.paths import Path as Reckoned
+from lithify.silicon.fpga.paths import slowest_paths
 from lithify.silicon.fpga.products import RULE, selection, soft_rows
 from lithify.silicon.fpga.tools import run_tool
 
@@ -28,6 +30,9 @@ SYNTHESIS = (
 )
 SOFT = "techmap -map soft_products.v {products}; "
 """Before the rest of synthesis, which takes blocks for all products that it finds."""
+
+RECKONED = 10
+"""Paths that are named before placement, those of the slowest registers."""
 
 RAM_LUTS, CARRY_LUTS = 4, 2
 """Look-up tables that a memory cell of 16 x 4 bits and a carry cell take: measured on nextpnr's own counts."""
@@ -52,7 +57,8 @@ class Use:
 @dataclass(frozen=True)
 class Bitstream:
     """A finished bitstream. bits: the file's contents; reached_hz: the clock that placement and routing reach, at least
-    `system.clock_hz`; resources: by the names of CELLS; path: the slowest path, a step a line; seconds: by tool.
+    `system.clock_hz`; resources: by the names of CELLS; path: the slowest path, a step a line; reckoned: what synthesis
+    alone tells of the slowest registers (`silicon/fpga/paths.py`), to compare chips by; seconds: by tool.
     """
 
     board: Board
@@ -61,6 +67,7 @@ class Bitstream:
     reached_hz: float
     resources: Mapping[str, Use]
     path: tuple[str, ...]
+    reckoned: tuple[Reckoned, ...]
     seconds: Mapping[str, float]
 
 
@@ -88,7 +95,11 @@ def make_bitstream(
         script = SYNTHESIS.format(files=" ".join(sorted(files)), top=TOP, soft=soft)
         _check(run_tool("yosys", ["-q", "-p", script], folder), "Yosys")
         _check_size(board, counted((folder / "cells.json").read_text(encoding="utf-8")))
+        reckoned = tuple(slowest_paths((folder / "design.json").read_text(encoding="utf-8"), TOP)[:RECKONED])
         seconds["synthesis"] = time.perf_counter() - start
+        if reckoned:
+            worst = reckoned[0]
+            say(f"the slowest path, before placement: {worst.ns:.1f} ns, from {worst.start} to {worst.end}")
         say("placement and routing (nextpnr)")
         start = time.perf_counter()
         words = [board.device, "--package", board.package, "--speed", board.speed, "--json", "design.json"]
@@ -114,7 +125,7 @@ def make_bitstream(
         )
         seconds["packing"] = time.perf_counter() - start
         bits = (folder / "design.bit").read_bytes()
-    return Bitstream(board, system, bits, reached, resources(report), path, seconds)
+    return Bitstream(board, system, bits, reached, resources(report), path, reckoned, seconds)
 
 
 def counted(stat: str) -> dict[str, int]:
