@@ -149,8 +149,8 @@ def test_a_chain_of_tokens_orders_what_it_passes_through() -> None:
             "the later must be `serial`, or they must use different banks.",
         ),
         (
-            # The one between is fed for 26 cycles: 5 until the first's last sum, its one beat, 20 of the 21 behind it.
-            [conv(1, 0, 2), conv(1, 0, 3, size=26), conv(2, 0, 4)],
+            # The one between is fed for 32 cycles: 5 until the first's last sum, its one beat, 26 of the 27 behind it.
+            [conv(1, 0, 2), conv(1, 0, 3, size=32), conv(2, 0, 4)],
             "Instruction 2 (CONV) reads activations in scratchpad bank 2 while instruction 0 (CONV) may still use it; "
             "the later must be `serial`, or they must use different banks.",
         ),
@@ -182,7 +182,7 @@ def test_hazards_are_refused_with_both_instructions(entries: list[Instruction], 
         [conv(1, 0, 2), conv(3, 0, 1)],  # the feeder has left bank 1 before the second is drained
         [conv(1, 0, 2), conv(1, 0, 2)],
         [conv(1, 0, 2), conv(1, 0, 3, size=200), conv(1, 0, 4), conv(2, 0, 5)],  # 200 beats lie between
-        [conv(1, 0, 2), conv(1, 0, 3, size=27), conv(2, 0, 4)],  # 27 cycles of feeding lie between
+        [conv(1, 0, 2), conv(1, 0, 3, size=33), conv(2, 0, 4)],  # 33 cycles of feeding lie between
         [conv(1, 0, 2, residual=3, size=32, **APART)],  # results a bank below what is added, over what has been read
         [conv(1, 0, 2), conv(1, 0, 3), conv(1, 0, 4, serial=1), conv(2, 0, 5)],  # retired before the serial one
         [conv(1, 0, 2), conv(3, 0, 4), conv(5, 1, 6)],  # weights where the last but one read activations
