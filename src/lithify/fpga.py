@@ -55,6 +55,7 @@ class Fpga:
             "memory_bytes": system.memory_bytes,
             "clock_hz": system.clock_hz,
             "reached_hz": round(made.reached_hz),
+            "seed": made.seed,
             "baud": system.baud,
             "resources": {name: {"used": use.used, "available": use.available} for name, use in made.resources.items()},
             "slowest_path": list(made.path),

@@ -58,7 +58,8 @@ class ComputePipeline:
     walk: from the issue of a position's word to the cycle in which P works out where its factor lies; with "multiply".
     factor: from there to the address of the factor's word at the residual port.
     product: from the issue of a position's word to the first beat of its products.
-    bias, multiplier: to the cycle in which a beat reads these from the parameters.
+    bias, multiplier: to the cycle in which a beat reads these from the parameters; the lanes take a multiplier a cycle
+    later, for by then the parameters of the next group may be there.
     rounded: to the cycle that scales and rounds to int8 (bias, conversion, product before it).
     addend: to the cycle in which the lanes read the multipliers of an addition.
     residual: to the address of a beat's residual word; used only with the unit "add".
@@ -128,7 +129,7 @@ def compute_pipeline(chip: Chip) -> ComputePipeline:
         product=walk + factor + MEMORY_READ + 1 + PRODUCT_STAGES - SUM_STAGES,
         sums=SUM_STAGES,
         bias=0,
-        multiplier=4,
+        multiplier=3,
         rounded=SCALE_STAGES,
         addend=SCALE_STAGES + 3,
         residual=SCALE_STAGES - MEMORY_READ,

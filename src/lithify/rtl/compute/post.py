@@ -149,6 +149,7 @@ class PostProcessing(wiring.Component):
                 (pipeline.lane - 1, ADD_RESULT),
             ):
                 shared |= {name: operand(at, name) for name in names}
+        taken = delayed(m, multipliers, 1, "multiplier_taken")[-1]
         results = []
         for number in range(chip.lanes):
             lane = Lane(chip)
@@ -156,7 +157,7 @@ class PostProcessing(wiring.Component):
             m.d.comb += [
                 lane.sum.eq(sums.word_select(number, 32)),
                 lane.bias.eq(biases.word_select(number, 32)),
-                lane.multiplier.eq(multipliers.word_select(number, 31)),
+                lane.multiplier.eq(taken.word_select(number, 31)),
                 *(getattr(lane, name).eq(value) for name, value in shared.items()),
             ]
             if chip.has("add"):

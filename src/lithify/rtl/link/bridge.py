@@ -102,6 +102,9 @@ class Bridge(wiring.Component):
         word = Signal(8 * word_bytes, reset_less=True)
         here = Signal(32)
         left = Signal(range(PAYLOAD_BYTES + 1))
+        # A cycle after `left` and `count`; who looks at them lets that cycle pass.
+        none_left, at_last = Signal(), Signal()
+        m.d.sync += [none_left.eq(left == 0), at_last.eq(count == last_byte)]
         part = Signal(range(word_bytes + 1))
         unit = Signal(range(word_bytes + 1))
         part_last = Signal(range(word_bytes + 1))
@@ -164,7 +167,7 @@ class Bridge(wiring.Component):
                 m.d.comb += [summed.eq(byte), sum_valid.eq(got), put.en.eq(got)]
                 with m.If(got):
                     m.d.sync += [count.eq(count + 1), silent.eq(0)]
-                    with m.If(count == last_byte):
+                    with m.If(at_last):  # bytes are many cycles apart
                         m.d.sync += count.eq(0)
                         m.next = "CHECKSUM"
                 with m.Elif(broken_off):
@@ -197,9 +200,11 @@ class Bridge(wiring.Component):
                     m.next = "ANSWER"
 
             # Writes: gather a word from the payload, then put it where it belongs.
+            with m.State("COUNTED"):
+                m.next = "GATHER"
             with m.State("GATHER"):
                 m.d.sync += part.eq(0)
-                with m.If(left == 0):
+                with m.If(none_left):
                     m.d.sync += count.eq(0)
                     m.next = "ANSWER"
                 with m.Else():
@@ -220,7 +225,7 @@ class Bridge(wiring.Component):
                 ]
                 with m.If(Mux(of["memory"], self.memory.ready, self.registers.awready)):
                     m.d.sync += [here.eq(here + unit), left.eq(left - unit)]
-                    m.next = "GATHER"
+                    m.next = "COUNTED"
                     with m.If(of["registers"]):
                         m.next = "WRITTEN"
             with m.State("WRITTEN"):
@@ -238,9 +243,11 @@ class Bridge(wiring.Component):
                     with m.If(count == 1 + LENGTH_BYTES):
                         m.d.sync += count.eq(0)
                         m.next = "ASK"
+            with m.State("SENT"):
+                m.next = "ASK"
             with m.State("ASK"):
                 m.d.sync += part.eq(0)
-                with m.If(left == 0):
+                with m.If(none_left):
                     m.next = "END"
                 with m.Elif(of["memory"]):
                     m.d.comb += self.memory.valid.eq(1)
@@ -267,7 +274,7 @@ class Bridge(wiring.Component):
                     m.d.sync += [word.eq(word >> 8), part.eq(part + 1)]
                     with m.If(part == part_last):
                         m.d.sync += [here.eq(here + unit), left.eq(left - unit)]
-                        m.next = "ASK"
+                        m.next = "SENT"
             with m.State("END"):
                 m.d.comb += [self.send.eq(checksum.crc.word_select(count[0], 8)), self.send_valid.eq(1)]
                 with m.If(self.send_ready):

@@ -31,6 +31,17 @@ SYNTHESIS = (
 SOFT = "techmap -map soft_products.v {products}; "
 """Before the rest of synthesis, which takes blocks for all products that it finds."""
 
+ROUTING = ("--router", "router2", "--tmg-ripup")
+"""nextpnr's second router takes apart and routes again what is late: a fifth more clock than the first, in less time."""
+
+PRESSED = 1.03
+"""nextpnr is asked for this much more than the clock, for it leaves every path alone that is inside its target."""
+
+TRIES, NEAR = 4, 0.93
+"""Placements that are tried, from `seed` on, and what one must reach of the clock for the next to be worth its time:
+seeds differ by some per cent.
+"""
+
 RECKONED = 10
 """Paths that are named before placement, those of the slowest registers."""
 
@@ -57,14 +68,16 @@ class Use:
 @dataclass(frozen=True)
 class Bitstream:
     """A finished bitstream. bits: the file's contents; reached_hz: the clock that placement and routing reach, at least
-    `system.clock_hz`; resources: by the names of CELLS; path: the slowest path, a step a line; reckoned: what synthesis
-    alone tells of the slowest registers (`silicon/fpga/paths.py`), to compare chips by; seconds: by tool.
+    `system.clock_hz`; seed: of the placement that does; resources: by the names of CELLS; path: the slowest path, a
+    step a line; reckoned: what synthesis alone tells of the slowest registers (`silicon/fpga/paths.py`), to compare
+    chips by; seconds: by tool.
     """
 
     board: Board
     system: SystemDescription
     bits: bytes
     reached_hz: float
+    seed: int
     resources: Mapping[str, Use]
     path: tuple[str, ...]
     reckoned: tuple[Reckoned, ...]
@@ -74,7 +87,8 @@ class Bitstream:
 def make_bitstream(
     board: Board, system: SystemDescription, *, seed: int = 1, note: Callable[[str], None] | None = None
 ) -> Bitstream:
-    """The bitstream of a system for a board, with every path inside its clock. seed: of the placement.
+    """The bitstream of a system for a board, with every path inside its clock. seed: of the first placement; where it
+    misses narrowly, those that follow are tried.
 
     Raises PartTooSmall, ClockMissed, and LithifyError where a tool is missing or fails.
     """
@@ -100,24 +114,24 @@ def make_bitstream(
         if reckoned:
             worst = reckoned[0]
             say(f"the slowest path, before placement: {worst.ns:.1f} ns, from {worst.start} to {worst.end}")
-        say("placement and routing (nextpnr)")
         start = time.perf_counter()
-        words = [board.device, "--package", board.package, "--speed", board.speed, "--json", "design.json"]
-        words += ["--lpf", "board.lpf", "--textcfg", "design.config", "--report", "report.json", "--seed", str(seed)]
-        words += ["--freq", f"{system.clock_hz / 1e6:g}", "--timing-allow-fail", "-q"]
-        done = run_tool("nextpnr_ecp5", words, folder)
-        if done[0] and "Unable to" in done[1]:
-            raise PartTooSmall(_too_small(board, f"nextpnr finds no place: {_last(done[1])}"))
-        _check(done, "nextpnr")
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        best, report, path = 0.0, {}, ("",)
+        for number in range(seed, seed + TRIES):
+            say(f"placement and routing (nextpnr), seed {number}")
+            report = _placed(board, system, number, folder)
+            reached = reached_hz(report)
+            if reached > best:
+                best, path = reached, slowest(report)
+            if reached >= system.clock_hz or reached < NEAR * system.clock_hz:
+                break
+            say(f"it reaches {reached / 1e6:.1f} MHz")
         seconds["placement and routing"] = time.perf_counter() - start
-        reached = reached_hz(report)
-        path = slowest(report)
         if reached < system.clock_hz:
+            tried = f" (the best of {number - seed + 1} placements)" if number > seed else ""
             raise ClockMissed(
-                f"On {board.name} the system reaches {reached / 1e6:.1f} MHz, and {system.clock_hz / 1e6:g} MHz were "
-                f"asked for (slowest path: {path[0]} to {path[-1]}); take another --seed, a smaller chip or a lower "
-                "--clock."
+                f"On {board.name} the system reaches {best / 1e6:.1f} MHz{tried}, and {system.clock_hz / 1e6:g} MHz "
+                f"were asked for (slowest path: {path[0]} to {path[-1]}); take another --seed, a smaller chip or a "
+                "lower --clock."
             )
         start = time.perf_counter()
         _check(
@@ -125,7 +139,20 @@ def make_bitstream(
         )
         seconds["packing"] = time.perf_counter() - start
         bits = (folder / "design.bit").read_bytes()
-    return Bitstream(board, system, bits, reached, resources(report), path, reckoned, seconds)
+    return Bitstream(board, system, bits, reached, number, resources(report), path, reckoned, seconds)
+
+
+def _placed(board: Board, system: SystemDescription, seed: int, folder: Path) -> dict[str, Any]:
+    """nextpnr's report of one placement, with its configuration in `design.config`."""
+    words = [board.device, "--package", board.package, "--speed", board.speed, "--json", "design.json"]
+    words += ["--lpf", "board.lpf", "--textcfg", "design.config", "--report", "report.json", "--seed", str(seed)]
+    words += ["--freq", f"{PRESSED * system.clock_hz / 1e6:g}", *ROUTING, "--timing-allow-fail", "-q"]
+    done = run_tool("nextpnr_ecp5", words, folder)
+    if done[0] and "Unable to" in done[1]:
+        raise PartTooSmall(_too_small(board, f"nextpnr finds no place: {_last(done[1])}"))
+    _check(done, "nextpnr")
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return report
 
 
 def counted(stat: str) -> dict[str, int]:
