@@ -30,15 +30,18 @@ def normalized(
     places: list[Value] = []
     chosen = tuple(reversed(range((bits - 1).bit_length()))) if levels is None else tuple(levels)
     group = 1 << min(chosen)
-    ahead = Cat(value[max(0, end - group) : end].any() for end in range(bits, 0, -group)) if levels else None
+    ahead = Signal(-(-bits // group), name=f"{name}_ahead")
+    if levels:
+        m.d.comb += ahead.eq(Cat(value[max(0, end - group) : end].any() for end in range(bits, 0, -group)))
     for level in chosen:
         amount = 1 << level
-        if ahead is None:
-            empty = ~value[bits - amount :].any()
+        empty, shifted = Signal(name=f"{name}_empty_{amount}"), Signal(bits, name=f"{name}_{amount}")
+        if levels:
+            groups, before = amount // group, ahead
+            ahead = Signal(len(before), name=f"{name}_ahead_{amount}")
+            m.d.comb += [empty.eq(~before[:groups].any()), ahead.eq(Mux(empty, before >> groups, before))]
         else:
-            empty = ~ahead[: amount // group].any()
-            ahead = Mux(empty, ahead[amount // group :], ahead)
-        shifted = Signal(bits, name=f"{name}_{amount}")
+            m.d.comb += empty.eq(~value[bits - amount :].any())
         m.d.comb += shifted.eq(Mux(empty, Cat(Value.cast(fill).replicate(amount), value[: bits - amount]), value))
         value = shifted
         places.insert(0, empty)
