@@ -115,10 +115,10 @@ def make_bitstream(
             worst = reckoned[0]
             say(f"the slowest path, before placement: {worst.ns:.1f} ns, from {worst.start} to {worst.end}")
         start = time.perf_counter()
-        best, report, path = 0.0, {}, ("",)
+        best, path = 0.0, tuple[str, ...]()
         for number in range(seed, seed + TRIES):
             say(f"placement and routing (nextpnr), seed {number}")
-            report = _placed(board, system, number, folder)
+            report = _placed(board, number, folder)
             reached = reached_hz(report)
             if reached > best:
                 best, path = reached, slowest(report)
@@ -142,7 +142,7 @@ def make_bitstream(
     return Bitstream(board, system, bits, reached, number, resources(report), path, reckoned, seconds)
 
 
-def _placed(board: Board, system: SystemDescription, seed: int, folder: Path) -> dict[str, Any]:
+def _placed(board: Board, seed: int, folder: Path) -> dict[str, Any]:
     """nextpnr's report of one placement, with its configuration in `design.config`."""
     words = [board.device, "--package", board.package, "--speed", board.speed, "--json", "design.json"]
     words += ["--lpf", "board.lpf", "--textcfg", "design.config", "--report", "report.json", "--seed", str(seed)]
