@@ -139,7 +139,7 @@ def test_strict_allows_a_final_softmax(program: lithify.Program) -> None:
 
 
 def test_chips_and_doctor() -> None:
-    assert [chip.name for chip in lithify.chips()] == ["edge", "tiny"]
+    assert [chip.name for chip in lithify.chips()] == ["edge", "mac256_vector", "tiny"]
     findings = lithify.doctor()
     groups = [finding.group for finding in findings]
     assert groups == sorted(groups, key=groups.index), "groups stay together"
