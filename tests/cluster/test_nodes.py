@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 import pytest
 
@@ -16,8 +17,12 @@ from lithify.cluster.nodes import Node, same_place
 from lithify.cluster.pair import pipelined
 from lithify.cluster.stages import Stages
 from lithify.errors import LithifyError
-from lithify.isa.peer import Wires
+from lithify.isa.peer import BY_NAME, CAUSES, ORDERS_OFFSET, PEER_ID, Opcode, Wires, order
 from lithify.isa.program import Base, Placement
+from lithify.isa.registers import BY_NAME as CHIP
+from lithify.isa.registers import DEVICE_ID
+from lithify.rtl.simulation.nodes import Nodes
+from lithify.rtl.simulation.orders import carry_out
 
 
 def stages(model: ir.Model, position: int) -> list[Any]:
@@ -99,3 +104,41 @@ def test_a_link_that_is_cut_is_reported(programs: list[Any], library: Path) -> N
     for run in (partial(run_in_rtl, library=library), partial(run_in_simulators, starts=[0, 0])):
         with pytest.raises(LithifyError, match="Node 0 ended its orders early: the link is dead"):
             run(work, Wires(cut=0))
+
+
+@pytest.mark.slow
+def test_a_chip_that_reports_an_error_ends_the_orders(library: Path) -> None:
+    """An opcode that is unknown, on the first node; the other has nothing to do. Then the host reaches the chip."""
+    failing = [
+        order(Opcode.SET, offset=CHIP["PROGRAM_BYTES"].offset, value=128),
+        order(Opcode.SET, offset=CHIP["INTERRUPT_ENABLE"].offset, value=1),
+        order(Opcode.RUN),
+        order(Opcode.SEND),
+        order(Opcode.STOP),
+    ]
+    drams = [np.full(8192, 0xFF, np.uint8) for _ in range(2)]
+    with Nodes(library, drams, QUIET, bytes_per_cycle=4) as nodes:
+        done, idle = carry_out(nodes, [failing, [order(Opcode.STOP)]])
+        assert CAUSES[done.causes[0]] == "the chip reported an error" and len(done.causes) == 1
+        assert done.counters["FRAMES_SENT"] == 0 and idle.causes == ()
+        assert nodes.read(0, CHIP["ID"].offset) == DEVICE_ID and nodes.read(0, CHIP["ERROR"].offset) == 2
+        assert nodes.read(0, BY_NAME["LINK_ID"].offset) == PEER_ID
+
+
+@pytest.mark.slow
+def test_the_chip_is_the_orders_alone_while_they_are_carried_out(library: Path) -> None:
+    drams = [np.zeros(8192, np.uint8) for _ in range(2)]
+    with Nodes(library, drams, QUIET, bytes_per_cycle=4) as nodes:
+        nodes.write(0, CHIP["SKIP"].offset, 2)
+        carried = order(Opcode.AWAIT, messages=1)
+        for word in range(4):
+            value = int.from_bytes(carried.encoded()[4 * word : 4 * word + 4], "little")
+            nodes.write(0, ORDERS_OFFSET + 4 * word, value)
+        nodes.write(0, BY_NAME["LINK_CONTROL"].offset, 1)
+        assert nodes.read(0, BY_NAME["LINK_STATUS"].offset) == 1
+        for offset in (CHIP["SKIP"].offset, ORDERS_OFFSET):
+            with pytest.raises(LithifyError, match=f"did not accept a write of register {offset:#x}"):
+                nodes.write(0, offset, 1)
+        with pytest.raises(LithifyError, match="did not answer a read of register 0x2c"):
+            nodes.read(0, CHIP["SKIP"].offset)
+        assert nodes.read(1, CHIP["SKIP"].offset) == 0
