@@ -18,8 +18,6 @@ from lithify.sim.inference import SegmentRun, costs, run_segments
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from lithify.cluster import Plan
-
 GIGAHERTZ = 1_000_000_000
 
 STANDARD = (
@@ -93,7 +91,7 @@ def bench(
     rows = []
     for name in names:
         with stage(f"{name}: build and quantise"):
-            quantized, seconds = _quantized(name, seed)
+            quantized, seconds = quantized_network(name, seed)
         for chip in loaded:
             with stage(f"{name}: compile for {chip.name}"):
                 start = time.process_time()
@@ -135,63 +133,7 @@ def bench_table(rows: Sequence[Measured]) -> "Table":
     return out
 
 
-def multichip(
-    networks: Sequence[str] = (),
-    chips: "Sequence[str | Path]" = ("edge",),
-    *,
-    counts: Sequence[int] = (4, 8),
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> "list[Plan]":
-    """Networks on clusters of several chips, data and pipeline parallel, in the order of networks, chips and counts.
-
-    networks: names of `lithify.networks`, () for ResNet-50. The links are those of `lithify.cluster.Cluster`.
-    Raises LithifyError for a name that is unknown, and as `lithify.cluster.pipeline`.
-    """
-    from lithify.cluster import Cluster, data_parallel, pipeline
-    from lithify.networks import NETWORKS, unknown
-
-    names = tuple(networks) or ("resnet50",)
-    for name in names:
-        if name not in NETWORKS:
-            raise unknown(name)
-    stage = Stages(progress or Silent(), len(names) * (1 + 2 * len(chips) * len(counts)))
-    plans = []
-    for name in names:
-        with stage(f"{name}: build and quantise"):
-            quantized, _ = _quantized(name, seed)
-        for chip in chips:
-            for count in counts:
-                cluster = Cluster(chip=str(chip), chips=count)
-                for way in (data_parallel, pipeline):
-                    with stage(f"{name}: {way.__name__.replace('_', ' ')} on {count} chips"):
-                        plans.append(way(quantized, cluster))
-    return plans
-
-
-def multichip_table(plans: "Sequence[Plan]") -> "Table":
-    """The rows of `lithify bench multichip`."""
-    names = ("cycles of one", "cycles an answer", "speed-up", "latency", "busy")
-    out = new_table("multichip", "network", "chips", "parallel", *names, "limit", right=names)
-    for plan in plans:
-        found = plan.to_json()
-        out.add_row(
-            str(found["network"]),
-            f"{plan.chips} x {plan.cluster.chip}",
-            plan.parallelism,
-            f"{plan.single:,}",
-            f"{found['period_cycles']:,.0f}",
-            f"{plan.speed_up:.2f}",
-            f"{found['latency_cycles']:,}",
-            percent(max(found["busy"].values())),
-            str(found["limit"]),
-        )
-    out.caption = "Simulated: cycles of the chips by the timing simulator, links by their rate and latency."
-    out.caption_justify = "left"
-    return out
-
-
-def _quantized(name: str, seed: int) -> tuple[Any, float]:
+def quantized_network(name: str, seed: int) -> tuple[Any, float]:
     """The quantised network, and the processor seconds from its ONNX file to there; writing the network is no part."""
     import tempfile
 

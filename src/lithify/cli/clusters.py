@@ -47,20 +47,14 @@ def cluster(
     if as_json:
         emit({**choice.to_json(), "failed": None if recovery is None else recovery.to_json()})
         return
-    from lithify.bench import multichip_table
+    from lithify.multichip import plans_table, recovery_text
     from lithify.report.terminal import show
 
-    show(multichip_table([choice.plan]))
+    show(plans_table([choice.plan]))
     for reason in choice.reasons:
         click.echo(reason)
     if recovery is not None:
-        facts = recovery.to_json()
-        click.echo(
-            f"Chip {recovery.chip} fails in cycle {recovery.at:,}: {facts['answered_before']} of {facts['requests']} "
-            f"requests are answered, {facts['begun_anew']} begin anew on the other {facts['chips_left']} after "
-            f"{recovery.pause:,} cycles, {recovery.lost} are lost; then an answer every "
-            f"{facts['degraded_period_cycles']:,.0f} cycles, {recovery.rate:.2f} of the rate before."
-        )
+        click.echo(recovery_text(recovery))
 
 
 COMMANDS = (cluster,)

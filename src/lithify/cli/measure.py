@@ -104,20 +104,21 @@ def bench(networks: tuple[str, ...], chips: tuple[str, ...], output: Path | None
     energy, and the processor seconds that compiling and simulating take.
 
     Without NETWORK: the MLPerf Tiny shapes, ResNet, MobileNet, EfficientNet and a detector.
-    `lithify bench multichip [NETWORK]...`: on clusters of 4 and 8 chips, data and pipeline parallel; ResNet-50 without
-    NETWORK.
+    `lithify bench multichip [NETWORK]...`: on clusters, in every way; without NETWORK ResNet-50, BERT-base and small
+    networks side by side, on up to 8 chips, with chips that fail.
     """
     import json
 
     import lithify
-    from lithify.bench import bench_table, multichip, multichip_table
+    from lithify.bench import bench_table
+    from lithify.multichip import multichip, plans_table, told
     from lithify.report.terminal import show
 
     rows: Sequence[Any]
     with Watch() as progress:
         if networks[:1] == (MULTICHIP,):
             rows = multichip(networks[1:], chips or ("edge",), seed=seed, progress=progress)
-            table = multichip_table(rows)
+            table, lines = plans_table([row.plan for row in rows]), [line for row in rows for line in told(row)]
         else:
             rows = lithify.bench(
                 networks,
@@ -126,7 +127,7 @@ def bench(networks: tuple[str, ...], chips: tuple[str, ...], output: Path | None
                 progress=progress,
                 found=lambda row: progress.note(f"{row.network} on {row.chip}: {row.cycles:,} cycles"),
             )
-            table = bench_table(rows)
+            table, lines = bench_table(rows), []
     found = [row.to_json() for row in rows]
     if output is not None:
         from lithify.folder import write_text
@@ -136,6 +137,8 @@ def bench(networks: tuple[str, ...], chips: tuple[str, ...], output: Path | None
         emit(found)
     else:
         show(table)
+        for line in lines:
+            click.echo(line)
 
 
 @click.command(short_help="Run ONNX's own test suite on a chip.")

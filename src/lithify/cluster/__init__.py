@@ -2,7 +2,7 @@
 
 from lithify.cluster.choice import Choice, again, plan
 from lithify.cluster.description import Cluster, load_cluster
-from lithify.cluster.parallel import Plan, data_parallel, pipeline
+from lithify.cluster.parallel import Plan, Whole, data_parallel, pipeline, whole_of
 from lithify.cluster.recovery import Recovery, failed
 from lithify.cluster.task import TaskPlan, task_parallel
 from lithify.cluster.tensor import TensorPlan, tensor_parallel
@@ -14,6 +14,7 @@ __all__ = [
     "Recovery",
     "TaskPlan",
     "TensorPlan",
+    "Whole",
     "again",
     "data_parallel",
     "failed",
@@ -22,4 +23,5 @@ __all__ = [
     "plan",
     "task_parallel",
     "tensor_parallel",
+    "whole_of",
 ]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import onnx_ir as ir
 
 from lithify.cluster.description import Cluster
-from lithify.cluster.parallel import Plan, data_parallel, pipeline
+from lithify.cluster.parallel import Plan, Whole, data_parallel, pipeline, whole_of
 from lithify.cluster.task import task_parallel
 from lithify.cluster.tensor import tensor_parallel
 from lithify.errors import LithifyError
@@ -33,12 +33,17 @@ class Choice:
 
 
 def plan(
-    models: Sequence[ir.Model], cluster: Cluster, parallel: Parallelism = "auto", goal: Goal = "throughput"
+    models: Sequence[ir.Model],
+    cluster: Cluster,
+    parallel: Parallelism = "auto",
+    goal: Goal = "throughput",
+    whole: Whole | None = None,
 ) -> Choice:
     """The plan of networks on a cluster.
 
     models: quantised; several are put side by side (task parallel). parallel: "auto" compares the schedules of what
-    could serve the goal: answers in a given time, or the time of one answer.
+    could serve the goal: answers in a given time, or the time of one answer. whole: of one network, it on one chip,
+    where that is known.
     Raises LithifyError for several networks that are to be run in another way, for none, and as each way does.
     """
     if len(models) != 1 and parallel not in ("auto", "task"):
@@ -50,28 +55,28 @@ def plan(
         named = "It was asked for." if parallel == "task" else "Several networks go side by side."
         return Choice(made, goal, (f"task: {_told(made)}. {named}",))
     if parallel != "auto":
-        made = WAYS[parallel](models[0], cluster)
+        made = WAYS[parallel](models[0], cluster, whole)
         return Choice(made, goal, (f"{parallel}: {_told(made)}. It was asked for.",))
-    return _chosen(models[0], cluster, goal)
+    return _chosen(models[0], cluster, goal, whole or whole_of(models[0], cluster))
 
 
-WAYS: dict[str, Callable[[ir.Model, Cluster], Plan]] = {
+WAYS: dict[str, Callable[[ir.Model, Cluster, Whole | None], Plan]] = {
     "data": data_parallel,
     "pipeline": pipeline,
     "tensor": tensor_parallel,
 }
 
 
-def again(made: Plan, models: Sequence[ir.Model]) -> Callable[[Cluster], Plan]:
+def again(made: Plan, models: Sequence[ir.Model], whole: Whole | None = None) -> Callable[[Cluster], Plan]:
     """The plan of the same kind for another cluster; of one chip the whole network on it."""
     if made.parallelism == "task":
         return lambda left: task_parallel(models, left)
-    return lambda left: (WAYS[made.parallelism] if left.chips > 1 else data_parallel)(models[0], left)
+    return lambda left: (WAYS[made.parallelism] if left.chips > 1 else data_parallel)(models[0], left, whole)
 
 
-def _chosen(model: ir.Model, cluster: Cluster, goal: Goal) -> Choice:
+def _chosen(model: ir.Model, cluster: Cluster, goal: Goal, whole: Whole) -> Choice:
     reasons = []
-    best = data_parallel(model, cluster)
+    best = data_parallel(model, cluster, whole)
     reasons.append(f"data: {_told(best)}.")
     rest = ["tensor"] if goal == "latency" else ["pipeline", "tensor"]
     if goal == "latency":
@@ -83,7 +88,7 @@ def _chosen(model: ir.Model, cluster: Cluster, goal: Goal) -> Choice:
         rest = []
     for name in rest:
         try:
-            made = WAYS[name](model, cluster)
+            made = WAYS[name](model, cluster, whole)
         except LithifyError as error:
             reasons.append(f"{name}: not possible. {error}")
             continue

@@ -19,6 +19,7 @@ from lithify.runtime import run
 
 if TYPE_CHECKING:
     from lithify.program import Program
+    from lithify.sim.inference import Simulation
 
 REQUESTS = 64
 """For each chip, of which the rate is read off."""
@@ -172,25 +173,40 @@ class Plan:
         }
 
 
-def data_parallel(model: ir.Model, cluster: Cluster) -> Plan:
+@dataclass(frozen=True)
+class Whole:
+    """A network on one chip: what every plan is compared with."""
+
+    program: "Program"
+    simulation: "Simulation"
+
+
+def whole_of(model: ir.Model, cluster: Cluster) -> Whole:
+    """The network on one of the cluster's chips; LithifyError as `lithify.compile`."""
+    program = flow.compile(model, cluster.described)
+    return Whole(program, program.simulate())
+
+
+def data_parallel(model: ir.Model, cluster: Cluster, whole: Whole | None = None) -> Plan:
     """Every chip runs the whole network, on requests of its own.
 
-    model: quantised. Raises LithifyError as `lithify.compile`.
+    model: quantised. whole: the same on one chip, where that is known. Raises LithifyError as `lithify.compile`.
     """
-    program = flow.compile(model, cluster.described)
-    cycles = program.simulate().cycles
-    return Plan(cluster, "data", (program,), (cycles,), (), cycles, cluster.chips, program.outputs)
+    one = whole or whole_of(model, cluster)
+    cycles = one.simulation.cycles
+    return Plan(cluster, "data", (one.program,), (cycles,), (), cycles, cluster.chips, one.program.outputs)
 
 
-def pipeline(model: ir.Model, cluster: Cluster) -> Plan:
+def pipeline(model: ir.Model, cluster: Cluster, whole: Whole | None = None) -> Plan:
     """Each chip runs a stage of the network. Cuts begin where the layers' cycles are shared evenly, and are moved as
     long as the longest stage, counted exactly, becomes shorter.
 
-    model: quantised. Raises LithifyError where the network cannot be cut into so many stages, and as `lithify.compile`.
+    model: quantised. whole: the same on one chip, where that is known.
+    Raises LithifyError where the network cannot be cut into so many stages, and as `lithify.compile`.
     """
     chip = cluster.described
-    whole = flow.compile(model, chip)
-    single = whole.simulate()
+    one = whole or whole_of(model, cluster)
+    single = one.simulation
     stages = Stages(model)
     cuts = stages.cuts
     if len(cuts) < cluster.chips - 1:
@@ -224,7 +240,7 @@ def pipeline(model: ir.Model, cluster: Cluster) -> Plan:
         tuple(cuts[index].bytes for index in best),
         single.cycles,
         cluster.chips,
-        whole.outputs,
+        one.program.outputs,
     )
 
 

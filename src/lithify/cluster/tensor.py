@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lithify import flow
 from lithify.cluster.description import Cluster
 from lithify.cluster.exchange import WIDTHS, exchange_steps
-from lithify.cluster.parallel import WINDOW, Plan
+from lithify.cluster.parallel import WINDOW, Plan, Whole, whole_of
 from lithify.cluster.schedule import Phase, Step
 from lithify.cluster.search import choose
 from lithify.cluster.sharding import Arrays, Sharding, shard
@@ -129,11 +128,14 @@ class TensorPlan(Plan):
         return found
 
 
-def tensor_parallel(model: ir.Model, cluster: Cluster, channels_alone: bool = False) -> TensorPlan:
+def tensor_parallel(
+    model: ir.Model, cluster: Cluster, whole: Whole | None = None, channels_alone: bool = False
+) -> TensorPlan:
     """Every chip does its share of each layer: of its output channels, its heads or its rows, whichever, exchanges
     counted, is done first.
 
-    model: quantised. channels_alone: products with weights never along rows, so that each weight is on one chip.
+    model: quantised. whole: the same on one chip, where that is known. channels_alone: products with weights never
+    along rows, so that each weight is on one chip.
     Raises LithifyError for a network with states, and as `lithify.compile`.
     """
     from lithify.compiler.fold import fold_constants
@@ -145,8 +147,8 @@ def tensor_parallel(model: ir.Model, cluster: Cluster, channels_alone: bool = Fa
             f"The network keeps states between runs ({', '.join(states_of(model))}), which lie on one chip; take data "
             "parallelism, or leave the states out."
         )
-    whole = flow.compile(model, cluster.described)
-    single = whole.simulate()
+    one = whole or whole_of(model, cluster)
+    single = one.simulation
     graph = fold_constants(read(model))
     cycles = {layer.name: layer.cycles for layer in single.layers}
     sharding = shard(graph, cluster.chips, choose(graph, cluster, cycles, channels_alone))
@@ -168,7 +170,7 @@ def tensor_parallel(model: ir.Model, cluster: Cluster, channels_alone: bool = Fa
         (),
         single.cycles,
         cluster.chips,
-        whole.outputs,
+        one.program.outputs,
         sharding,
         tuple(tuple(cycles for cycles, _ in part) for part in found),
         sum(size for part in found for _, size in part),
