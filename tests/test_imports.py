@@ -42,6 +42,7 @@ ORDER = (
     "target",
     "cluster",
     "bench",
+    "multichip",
     "explore",
     "build",
     "backend",

@@ -54,7 +54,11 @@ def test_a_pipeline_and_whole_networks_give_the_same(quantized: ir.Model) -> Non
     assert staged.timing.period == max(staged.cycles)
     assert 1.99 < whole.speed_up <= 2.0 and 1.5 < staged.speed_up < 2.0
     found = staged.to_json()
-    assert found["parallelism"] == "pipeline" and found["limit"] == f"chip {staged.cycles.index(max(staged.cycles))}"
+    assert (
+        found["network"] == whole.network
+        and found["parallelism"] == "pipeline"
+        and found["limit"] == f"chip {staged.cycles.index(max(staged.cycles))}"
+    )
 
 
 def test_an_output_that_is_dequantised_alone() -> None:

@@ -54,8 +54,9 @@ class Plan:
 
     @property
     def network(self) -> str:
-        """Its name."""
-        return self.programs[0].name
+        """Its name; stages have it with their number."""
+        name = self.programs[0].name
+        return name.rsplit("_", 1)[0] if self.parallelism == "pipeline" else name
 
     @property
     def window(self) -> int:
