@@ -13,7 +13,7 @@ from lithify.chip import Chip
 from lithify.compiler.cost import dram_cycles, side_by_side
 from lithify.compiler.cuts import Cut
 from lithify.compiler.operation import Operation
-from lithify.compiler.stretch import Stretch, Turn
+from lithify.compiler.stretch import Stretch, Turn, Way
 from lithify.compiler.weights import chunk_banks, groups, table_words
 
 LEAD_CYCLES = 150
@@ -32,14 +32,15 @@ STREAMING = 3
 class Bands:
     """A stretch and how it is cut.
 
-    strips: into which the columns are cut. turns: the order of work, in each. rows: rows that the ring of each image
-    that is not resident holds. chunk_groups: groups whose weights are loaded together, for each operation.
-    ring_banks: upper banks for weights. weights_stay: whether each weight is loaded once. slots: first banks of the
-    rings. cycles: the estimate.
+    strips: into which the columns are cut. way: in which each is gone through; turns: the order of work. rows: rows
+    that the ring of each image that is not resident holds. chunk_groups: groups whose weights are loaded together, for
+    each operation. ring_banks: upper banks for weights. weights_stay: whether each weight is loaded once. slots: first
+    banks of the rings. cycles: the estimate.
     """
 
     stretch: Stretch
     strips: int
+    way: Way
     turns: tuple[Turn, ...]
     rows: Mapping[str, int]
     chunk_groups: tuple[int, ...]
@@ -81,7 +82,7 @@ def plan_bands(
 ) -> Bands | None:
     """Of the cuts of a stretch the one that is estimated fastest with `free` banks; None if there is none.
 
-    Its `slots` are not yet chosen.
+    Its `slots` are not yet chosen, nor its `turns` listed.
     """
     best: Bands | None = None
     for cut in candidates:
@@ -143,12 +144,12 @@ def _with_chunks(
             moved += work.whole_words * chip.word_bytes * loads // pieces
             transfers += loads
     transferred = dram_cycles(chip, moved + instructions * COMPUTE_BYTES + transfers * TRANSFER_BYTES)
-    banded = len(cut.turns) > 1
+    banded = cut.turns > 1
     if not stay:
-        compute += dram_cycles(chip, waits) * len(cut.turns) // (stretch.end - stretch.first)
+        compute += dram_cycles(chip, waits) * cut.turns // (stretch.end - stretch.first)
     edges = dram_cycles(chip, cut.lead) // 2 + dram_cycles(chip, cut.tail) // 2 + LEAD_CYCLES
     if cut.ahead < 2 and banded:
         # What is moved is moved beside the greater part of the computation, or beside none of it.
         compute += dram_cycles(chip, moved) // (8 if cut.ahead else 1)
     cycles = side_by_side(compute, transferred) + edges
-    return Bands(stretch, cut.strips, cut.turns, cut.rows, tuple(chunk_groups), room, stay, {}, cycles)
+    return Bands(stretch, cut.strips, cut.way, (), cut.rows, tuple(chunk_groups), room, stay, {}, cycles)

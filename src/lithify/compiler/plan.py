@@ -19,7 +19,7 @@ from lithify.compiler.memory import best_plan as plan_by_blocks
 from lithify.compiler.operation import Operation
 from lithify.compiler.row_rings import ring_layout
 from lithify.compiler.spread import layout
-from lithify.compiler.stretch import Stretch
+from lithify.compiler.stretch import Stretch, plan_turns
 from lithify.compiler.weights import chunk_banks, chunk_words, table_words, whole_part
 
 LONGEST = 5
@@ -503,8 +503,13 @@ class _Planner:
                 below = [(first, min(count, top - first)) for first, count in runs if first < top]
                 placed = self.rings(stretch, bands, below)
                 if placed is not None:
-                    return placed
-        return scattered
+                    return self.listed(placed)
+        return scattered and self.listed(scattered)
+
+    def listed(self, bands: Bands) -> Bands:
+        """Bands with their turns."""
+        narrow = narrowed(self.operations, bands.stretch, self.images, bands.strips)
+        return replace(bands, turns=plan_turns(self.operations, bands.stretch, narrow, bands.way, self.chip))
 
     def largest_chunk(self, bands: Bands) -> int:
         """Banks of the largest chunk of weights of a stretch."""

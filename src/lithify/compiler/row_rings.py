@@ -1,96 +1,98 @@
 """Rings of rows: how many rows of each image of a stretch stay, and where its banks begin."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image
-from lithify.compiler.operation import Operation
-from lithify.compiler.spread import Layout, layout, row_words
-from lithify.compiler.stretch import ROWS_OF_BANKS, Stretch, Turn, Way, aligned_rows, needed_end, needed_first
+from lithify.compiler.spread import Layout, layout
+from lithify.compiler.stretch import (
+    BEYOND,
+    ROWS_OF_BANKS,
+    Numbered,
+    Shape,
+    Stretch,
+    Way,
+    aligned,
+    needed_ends,
+    readers_of,
+)
+
+AHEAD = (2, 1, 0)
+"""Turns before whose rows may stay, so that transfers run beside the computation."""
+
+NEVER = 1 << 30
+"""In place of the oldest row of a turn that was not."""
 
 
-def ring_rows(
-    operations: Sequence[Operation],
-    stretch: Stretch,
-    images: Mapping[str, Image],
-    turns: Sequence[Turn],
-    aheads: Sequence[int],
-    way: Way,
-    chip: Chip,
-) -> list[dict[str, int]]:
-    """Rows that the ring of each image that is not resident must hold, for each of `aheads`.
-
-    aheads: turns before that may still use their rows while others are loaded and stored.
+def ring_rows(shape: Shape, turns: Sequence[Numbered], way: Way) -> tuple[tuple[int, ...], ...]:
+    """Rows that the ring of each of the shape's `rings` must hold, for each of AHEAD: turns before that may still use
+    their rows while others are loaded and stored.
     """
-    indices = range(stretch.first, stretch.end)
-    readers: dict[str, list[int]] = {}
-    for index in indices:
-        for name in operations[index].reads:
-            readers.setdefault(name, []).append(index)
-    made = {operations[index].y.name for index in indices}
-    done = dict.fromkeys(indices, 0)
-    least: dict[str, int] = {}
-    for name in dict.fromkeys((*readers, *sorted(made))):
-        if name in stretch.resident:
-            continue
-        reaches = [needed_end(operations[i], name, 1) for i in readers.get(name, []) if name == operations[i].x.name]
-        spans = [operations[i].sliding for i in readers.get(name, []) if name == operations[i].x.name]
-        span = max(((s.kernel[0] - 1) * s.dilations[0] + s.strides[0] for s in spans), default=1)
-        least[name] = max(span + 1, 2, *reaches) if reaches else max(2, span + 1)
-    held = [dict(least) for _ in aheads]
+    resident, makes, reads = shape.resident, shape.makes, shape.reads
+    readers = readers_of(shape)
+    held = _least(shape)
+    # With the rows that are kept for one turn more, and for two.
+    one, two = list(held), list(held)
     # The oldest row of each image that is still to be read.
-    oldest = {name: min(needed_first(operations[i], name, 0) for i in found) for name, found in readers.items()}
-    # The oldest rows that the turns before the next still read or store, the latest last.
-    kept: dict[str, list[int]] = {}
+    oldest = [min((firsts[0] for _, firsts in found), default=BEYOND) for found in readers]
+    # The oldest rows that the turn before the next still reads or stores, and the one before that.
+    last, before = [NEVER] * len(oldest), [NEVER] * len(oldest)
 
-    def hold(name: str, first: int, end: int) -> None:
-        before = kept.get(name, ())
-        for rows, ahead in zip(held, aheads, strict=True):
-            lowest = min((first, *before[-ahead:])) if ahead else first
-            if end - lowest > rows[name]:
-                rows[name] = end - lowest
+    def hold(image: int, first: int, end: int) -> None:
+        if end - first > held[image]:
+            held[image] = end - first
+        first = min(first, last[image])
+        if end - first > one[image]:
+            one[image] = end - first
+        first = min(first, before[image])
+        if end - first > two[image]:
+            two[image] = end - first
 
-    saved = dict.fromkeys(stretch.stored, 0)
-    for turn in turns:
-        operation = operations[turn.operation]
-        read = [name for name in operation.reads if name not in stretch.resident]
-        values = [oldest[name] for name in read]
-        for name, begin, end in turn.loads:
-            hold(name, min(oldest[name], begin), end)
-        name = operation.y.name
-        if name not in stretch.resident:
-            hold(name, min(oldest.get(name, 1 << 16), turn.first, saved.get(name, turn.first)), turn.end)
-        done[turn.operation] = turn.end
-        for name in read:
-            oldest[name] = min(needed_first(operations[i], name, done[i]) for i in readers[name])
-        for name, begin, end in turn.stores:
-            kept.setdefault(name, []).append(begin)
-            saved[name] = end
-        for name, value in zip(read, values, strict=True):
-            if name not in made:
-                kept.setdefault(name, []).append(value)
-    return [_rounded(rows, stretch, images, made, ahead, way, chip) for rows, ahead in zip(held, aheads, strict=True)]
+    loaded = [True] * len(oldest)
+    for image in makes:
+        loaded[image] = False
+    own = [[image for image in images if not resident[image]] for images in reads]
+    done, saved = [0] * len(makes), [0] * len(oldest)
+    for index, first, end, loads, stores in turns:
+        values = [oldest[image] for image in own[index]]
+        for image, begin, behind in loads:
+            hold(image, min(oldest[image], begin), behind)
+        made = makes[index]
+        if not resident[made]:
+            kept = saved[made] if shape.stored[made] else first
+            hold(made, min(oldest[made], first, kept), end)
+        done[index] = end
+        for image in own[index]:
+            oldest[image] = min([firsts[done[reader]] for reader, firsts in readers[image]])
+        for image, begin, behind in stores:
+            before[image], last[image] = last[image], begin
+            saved[image] = behind
+        for image, value in zip(own[index], values, strict=True):
+            if loaded[image]:
+                before[image], last[image] = last[image], value
+    return tuple(_rounded(shape, rows, loaded, ahead, way) for rows, ahead in zip((two, one, held), AHEAD, strict=True))
 
 
-def _rounded(
-    least: Mapping[str, int],
-    stretch: Stretch,
-    images: Mapping[str, Image],
-    made: Collection[str],
-    ahead: int,
-    way: Way,
-    chip: Chip,
-) -> dict[str, int]:
+def _least(shape: Shape) -> list[int]:
+    """Rows of each image's ring whatever the turns."""
+    least = [2] * len(shape.heights)
+    for own, window in zip(shape.reads, shape.windows, strict=True):
+        span = (window.kernel - 1) * window.dilation + window.stride
+        least[own[0]] = max(least[own[0]], span + 1, needed_ends(window)[1])
+    return least
+
+
+def _rounded(shape: Shape, least: Sequence[int], loaded: Sequence[bool], ahead: int, way: Way) -> tuple[int, ...]:
     """Rows of rings that hold so many at least."""
-    rows = {}
-    for name, count in least.items():
-        step = aligned_rows(images[name], ROWS_OF_BANKS if name in made else way.whole_banks, chip)
+    rows = []
+    for image in shape.rings:
+        count, words = least[image], shape.words[image]
+        step = aligned(words, way.whole_banks if loaded[image] else ROWS_OF_BANKS, shape.bank_words)
         # Where rows share banks, what is loaded or stored must not meet the other end of what is in use either.
-        if step == 1 and ahead and (name in stretch.stored or name not in made):
-            count += -(-chip.bank_words // row_words(images[name], chip))
-        rounded = -(-count // step) * step
-        rows[name] = min(rounded, images[name].height)
-    return rows
+        if step == 1 and ahead and (shape.stored[image] or loaded[image]):
+            count += -(-shape.bank_words // words)
+        rows.append(min(-(-count // step) * step, shape.heights[image]))
+    return tuple(rows)
 
 
 def ring_layout(image: Image, rows: int, stretch: Stretch, made: Collection[str], chip: Chip) -> Layout:

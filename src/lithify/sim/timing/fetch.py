@@ -48,9 +48,9 @@ class Fetch:
     def issue(self) -> None:
         """Issue the burst that is due; the memory accepts it in the next cycle."""
         now = self.due
-        self._memory.accept(now + 1, FETCH_BURST_BYTES // self._chip.bus_bytes)
+        train = self._memory.accept(now + 1, FETCH_BURST_BYTES // self._chip.bus_bytes)
         self._issued += 1
-        self._arrivals += [self._memory.cycle(beat) + FETCH_ARRIVE for beat in self._beats]
+        self._arrivals += [train.cycle(beat) + FETCH_ARRIVE for beat in self._beats]
         self._issue_from = now + 1
         self._plan()
         if self.waits is None:

@@ -92,11 +92,11 @@ class Transfer:
         """Issue the read that is due, and those that are due before cycle ``until``, up to one that frees or retires
         something: the cycle of the last. The memory accepts each in the next cycle.
         """
-        now, ready, accept, landed = self.due, self.ready, self._memory.accept, self._landed
+        now, ready, serve, landed = self.due, self.ready, self._memory.serve, self._landed
         while True:
             beats = self._burst
             self.beats += beats
-            last = accept(now + 1, beats)
+            last = serve(now + 1, beats)
             landed.append(last + LANDED)
             self._burst = next(self._cut, 0)
             if self._burst:
@@ -126,7 +126,7 @@ class Transfer:
 
     def written(self, now: int) -> None:
         """The memory accepts the write that was issued last in cycle ``now``."""
-        last = self._memory.accept(now, self._held)
+        last = self._memory.serve(now, self._held)
         self._held = 0
         self._landed.append(last + LANDED)
         if self._burst:
