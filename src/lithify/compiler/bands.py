@@ -86,11 +86,22 @@ def plan_bands(
     """
     best: Bands | None = None
     for cut in candidates:
-        if free - cut.banks >= 1:
+        if free - cut.banks >= 1 and (best is None or _fewest(cut, chip) < best.cycles):
             bands = _with_weights(operations, stretch, cut, free - cut.banks, chip)
             if bands is not None and (best is None or bands.cycles < best.cycles):
                 best = bands
     return best
+
+
+def _fewest(cut: Cut, chip: Chip) -> int:
+    """Cycles below which `_with_chunks` never is, whatever the room: without what weights that come again take."""
+    weights = sum(work.whole_words for work in cut.works) * chip.word_bytes
+    return max(cut.compute, dram_cycles(chip, cut.moved + weights)) + _edges(cut, chip)
+
+
+def _edges(cut: Cut, chip: Chip) -> int:
+    """Cycles before the first results and behind the last."""
+    return dram_cycles(chip, cut.lead) // 2 + dram_cycles(chip, cut.tail) // 2 + LEAD_CYCLES
 
 
 def _with_weights(operations: Sequence[Operation], stretch: Stretch, cut: Cut, room: int, chip: Chip) -> Bands | None:
@@ -147,9 +158,8 @@ def _with_chunks(
     banded = cut.turns > 1
     if not stay:
         compute += dram_cycles(chip, waits) * cut.turns // (stretch.end - stretch.first)
-    edges = dram_cycles(chip, cut.lead) // 2 + dram_cycles(chip, cut.tail) // 2 + LEAD_CYCLES
     if cut.ahead < 2 and banded:
         # What is moved is moved beside the greater part of the computation, or beside none of it.
         compute += dram_cycles(chip, moved) // (8 if cut.ahead else 1)
-    cycles = side_by_side(compute, transferred) + edges
+    cycles = side_by_side(compute, transferred) + _edges(cut, chip)
     return Bands(stretch, cut.strips, cut.way, (), cut.rows, tuple(chunk_groups), room, stay, {}, cycles)

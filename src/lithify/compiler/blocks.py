@@ -119,8 +119,53 @@ def _is_matrix(operation: Operation, chip: Chip) -> bool:
     return alone and region.height == 1 and region.width >= chip.accumulators
 
 
-def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free: list[tuple[int, int]]) -> Blocks:
-    """The cut that is estimated fastest. free: runs of free banks (first, count). Raises TooLarge or RingTooSmall."""
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Blocks of one size, whatever lies where. shapes: the different ones, each with how many there are; count: of all;
+    compute: cycles, with all weights at once; inputs: pixels of x under all of them, and under the largest.
+    """
+
+    shapes: tuple[tuple[Rectangle, int], ...]
+    count: int
+    compute: int
+    inputs: tuple[int, int]
+
+
+class Measures:
+    """What of an operation's blocks does not depend on the room for them, found once for all rooms that are tried."""
+
+    def __init__(self, operation: Operation, chip: Chip) -> None:
+        self.operation, self.chip = operation, chip
+        self.groups = groups(operation, chip)
+        self.pixel = row_traffic(chip, replace(operation.x, width=1))
+        self._found: dict[tuple[int, int], _Pieces] = {}
+
+    def of(self, rows: int, columns: int) -> _Pieces:
+        """Blocks of so many rows and columns."""
+        found = self._found.get((rows, columns))
+        if found is None:
+            shapes = _shapes_and_counts(self.operation.region, rows, columns)
+            found = self._found[rows, columns] = _Pieces(
+                tuple(shapes),
+                sum(many for _, many in shapes),
+                sum(many * compute_cycles(self.operation, self.chip, piece) for piece, many in shapes),
+                _inputs(self.operation, rows, columns, None),
+            )
+        return found
+
+
+def cut(
+    operation: Operation,
+    chip: Chip,
+    ring_banks: int,
+    staged: Staged,
+    free: list[tuple[int, int]],
+    measures: Measures | None = None,
+) -> Blocks:
+    """The cut that is estimated fastest. free: runs of free banks (first, count). measures: of the operation, from
+    other rooms. Raises TooLarge or RingTooSmall.
+    """
+    measures = measures or Measures(operation, chip)
     least: int | None = None
     room = sum(count for _, count in free)
     for family in _families(operation, chip, ring_banks, staged):
@@ -131,7 +176,8 @@ def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free:
                 # The shapes of matrices are few, and differ much: all are tried.
                 if not _is_matrix(operation, chip):
                     break
-            once = _sizes(operation, blocks, chip)
+            once = _sizes(operation, blocks, measures, chip)
+            fewest = _fewest(blocks, staged, measures)
             for copies in COPIES:
                 sizes = once.of(copies, staged)
                 needed = sum(map(sum, sizes))
@@ -142,8 +188,10 @@ def cut(operation: Operation, chip: Chip, ring_banks: int, staged: Staged, free:
                 shapes.add((blocks.rows, blocks.columns))
                 # What is left over is one with the ring, above the copies.
                 ring = ring_banks + (free[0][1] - needed if len(free) == 1 else 0)
-                cycles = _estimate(operation, blocks, staged, copies, ring, chip)
-                if best is None or cycles < best.cycles:
+                cycles = 0
+                if best is None or fewest < best.cycles:
+                    cycles = _estimate(operation, blocks, staged, copies, ring, measures, chip)
+                if best is None or 0 < cycles < best.cycles:
                     first, second = len(sizes[0]), len(sizes[0]) + len(sizes[1])
                     best = replace(
                         blocks,
@@ -248,10 +296,10 @@ def _shapes(operation: Operation, staged: Staged, chip: Chip, split: bool) -> li
     return list(dict.fromkeys(shapes))
 
 
-def _inputs(operation: Operation, blocks: Blocks) -> tuple[int, int]:
-    """Pixels of x under all blocks, and under the largest (or its largest part, where inputs are split)."""
+def _inputs(operation: Operation, rows: int, columns: int, parts: tuple[Part, ...] | None = None) -> tuple[int, int]:
+    """Pixels of x under all blocks of a size, and under the largest (or its largest part, where inputs are split)."""
     region = operation.region
-    down, right = (region.y, region.height, blocks.rows), (region.x, region.width, blocks.columns)
+    down, right = (region.y, region.height, rows), (region.x, region.width, columns)
     if operation.sliding.turned:
         down, right = right, down
     ranges: list[list[tuple[int, int]]] = [[(0, operation.passes[0])], [(0, operation.passes[1])]]
@@ -259,9 +307,7 @@ def _inputs(operation: Operation, blocks: Blocks) -> tuple[int, int]:
         operation.input_lengths(0, *down, ranges[0][0]),
         operation.input_lengths(1, *right, ranges[1][0]),
     )
-    if blocks.split_inputs:
-        assert blocks.weights is not None
-        parts = blocks.weights.parts
+    if parts is not None:
         tallest = max(operation.input_lengths(0, *down, passes)[1] for passes in {part.y for part in parts})
         widest = max(operation.input_lengths(1, *right, passes)[1] for passes in {part.x for part in parts})
     return height * width, tallest * widest
@@ -277,8 +323,21 @@ def _shapes_and_counts(region: Rectangle, rows: int, columns: int) -> list[tuple
     ]
 
 
-def _block_count(operation: Operation, blocks: Blocks) -> int:
-    return -(-operation.region.height // blocks.rows) * -(-operation.region.width // blocks.columns)
+def _under(operation: Operation, blocks: Blocks, measures: Measures) -> tuple[int, int]:
+    """As `_inputs`, of a cut."""
+    if not blocks.split_inputs:
+        return measures.of(blocks.rows, blocks.columns).inputs
+    assert blocks.weights is not None
+    return _inputs(operation, blocks.rows, blocks.columns, blocks.weights.parts)
+
+
+def _fewest(blocks: Blocks, staged: Staged, measures: Measures) -> int:
+    """Cycles below which `_estimate` never is, whatever the copies and the ring; 0 where that is not known before."""
+    if blocks.weights is not None and len(blocks.weights.parts) > 1:
+        return 0
+    pieces = measures.of(blocks.rows, blocks.columns)
+    visits = pieces.count * -(-measures.groups // blocks.slice_groups)
+    return pieces.compute + START_CYCLES + visits * VISIT_CYCLES * (staged.residual or staged.output)
 
 
 @dataclass(frozen=True)
@@ -300,9 +359,9 @@ class _Sizes:
         )
 
 
-def _sizes(operation: Operation, blocks: Blocks, chip: Chip) -> _Sizes:
+def _sizes(operation: Operation, blocks: Blocks, measures: Measures, chip: Chip) -> _Sizes:
     """What staging a cut takes."""
-    slices = -(-groups(operation, chip) // blocks.slice_groups)
+    slices = -(-measures.groups // blocks.slice_groups)
     result_words = min(
         operation.results.pixel_words(chip.word_bytes), blocks.slice_groups * group_result_words(operation, chip)
     )
@@ -312,9 +371,9 @@ def _sizes(operation: Operation, blocks: Blocks, chip: Chip) -> _Sizes:
     elif blocks.split_inputs:
         assert blocks.weights is not None
         input_words = max(part.chunks[1] - part.chunks[0] for part in blocks.weights.parts)
-    inputs = _inputs(operation, blocks)[1] * input_words
+    inputs = _under(operation, blocks, measures)[1] * input_words
     results = blocks.rows * blocks.columns * result_words
-    pieces = _block_count(operation, blocks)
+    pieces = measures.of(blocks.rows, blocks.columns).count
     bank = chip.bank_words
     return _Sizes(
         -(-inputs // bank),
@@ -325,17 +384,22 @@ def _sizes(operation: Operation, blocks: Blocks, chip: Chip) -> _Sizes:
 
 
 def _estimate(
-    operation: Operation, blocks: Blocks, staged: Staged, copies: tuple[int, int], ring_banks: int, chip: Chip
+    operation: Operation,
+    blocks: Blocks,
+    staged: Staged,
+    copies: tuple[int, int],
+    ring_banks: int,
+    measures: Measures,
+    chip: Chip,
 ) -> int:
     """Cycles of the operation: computation and transfers side by side, but for the first in and the last out."""
     word = chip.word_bytes
-    shapes = _shapes_and_counts(operation.region, blocks.rows, blocks.columns)
-    pieces = sum(many for _, many in shapes)
-    count = groups(operation, chip)
+    known = measures.of(blocks.rows, blocks.columns)
+    shapes, pieces, count = known.shapes, known.count, measures.groups
     slices = -(-count // blocks.slice_groups)
     weights = blocks.weights
-    pixel = row_traffic(chip, replace(operation.x, width=1))
-    inputs = _inputs(operation, blocks)[0] * pixel if staged.input else 0
+    pixel, under = measures.pixel, _under(operation, blocks, measures)
+    inputs = under[0] * pixel if staged.input else 0
     if not operation.each_word_alone and pieces > copies[0] and not blocks.blocks_outside:
         inputs *= slices
     visits = pieces * slices
@@ -359,7 +423,7 @@ def _estimate(
             inputs += inputs * (count - 1)
         chunks = blocks.slice_groups * len(weights.parts)
     else:
-        compute = sum(many * compute_cycles(operation, chip, piece) for piece, many in shapes)
+        compute = known.compute
         if weights is not None:
             chunks = -(-blocks.slice_groups // weights.chunk_groups)
     moved = loads = waits = 0
@@ -421,7 +485,7 @@ def _estimate(
         busy += visits * max(0, late)
     if staged.least:
         idle += steps * OVER_CYCLES
-    edges = dram_cycles(chip, _inputs(operation, blocks)[1] * pixel * staged.input) + others // visits
+    edges = dram_cycles(chip, under[1] * pixel * staged.input) + others // visits
     return busy + edges + idle + visits * VISIT_CYCLES * bool(between)
 
 

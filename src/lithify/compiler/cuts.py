@@ -93,7 +93,7 @@ class Outline:
     rings: tuple[tuple[int, ...], ...]
 
 
-@lru_cache(maxsize=1 << 15)
+@lru_cache(maxsize=1 << 16)
 def outline(shape: Shape, way: Way) -> Outline:
     """The turns of a shape in sum: what a search asks again and again, of chips that differ in something else."""
     turns = turns_of(shape, way)

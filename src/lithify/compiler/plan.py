@@ -12,7 +12,7 @@ from itertools import combinations
 from lithify.chip import Chip
 from lithify.compiler.bands import Bands, fits_bands, plan_bands
 from lithify.compiler.beside import banks_for, last_uses
-from lithify.compiler.blocks import Blocks, RingTooSmall, Staged, TooLarge, cut, pack
+from lithify.compiler.blocks import Blocks, Measures, RingTooSmall, Staged, TooLarge, cut, pack
 from lithify.compiler.cuts import Cut, cuts, narrowed
 from lithify.compiler.image import Image
 from lithify.compiler.memory import best_plan as plan_by_blocks
@@ -173,6 +173,7 @@ class _Planner:
         self.costs: dict[Hashable, int | None] = {}
         self.found: dict[Hashable, Blocks | None] = {}
         self.cuts: dict[Hashable, tuple[Cut, ...]] = {}
+        self.measures: dict[int, Measures] = {}
         self.banks: dict[str, int] = {}
         self.fits = [fits_bands(operation) for operation in operations]
         # Stretch, its residents among the images that it touches, free banks -> single or not, and the estimate.
@@ -379,13 +380,15 @@ class _Planner:
 
     def cut(self, index: int, staged: Staged, runs: list[tuple[int, int]], top: int) -> Blocks | None:
         best: Blocks | None = None
+        if index not in self.measures:
+            self.measures[index] = Measures(self.operations[index], self.chip)
         for first, most in dict.fromkeys((runs[-1], max(runs, key=lambda run: run[1]))):
             # Weights lie in the last run, or in the largest: at its end.
             for ring in sorted({max(1, most * part // 8) for part in range(1, 9)}):
                 room = (first, most - ring)
                 free = [run for run in (room if run[0] == first else run for run in runs) if run[1]]
                 try:
-                    blocks = cut(self.operations[index], self.chip, ring, staged, free)
+                    blocks = cut(self.operations[index], self.chip, ring, staged, free, self.measures[index])
                 except (TooLarge, RingTooSmall):
                     continue
                 if best is None or blocks.cycles < best.cycles:

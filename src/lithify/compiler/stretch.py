@@ -48,8 +48,8 @@ class Stretch:
 
 
 class Way(NamedTuple):
-    """How the rows of a stretch are gone through: in about so many `bands`. whole_banks: rows are loaded in such numbers
-    that fill banks, where so many do. small_first: the first operation begins with what few rows of its input give.
+    """How the rows of a stretch are gone through: in about so many `bands`. whole_banks: rows are loaded in numbers
+    that fill banks, where so few do. small_first: the first operation begins with what few rows of its input give.
     woven: turns of neighbouring bands are mixed, so that none reads what the one just before made.
     """
 
@@ -230,9 +230,10 @@ def turns_of(shape: Shape, way: Way) -> list[Numbered]:
     # Rows that a stride steps over are results like all others.
     for index in range(len(makes)):
         pull(index, windows[index].y_height)
-    return _woven(shape, turns) if way.woven else turns
+    return woven(shape, turns) if way.woven else turns
 
 
+@lru_cache(maxsize=64)
 def readers_of(shape: Shape) -> list[list[tuple[int, tuple[int, ...]]]]:
     """Of each image the operations that read it, each with `needed_firsts`."""
     readers: list[list[tuple[int, tuple[int, ...]]]] = [[] for _ in shape.heights]
@@ -242,7 +243,7 @@ def readers_of(shape: Shape) -> list[list[tuple[int, tuple[int, ...]]]]:
     return readers
 
 
-def _woven(shape: Shape, turns: Sequence[Numbered]) -> list[Numbered]:
+def woven(shape: Shape, turns: Sequence[Numbered]) -> list[Numbered]:
     """The turns in an order in which, where it can be, none reads what the one before made: the next that needs neither
     that nor one that is still to come goes first. What was written before is there by then.
     """

@@ -34,12 +34,14 @@ class Instruction:
 def instruction(name: str, **values: Value) -> Instruction:
     """An instruction by the name of its operation, with its fields checked."""
     operation = BY_NAME[name]
-    known = {field.name: field for field in operation.fields}
+    known = _FIELDS[operation.opcode]
     for key, value in values.items():
         if key not in known or key == "opcode":
             raise LithifyError(f"{name} has no field '{key}'; its fields are {', '.join(known)}.")
-        to_bits(known[key], value)
-    return Instruction(operation, dict(values))
+        field, _, low, high = known[key]
+        if not (isinstance(value, int) and low <= value <= high):
+            to_bits(field, value)
+    return Instruction(operation, values)
 
 
 def value_range(field: Field) -> tuple[int, int]:
@@ -68,28 +70,43 @@ def from_bits(field: Field, bits: int) -> Value:
     return bits
 
 
+_FIELDS = {
+    operation.opcode: {
+        field.name: (field, offset, *((0, -1) if field.kind == "float32" else value_range(field)))
+        for field, offset in zip(operation.fields, operation.offsets.values(), strict=True)
+    }
+    for operation in OPERATIONS
+}
+"""By opcode and name every field, its offset, and its smallest and largest integer; of a float32 none."""
+
+
 def encode(instructions: Iterable[Instruction]) -> bytes:
     """The program's instruction bytes."""
     parts = []
     for entry in instructions:
-        operation, word = entry.operation, 0
-        offsets = operation.offsets
-        for field in operation.fields:
-            value = operation.opcode if field.name == "opcode" else entry[field.name]
-            word |= to_bits(field, value) << offsets[field.name]
+        operation, fields = entry.operation, _FIELDS[entry.operation.opcode]
+        word = operation.opcode << fields["opcode"][1]
+        for name, value in entry.values.items():
+            if name not in fields or name == "opcode":
+                continue
+            field, offset, _, high = fields[name]
+            # Nearly all are whole numbers whose bits they are.
+            bits = value if isinstance(value, int) and 0 <= value <= high else to_bits(field, value)
+            word |= bits << offset
         parts.append(word.to_bytes(operation.granules * GRANULE_BYTES, "little"))
     return b"".join(parts)
 
 
 _LAYOUTS = {
     operation.opcode: tuple(
-        (field, operation.offsets[field.name], (1 << field.bits) - 1)
+        (field.name, field if field.kind in ("float32", "signed") else None, operation.offsets[field.name],
+         (1 << field.bits) - 1)
         for field in operation.fields
         if field.name != "opcode"
     )
     for operation in OPERATIONS
-}
-"""By opcode every field behind the opcode with its offset and its mask."""
+}  # fmt: skip
+"""By opcode every field behind the opcode: name, the field where its bits are not its value, offset, mask."""
 
 
 def decode(data: bytes) -> Iterator[Instruction]:
@@ -105,7 +122,8 @@ def decode(data: bytes) -> Iterator[Instruction]:
             raise LithifyError(f"The program ends inside the {operation.name} instruction at byte {position}.")
         word = int.from_bytes(data[position : position + size], "little")
         values = {
-            field.name: from_bits(field, word >> offset & mask) for field, offset, mask in _LAYOUTS[operation.opcode]
+            name: word >> offset & mask if field is None else from_bits(field, word >> offset & mask)
+            for name, field, offset, mask in _LAYOUTS[operation.opcode]
         }
         yield Instruction(operation, values)
         if operation.name == "END":

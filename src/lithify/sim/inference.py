@@ -147,9 +147,10 @@ def costs(program: Program, runs: Sequence[SegmentRun], chip: Chip | None = None
     over = {index for run in runs for index in run.indices(Queue.LOAD) + run.indices(Queue.COMPUTE)
             + run.indices(Queue.STORE) + run.indices(Queue.VECTOR) if run.passed_over(index)}  # fmt: skip
     samples = max((run_samples(program, run.skip) for run in runs), default=program.batch)
+    instructions = all_instructions(program)
     layers = tuple(
         _cost(
-            program,
+            instructions,
             chip,
             replace(layer, macs=layer.macs * samples // program.batch),
             [index for index in numbers.get(layer.name, []) if index not in over],
@@ -230,12 +231,15 @@ def spent_cycles(run: SegmentRun) -> dict[int, Counter[str]]:
 
 
 def _cost(
-    program: Program, chip: Chip, layer: Layer, numbers: Sequence[int], spent: Mapping[int, Counter[str]]
+    instructions: Sequence[Instruction],
+    chip: Chip,
+    layer: Layer,
+    numbers: Sequence[int],
+    spent: Mapping[int, Counter[str]],
 ) -> LayerCost:
-    """numbers: the instructions that work for the layer."""
+    """instructions: all of the program; numbers: those that work for the layer."""
     total: Counter[str] = sum((spent[index] for index in numbers if index in spent), Counter())
     cycles = total.total()
-    instructions = all_instructions(program)
     moved = sum(moved_bytes(chip, instructions[index]) for index in numbers)
     utilisation = layer.macs / (cycles * chip.multipliers) if cycles else 0.0
     limit = max(SPENT, key=lambda name: total[name])
@@ -251,11 +255,15 @@ def moved_bytes(chip: Chip, instruction: Instruction) -> int:
         return 0
     listed = instruction.operation.name == "LOAD" and bool(value("listed"))
     # Planes that a list places are all cut as at the table's begin.
-    step = 0 if listed else value("plane_stride")
-    plane = np.arange(value("planes"), dtype=np.int64)[:, None] * step
-    first = value("offset") + plane + np.arange(value("rows"), dtype=np.int64)[None, :] * value("row_stride")
-    beats = (first + value("row_bytes") - 1) // chip.bus_bytes - first // chip.bus_bytes + 1
-    return int(beats.sum()) * chip.bus_bytes + (list_bytes(chip) if listed else 0)
+    step, row, bus = 0 if listed else value("plane_stride"), value("row_stride"), chip.bus_bytes
+    first: int | NDArray[np.int64] = value("offset")
+    count = value("planes") * value("rows")
+    if count > 1 and (step % bus or row % bus):
+        plane = np.arange(value("planes"), dtype=np.int64)[:, None] * step
+        first, count = first + plane + np.arange(value("rows"), dtype=np.int64)[None, :] * row, 1
+    # Else every row begins at the same place of a beat.
+    beats = (first + value("row_bytes") - 1) // bus - first // bus + 1
+    return int(np.sum(beats)) * count * bus + (list_bytes(chip) if listed else 0)
 
 
 def moved_by(bursts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
