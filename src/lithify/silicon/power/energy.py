@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.errors import LithifyError
-from lithify.silicon.power.evaluate import NAME, compiled, driven
-from lithify.silicon.power.liberty import Cell, Energy
-from lithify.silicon.power.netlist import Kind, Netlist, Nets
+from lithify.silicon.cells import NAME, Cell, Energy
+from lithify.silicon.netlist import Kind, Netlist, Nets
+from lithify.silicon.power.evaluate import compiled, driven
 from lithify.silicon.power.waves import WINDOW, Words
 
 Floats = NDArray[np.float64]

@@ -10,12 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lithify.errors import LithifyError
-from lithify.silicon.power.liberty import Cell
-from lithify.silicon.power.netlist import Kind, Netlist, Nets
+from lithify.silicon.cells import Cell, translated
+from lithify.silicon.netlist import Kind, Netlist, Nets, plain
 from lithify.silicon.power.waves import Signal, Waves, Words
-
-NAME = re.compile(r"[A-Za-z_]\w*")
-"""A pin in a function."""
 
 
 def register_values(netlist: Netlist, cells: Mapping[str, Cell], waves: Waves) -> dict[int, Words]:
@@ -28,11 +25,11 @@ def register_values(netlist: Netlist, cells: Mapping[str, Cell], waves: Waves) -
     for signal in waves.values:
         for bit in range(signal.bits):
             name = f"{signal.name}[{bit}]" if signal.bits > 1 else signal.name
-            known[_plain(signal.path, name)] = (signal, bit)
+            known[plain(signal.path, name)] = (signal, bit)
     values: dict[int, Words] = {}
 
     def take(net: int, path: str, name: str) -> None:
-        found = known.get(_plain(path, name))
+        found = known.get(plain(path, name))
         if found is None:
             raise LithifyError(
                 f"The register '{path}{name}' of the netlist is not in the simulated Verilog: "
@@ -60,12 +57,6 @@ def register_values(netlist: Netlist, cells: Mapping[str, Cell], waves: Waves) -
                     for bit, net in enumerate(nets[index]):
                         take(int(net), f"{name}.", f"{pin}[{bit}]")
     return values
-
-
-def _plain(path: str, name: str) -> str:
-    """A name as Yosys writes it without escapes; words of Verilog get an underscore more, which is left out."""
-    parts = [re.sub(r"\W", "_", part).rstrip("_") for part in (*path.removesuffix(".").split("."), name)]
-    return ".".join(part for part in parts if part)
 
 
 def driven(kind: Kind, cell: Cell) -> dict[str, Nets]:
@@ -118,10 +109,7 @@ Function = Callable[[Sequence[Words], tuple[int, ...]], Words]
 @cache
 def compiled(text: str, inputs: tuple[str, ...]) -> Function:
     """A liberty function or condition as one over words, its arguments in the order of `inputs`."""
-    places = {name: f"x[{index}]" for index, name in enumerate(inputs)}
-    body = re.sub(r"(?<=[\w)'])\s+(?=[\w(!])", " & ", text.strip())
-    body = body.replace("*", "&").replace("+", "|").replace("!", "~")
-    body = NAME.sub(lambda found: places.get(found[0], "?"), body)
+    body = translated(text, {name: f"x[{index}]" for index, name in enumerate(inputs)})
     if body in ("0", "1"):
         constant = np.uint64(0) if body == "0" else ~np.uint64(0)
         return lambda x, shape: np.full(shape, constant)

@@ -8,12 +8,12 @@ import numpy as np
 
 from lithify.isa.program import Program
 from lithify.silicon.asic import BLOCKS, Asic
+from lithify.silicon.cells import Cell, library
 from lithify.silicon.gate_level import macro_verilog
 from lithify.silicon.kit import Kit
+from lithify.silicon.netlist import read_netlist
 from lithify.silicon.power.energy import Energies, energies
 from lithify.silicon.power.evaluate import evaluate, register_values
-from lithify.silicon.power.liberty import Cell, library
-from lithify.silicon.power.netlist import read_netlist
 from lithify.silicon.power.waves import WINDOW, Waves
 
 MEMORIES = "memories"
@@ -72,8 +72,9 @@ NOTES = (
 def run_files(asic: Asic, kit: Kit) -> dict[str, str]:
     """The very Verilog that was mapped, with models of its memory macros: what a simulator runs."""
     files = {name: text for name, text in asic.job.files.items() if name.endswith(".v")}
-    macros = [macro for macro in kit.macros if macro.name in asic.job.macros]
-    return files | {"macros.v": "\n".join(macro_verilog(kit, macro) for macro in macros)}
+    pins = kit.macro_pins
+    macros = [macro for macro in kit.macros if macro.name in asic.job.macros and pins is not None]
+    return files | {"macros.v": "\n".join(macro_verilog(macro, pins) for macro in macros if pins is not None)}
 
 
 def netlist_energies(asic: Asic, kit: Kit, waves: Waves) -> tuple[tuple[str, ...], Energies]:

@@ -1,4 +1,4 @@
-"""What a cell takes of energy, and what it computes, from a liberty file."""
+"""What a cell computes, and what it takes of energy, from a liberty file."""
 
 import re
 from collections.abc import Mapping
@@ -67,8 +67,10 @@ class Pin:
 
 @dataclass(frozen=True)
 class Cell:
-    """leakage: watts. registered: it has a state, so that its outputs are not functions of its pins; state: of a
-    register its name in functions.
+    """leakage: watts. registered: it has a state, so that its outputs are not functions of its pins.
+
+    Of a register, as functions: state, inverse: its names in them; clock: whose rising edge takes `next_state`; held:
+    what forces the state meanwhile (asynchronous resets).
     """
 
     name: str
@@ -76,6 +78,10 @@ class Cell:
     leakage: float
     registered: bool
     state: str | None
+    inverse: str | None = None
+    clock: str | None = None
+    next_state: str | None = None
+    held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -194,5 +200,35 @@ def _cell(group: Group, leak: float, templates: Mapping[str, tuple[Floats, Float
             ),
         )
     registered = bool(group.of("ff", "latch", "statetable", "memory", "ff_bank", "latch_bank"))
-    state = next((ff.names.split(",")[0].strip() for ff in group.of("ff")), None)
-    return Cell(group.names, pins, float(group.attributes.get("cell_leakage_power", 0.0)) * leak, registered, state)
+    leakage = float(group.attributes.get("cell_leakage_power", 0.0)) * leak
+    for register in group.of("ff"):
+        state, inverse = (name.strip() for name in register.names.split(","))
+        clock, following, *held = (
+            register.attributes.get(name) for name in ("clocked_on", "next_state", "clear", "preset")
+        )
+        return Cell(
+            group.names,
+            pins,
+            leakage,
+            registered,
+            state,
+            inverse,
+            clock,
+            following,
+            tuple(text for text in held if text),
+        )
+    return Cell(group.names, pins, leakage, registered, None)
+
+
+NAME = re.compile(r"[A-Za-z_]\w*")
+"""A pin, or a register's state, in a function."""
+
+_NEIGHBOURS = re.compile(r"(?<=[\w)])\s+(?=[\w(!])")
+
+
+def translated(text: str, names: Mapping[str, str]) -> str:
+    """A function of liberty with the operators ~ & | ^ and the texts that stand for its names."""
+    if "'" in text:
+        raise LithifyError(f"The function '{text}' in the kit's liberty file is not understood.")
+    body = _NEIGHBOURS.sub(" & ", text.strip()).replace("*", "&").replace("+", "|").replace("!", "~")
+    return NAME.sub(lambda found: names.get(found[0], found[0]), body)

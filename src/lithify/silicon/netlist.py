@@ -11,7 +11,7 @@ Nets = NDArray[np.int64]
 
 _MODULE = re.compile(r"^module (\w+).*?^endmodule$", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"^  (input|output) (\\\S+ |\w+)\s*;$", re.MULTILINE)
-_INSTANCE = re.compile(r"^  (\w+) (\\\S+ |\w+ )\($(.*?)^  \);$", re.MULTILINE | re.DOTALL)
+_INSTANCE = re.compile(r"^  (\\\S+|\w+) +(\\\S+ |\w+ )\($(.*?)^  \);$", re.MULTILINE | re.DOTALL)
 _PIN = re.compile(r"^    \.(\\\S+ |\w+)\((.*)\),?$", re.MULTILINE)
 _ASSIGN = re.compile(r"^  assign (\\\S+ |\w+)\s*= (\\\S+ |\w+)\s*;$", re.MULTILINE)
 _NET = re.compile(r"\\\S+|\w+")
@@ -32,10 +32,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class Netlist:
-    """count: of nets. inputs: nets of the top module's inputs, by name. modules: names of modules."""
+    """count: of nets. inputs, outputs: nets of the top module's, by name. modules: names of modules."""
 
     count: int
     inputs: Mapping[str, int]
+    outputs: Mapping[str, int]
     modules: tuple[str, ...]
     kinds: tuple[Kind, ...]
 
@@ -80,9 +81,9 @@ def read_netlist(text: str, top: str, keep_name: Callable[[str], bool]) -> Netli
                 pins[pin].append(own[nets])
             owners.append(numbers[name])
             names.append(path + instance if keep_name(kind) else "")
-        return {port: int(own[module.nets[port]]) for port in module.inputs}
+        return {port: int(own[module.nets[port]]) for port in (*module.inputs, *module.outputs)}
 
-    inputs = place(top, "", {})
+    ports = place(top, "", {})
     leader = _leaders(count, same)
 
     def wired(nets: list[Nets]) -> Nets:
@@ -93,7 +94,16 @@ def read_netlist(text: str, top: str, keep_name: Callable[[str], bool]) -> Netli
         Kind(kind, {pin: wired(nets) for pin, nets in pins.items()}, np.array(owners), tuple(names))
         for (kind, _), (pins, owners, names) in found.items()
     )
-    return Netlist(count, {name: int(leader[net]) for name, net in inputs.items()}, tuple(modules), kinds)
+    inputs, outputs = (
+        {name: int(leader[ports[name]]) for name in names} for names in (modules[top].inputs, modules[top].outputs)
+    )
+    return Netlist(count, inputs, outputs, tuple(modules), kinds)
+
+
+def plain(path: str, name: str) -> str:
+    """A name as Yosys writes it without escapes; words of Verilog get an underscore more, which is left out."""
+    parts = [re.sub(r"\W", "_", part).rstrip("_") for part in (*path.removesuffix(".").split("."), name)]
+    return ".".join(part for part in parts if part)
 
 
 def _module(text: str) -> _Module:
@@ -112,7 +122,7 @@ def _module(text: str) -> _Module:
             for pin, value in _PIN.findall(wires)
             if value.strip()
         }
-        instances.append((kind, name.strip().lstrip("\\"), table))
+        instances.append((kind.lstrip("\\"), name.strip().lstrip("\\"), table))
     same = tuple((net(one), net(other)) for one, other in _ASSIGN.findall(text))
     inputs = tuple(name for kind, name in ports if kind == "input")
     outputs = tuple(name for kind, name in ports if kind == "output")
