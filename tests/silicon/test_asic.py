@@ -94,7 +94,7 @@ def test_a_chip_on_a_kit(run: Run, tmp_path: Path) -> None:
     assert found["mm2"] == pytest.approx(found["cell_mm2"] + found["macro_mm2"])
     assert found["cell_mm2"] * 1e6 / 7.2576 == pytest.approx(found["nand2"], rel=1e-4)
     (use,) = found["memories"]
-    assert (use["count"], use["macro"]) == (5, "RM_IHPSG13_1P_256x32_c2_bm_bist")
+    assert (use["count"], use["macro"], use["spare_bits"]) == (5, "RM_IHPSG13_1P_256x32_c2_bm_bist", 0)
     if sta_program() is None:
         assert "No clock: OpenSTA is not installed" in " ".join(found["notes"])
         pytest.skip("OpenSTA is not installed")

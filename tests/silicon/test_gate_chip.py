@@ -49,7 +49,7 @@ def test_cells_of_a_kit_are_the_same_chip(program: lithify.Program) -> None:
 @pytest.mark.campaign
 @needs_kit
 def test_the_netlist_of_tiny_runs_a_network() -> None:
-    """A quarter of a million cells: most of an hour of a processor to build, once."""
+    """A quarter of a million cells."""
     model = lithify.quantize(lithify.optimize(lithify.load(NETWORK)), DATA)
     found = lithify.compile(model, chip="tiny").verify(str(DATA), rtl="layers", gates=True, pdk=KIT)
     assert found.agreed, found.differences

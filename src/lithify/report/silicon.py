@@ -24,6 +24,7 @@ def synthesis_tables(found: SynthesisReport) -> list[Table]:
             made = "left out" if found.kit is None else "registers"
             if use.macro is not None:
                 made = f"{use.across} x {use.deep} {use.macro}"
+                made += f", {use.spare_bits} bits of a word to spare" if use.spare_bits else ""
             memories.add_row(f"{use.words:,} x {use.bits} bits", str(use.count), made)
         tables.append(memories)
     if found.clocks:

@@ -48,6 +48,7 @@ class Block:
 class MemoryUse:
     """A single-port memory of the chip. count: how many. macro: what it is made of, `across` x `deep` a piece; None
     where the kit has no macro, and it was inferred from registers, or where there is no kit and it was left out.
+    spare_bits: what the macros have of each word beyond `bits`, unused: room for check bits.
     """
 
     words: int
@@ -56,6 +57,7 @@ class MemoryUse:
     macro: str | None
     across: int
     deep: int
+    spare_bits: int
 
 
 @dataclass(frozen=True)
@@ -183,9 +185,12 @@ def _report(
     uses = []
     for bank in chip_banks(chip):
         tiling = work.tilings.get(bank.module)
-        macro, across, deep = (None, 0, 0) if tiling is None else (tiling.macro.name, tiling.across, tiling.deep)
         count = mapped.modules.get(bank.module) or _banks(chip, bank.words, bank.bits)
-        uses.append(MemoryUse(bank.words, bank.bits, count, macro, across, deep))
+        if tiling is None:
+            uses.append(MemoryUse(bank.words, bank.bits, count, None, 0, 0, 0))
+        else:
+            spare = tiling.across * tiling.macro.bits - bank.bits
+            uses.append(MemoryUse(bank.words, bank.bits, count, tiling.macro.name, tiling.across, tiling.deep, spare))
     return SynthesisReport(
         chip=chip.name,
         kit=None if kit is None else kit.name,

@@ -48,6 +48,9 @@ GATES = MappingProxyType(
 )  # fmt: skip
 """NAND2 equivalents of generic gates: how large such cells are beside a NAND2 in a common library (IHP SG13G2)."""
 
+NAMES = ("splitnets -ports", "rename -hide w:*", "rename -unescape c:*", "rename -enumerate", "opt_clean -purge")
+"""Nets of one bit, and plain names."""
+
 LATCHES = "t:$dlatch t:$adlatch t:$dlatchsr t:$_DLATCH_* t:$_DLATCHSR_*"
 
 
@@ -179,18 +182,18 @@ def job(
             f"dfflibmap -liberty {cells}",
             f"abc -liberty {cells} -constr abc.constraints -script abc.script",
             f"hilomap -singleton -hicell {kit.tie_high} -locell {kit.tie_low}",
-            "splitnets -ports",
-            "rename -hide w:*",
-            "rename -unescape c:*",
-            "rename -enumerate",
-            "opt_clean -purge",
+            *NAMES,
         ]
     script += [f"select -assert-none {LATCHES}"]
     options = " ".join(f"-liberty {library.name}" for library in libraries)
     script += [f"write_verilog -noattr {NETLIST}", f"tee -q -o {STATISTICS} stat -json {options}"]
     if kit is None:
-        script += [f"hilomap -singleton -hicell {ONE} Y -locell {ZERO} Y", "splitnets -ports", "opt_clean -purge"]
-        script += [f"write_verilog -noattr -noexpr {GATE_NETLIST}"]
+        script += [
+            f"hilomap -singleton -hicell {ONE} Y -locell {ZERO} Y",
+            "rename -wire -suffix _reg t:$_DFF_P_",
+            *NAMES,
+            f"write_verilog -noattr -noexpr {GATE_NETLIST}",
+        ]
     texts[SCRIPT] = "\n".join(script) + "\n"
     return Job(top, texts, libraries, macros, tilings)
 
