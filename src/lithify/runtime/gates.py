@@ -10,6 +10,10 @@ from lithify.silicon.asic import synthesize_chip
 from lithify.silicon.gate_chip import chip_gates
 from lithify.silicon.kit import Kit
 
+LEVEL = "-O0"
+"""Netlists are large and run for a short time: a quick build is worth more than a quick run. -O1 takes four times as
+long to compile."""
+
 
 def gate_device(
     chip: Chip, kit: Kit | None = None, *, program: str | None = None, note: Callable[[str], None] | None = None
@@ -23,7 +27,7 @@ def gate_device(
     say(f"mapping the chip to {'generic gates' if kit is None else f'the cells of {kit.name}'} (once)")
     asic = synthesize_chip(chip, kit, corners=(), program=program)
     say(f"{asic.report.cells:,} cells")
-    made = build(chip_gates(chip, asic, kit), Top.module_name, progress=note, netlist=True)
+    made = build(chip_gates(chip, asic, kit), Top.module_name, progress=note, netlist=True, level=LEVEL)
     return RtlDevice(
         chip, made.library, made.verilog_sha256, made.build_seconds, made.runtime_seconds, name="gate level"
     )

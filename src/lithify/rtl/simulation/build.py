@@ -18,10 +18,8 @@ from lithify.rtl.simulation.toolchain import Compiler, CompilerName, call, find_
 Progress = Callable[[str], None]
 
 COMPILE_FLAGS = ("-std=c++20", "-fPIC", "-DVL_TIME_CONTEXT", "-w")
-FAST, SLOW, NONE = "-O3", "-O1", "-O0"
-"""Verilator names files after what they hold: what is slow runs once, at the start. Of netlists NONE takes the compiler
-a fourth of the time of SLOW.
-"""
+FAST, SLOW = "-O3", "-O1"
+"""Verilator names files after what they hold: what is slow runs once, at the start."""
 
 LIBRARY = "simulation"
 PROBE = "#include <string>\nstd::string probe(int value) { return std::to_string(value); }\n"
@@ -74,13 +72,15 @@ def build(
     harness: Harness | None = None,
     waves: bool = False,
     netlist: bool = False,
+    level: str = FAST,
 ) -> Build:
     """Build the simulator of module ``top`` of the Verilog in ``files`` (file name to text), or find it in the cache.
 
     ``target``: another machine that zig is to compile for (``toolchain.TARGETS``); its library is for that machine.
     ``harness``: what drives the design; None: CHIP, for which the top module is a chip. ``waves``: it can write the
     values of its signals to a file (`verilator_waves.h`); it is slower, and Verilator alone can. ``netlist``: it is
-    one of gates, large and run for a short time, so that a quick build is worth more than a quick run.
+    one of gates, which is large. ``level``: how far the compiler is to optimise; a lower one builds large designs that
+    run for a short time sooner.
     Raises LithifyError where a tool is missing or fails, with the tool's own words.
     """
     say = progress or (lambda text: None)
@@ -91,7 +91,8 @@ def build(
     }
     source["dut.h"] = around.adapter(files[f"{top}.v"], tool)
     verilog = verilog_sha256(files)
-    key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags])
+    levels = () if level == FAST else (level,)
+    key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags, *levels])
     fresh = False
     runtime_seconds = 0.0
 
@@ -106,7 +107,7 @@ def build(
             (folder / name).write_text(text, encoding="utf-8")
         units = [*tool.translate(folder, sorted(files), top), folder / around.sources[0]]
         say(f"compiling the chip's simulator ({len(units)} files)")
-        objects = _compile(cxx, tool, units, folder, NONE if netlist else FAST)
+        objects = _compile(cxx, tool, units, folder, level)
         _link(cxx, [*objects, *sorted(runtime.glob("*.o"))], folder)
         for path in objects:
             path.unlink()
