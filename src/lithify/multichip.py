@@ -38,11 +38,12 @@ def standard_cases() -> tuple[Case, ...]:
     """What is measured where no network is named."""
     small = ("resnet8", "ds_cnn", "mobilenet_v1_025")
     return (
-        Case(("resnet50",), 4, "data", breaks=True),
-        Case(("resnet50",), 4, "pipeline"),
+        Case(("resnet50",), 4, "auto", breaks=True),
+        Case(("resnet50",), 4, "pipeline", breaks=True),
         Case(("resnet50",), 8, "data"),
         Case(("resnet50",), 8, "pipeline"),
         Case(("bert_base",), 2, "auto", "latency", edge_16(), breaks=True),
+        Case(("bert_base",), 8, "tensor", "latency", edge_16()),
         Case(("resnet8",), 4, "pipeline", breaks=True),
         Case(small, 4, "auto", breaks=True),
         Case(small, 8, "auto"),
