@@ -313,7 +313,7 @@ def test_a_small_array_meets_its_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bitstream_whose_clock_is_met(run, tmp_path: Path) -> None:
     """By the tools: a whole system at 100 MHz on a part of grade 8, its bits and the chip that is in them."""
     found: Ran = run(
-        "fpga", "--board", "ecpix5-45", "--chip", SMALL, "--memory", 64, "--clock", 100, "-o", tmp_path / "out",
+        "fpga", "--board", "ecpix5-45", "--chip", SMALL, "--memory", 32, "--clock", 100, "-o", tmp_path / "out",
         "--json",
     )  # fmt: skip
     assert found.status == 0, found.err
