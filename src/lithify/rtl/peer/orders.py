@@ -224,9 +224,10 @@ class Orders(wiring.Component):
                 m.d.comb += [ours["arvalid"].eq(1), ours["araddr"].eq(CHIP["STATUS"].offset)]
                 m.next = "TOLD"
             with m.State("TOLD"):
-                write_chip(CHIP["CONTROL"].offset, ACKNOWLEDGE)
-                m.d.sync += chip_failed.eq(chip.rdata[2])
-                m.next = "WRITTEN"
+                with m.If(chip.rvalid):
+                    write_chip(CHIP["CONTROL"].offset, ACKNOWLEDGE)
+                    m.d.sync += chip_failed.eq(chip.rdata[2])
+                    m.next = "WRITTEN"
         with m.If(ends):
             m.d.sync += [
                 busy.eq(0),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lithify.isa.peer import Opcode, Order
 
-RUN_CYCLES = 6
+RUN_CYCLES = 7
 """From a run's cycles to the cycle in which the next order is looked at: interrupt, STATUS, acknowledgement."""
 
 SET_CYCLES, NEXT_CYCLES = 3, 2
