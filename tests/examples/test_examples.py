@@ -118,9 +118,11 @@ def test_a_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 
 @pytest.mark.slow
 def test_a_cluster(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    data, stages = printed("cluster", monkeypatch, capsys)
-    assert data.startswith("data: ") and stages.startswith("pipeline: ")
-    assert all(float(line.split()[1]) > 1 for line in (data, stages))
+    lines = printed("cluster", monkeypatch, capsys)
+    data, stages, shared = (float(line.partition(": ")[2].split()[0]) for line in lines[:3])
+    assert data > 1.9 and stages > 1.5 and shared > 0.9
+    assert [line.split(":")[0] for line in lines[:3]] == ["data", "pipeline", "tensor"]
+    assert lines[-1].startswith("Chosen for latency: data")
 
 
 @pytest.mark.slow
