@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from lithify.cluster.description import Cluster
 from lithify.cluster.layout import Layout, Region
 from lithify.cluster.schedule import HOST, Step
 from lithify.reference.graph import Tensor
-
-WIDTHS = {"int8": 1, "uint8": 1, "bool": 1, "int32": 4, "float32": 4, "int64": 8}
-"""Bytes of an element."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Exchange:
     @property
     def moves(self) -> tuple[Move, ...]:
         """From chip to chip, sources in order; a chip that has what it needs takes it from itself."""
-        width = WIDTHS[self.tensor.dtype]
+        width = np.dtype(self.tensor.dtype).itemsize
         found = []
         for target in range(self.chips):
             wanted = self.after.region(self.tensor.shape, target)
@@ -47,6 +46,11 @@ class Exchange:
                 if both is not None:
                     found.append(Move(source, target, both, prod(end - first for first, end in both) * width))
         return tuple(sorted(found, key=lambda move: (move.source, move.target)))
+
+
+def bytes_of_tensor(tensor: Tensor) -> int:
+    """As it lies in memory, element behind element."""
+    return prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
 
 
 def _common(a: Region, b: Region) -> Region | None:

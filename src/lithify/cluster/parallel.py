@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
@@ -309,5 +310,4 @@ def bytes_of(program: "Program", names: Sequence[str]) -> int:
 
 
 def _size(info: TensorInfo) -> int:
-    widths = {"int8": 1, "uint8": 1, "int32": 4, "int64": 8, "float32": 4}
-    return prod(info.shape) * widths[info.dtype]
+    return prod(info.shape) * np.dtype(info.dtype).itemsize

@@ -6,7 +6,7 @@ from functools import cache
 from math import prod
 
 from lithify.cluster.description import Cluster
-from lithify.cluster.exchange import WIDTHS, Exchange, exchange_steps
+from lithify.cluster.exchange import Exchange, bytes_of_tensor, exchange_steps
 from lithify.cluster.layout import WHOLE, Layout
 from lithify.cluster.rules import Way, ways
 from lithify.reference.graph import Graph, Node
@@ -135,8 +135,4 @@ def _rows_of_weights(graph: Graph, node: Node, way: Way) -> bool:
 
 
 def _host(graph: Graph, name: str, layout: Layout, cluster: Cluster) -> float:
-    tensor = graph.tensors[name]
-    size = WIDTHS[tensor.dtype]
-    for extent in tensor.shape:
-        size *= extent
-    return size * (cluster.chips if layout.whole else 1) / cluster.host_bytes_per_cycle
+    return bytes_of_tensor(graph.tensors[name]) * (cluster.chips if layout.whole else 1) / cluster.host_bytes_per_cycle

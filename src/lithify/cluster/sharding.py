@@ -98,10 +98,11 @@ def exchanged_name(name: str, layout: Layout) -> str:
 
 
 def _given(inputs: Arrays, name: str) -> NDArray[Any]:
-    return inputs[name] if name in inputs else inputs[_of(name)]
+    return inputs[name] if name in inputs else inputs[made_name(name)]
 
 
-def _of(name: str) -> str:
+def made_name(name: str) -> str:
+    """Of the tensor that `exchanged_name` was given."""
     return name.rsplit(_SEPARATOR, 1)[0]
 
 
@@ -196,7 +197,7 @@ def _graph(
     constants: dict[str, NDArray[Any]] = {}
     made = []
     for name, layout in inputs.items():
-        whole = graph.tensors[name if name in graph.tensors else _of(name)]
+        whole = graph.tensors[name if name in graph.tensors else made_name(name)]
         tensors[name] = replace(whole, name=name, shape=layout.shape(whole.shape, chip))
     for node in nodes:
         way = ways[node.name]

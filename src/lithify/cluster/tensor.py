@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lithify.cluster.description import Cluster
-from lithify.cluster.exchange import WIDTHS, exchange_steps
+from lithify.cluster.exchange import bytes_of_tensor, exchange_steps
 from lithify.cluster.parallel import WINDOW, Plan, Whole, whole_of
 from lithify.cluster.schedule import Phase, Step
 from lithify.cluster.search import choose
-from lithify.cluster.sharding import Arrays, Sharding, shard
+from lithify.cluster.sharding import Arrays, Sharding, made_name, shard
 from lithify.errors import LithifyError
 from lithify.reference.graph import Graph
 from lithify.runtime import run
@@ -82,9 +81,9 @@ class TensorPlan(Plan):
         for part in self.sharding.parts:
             for shards in part.graphs:
                 size += sum(
-                    prod(shards.tensors[name].shape) * WIDTHS[shards.tensors[name].dtype]
+                    bytes_of_tensor(shards.tensors[name])
                     for name in shards.inputs
-                    if name.rsplit("@", 1)[0] in graph.inputs or name in graph.inputs
+                    if name in graph.inputs or made_name(name) in graph.inputs
                 )
         return size
 
@@ -94,7 +93,7 @@ class TensorPlan(Plan):
 
     def _size(self, names: tuple[str, ...]) -> int:
         tensors = self.sharding.graph.tensors
-        return sum(prod(tensors[name].shape) * WIDTHS[tensors[name].dtype] for name in names)
+        return sum(bytes_of_tensor(tensors[name]) for name in names)
 
     def to_json(self) -> dict[str, Any]:
         """As of any plan, and what is exchanged."""

@@ -2,8 +2,7 @@
 
 The functions of the cells are those of the kit's liberty file, so that what is simulated is what would be laid out, but
 for the delays. Memory macros are modelled by their ports. The netlist is flat, and its logic stands in the order in
-which values flow, once for the registers and once for what the outputs need of it: a simulator has nothing to sort, and
-builds it in a tenth of the time that the cells as modules take.
+which values flow, once for the registers and once for what the outputs need of it: a simulator has nothing to sort.
 """
 
 import re
