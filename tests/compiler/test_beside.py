@@ -189,3 +189,20 @@ def test_branches_in_rtl() -> None:
         program = compile_graph(graph, EDGE)
         result = verify(program, graph, seeded(inputs_in_rtl(graph), 2), rtl="full", device=device("edge"))
         assert result.agreed, result
+
+
+def test_a_product_stays_whole_where_its_weights_would_come_twice_and_late() -> None:
+    """64 rows on `edge`: in halves of 32 the memory of 5 bytes a cycle would hold up the array for longer than the half
+    of a normalisation that is hidden; a memory of 16 does not, nor do 128 rows.
+    """
+    edge = load_chip("edge")
+    fast = edge.model_copy(update={"bus_bytes": 16, "dram_bytes_per_cycle": 16})
+
+    def widths(tokens: int, chip: Chip) -> set[int]:
+        net = Builder("part", (1, tokens, 512), 0)
+        y = net.linear(net.layer_normalization(net.input, epsilon=1e-12), 1024)
+        model = optimize(net.model([y]))
+        (segment,) = compile_with_reasons(read(quantize(model, seeded(inputs_of(model), 2))), chip).segments
+        return {operation.region.width for operation in segment.operations if operation.unit == "conv"}
+
+    assert (widths(64, edge), widths(64, fast), widths(128, edge)) == ({64}, {32}, {64})

@@ -5,10 +5,11 @@ it: of those whose inputs are made the one that can start first, and among equal
 something to do soonest. Where there is no vector operation the order stays.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lithify.chip import Chip
+from lithify.compiler.blocks import cycles_alone
 from lithify.compiler.cost import compute_cycles
 from lithify.compiler.image import Rectangle
 from lithify.compiler.operation import Operation
@@ -21,7 +22,8 @@ def side_by_side(operations: Sequence[Operation], chip: Chip) -> tuple[Operation
     """The operations in such an order; a vector operation is cut where several operations make its input in pieces."""
     if not any(operation.program is not None for operation in operations):
         return tuple(operations)
-    halves = [half for operation in operations for half in _halves(operation, operations, chip)]
+    known: dict[Hashable, int | None] = {}
+    halves = [half for operation in operations for half in _halves(operation, operations, chip, known)]
     pieces = [piece for operation in halves for piece in _pieces(operation, halves)]
     return tuple(replace(pieces[index], beside=span) for index, span in _order(pieces, chip))
 
@@ -109,22 +111,41 @@ def _read(operation: Operation, word_bytes: int) -> Iterator[tuple[str, _Area]]:
         yield second.image.name, _Area(rows, second.channel // word_bytes, -(-end // word_bytes))
 
 
-def _halves(operation: Operation, operations: Sequence[Operation], chip: Chip) -> list[Operation]:
+def _halves(
+    operation: Operation, operations: Sequence[Operation], chip: Chip, known: dict[Hashable, int | None]
+) -> list[Operation]:
     """A product of matrices before a vector operation, or the first behind one, in halves of its rows: so that the
-    vector unit works on one while the array does on the other. Its weights are loaded twice.
+    vector unit works on one while the array does on the other. Its weights are loaded twice: it stays whole where DRAM
+    takes longer for that than the half of the vector operation that is hidden. known: estimates found before.
     """
     region = operation.region
-    vector = [other for other in operations if other.program is not None]
     first_reader = next(other for other in operations if other.x.name == operation.x.name) is operation
-    joined = any(
-        operation.y.name == other.x.name or (operation.x.name == other.y.name and first_reader) for other in vector
-    )
+    joined = [
+        other
+        for other in operations
+        if other.program is not None
+        and (operation.y.name == other.x.name or (operation.x.name == other.y.name and first_reader))
+    ]
     matrix = operation.unit == "conv" and operation.sliding.kernel == (1, 1) and region.height == 1
     if not (joined and matrix and operation.second is None and operation.landing is None and operation.excerpt is None):
         return [operation]
     if region != operation.y.whole or region.width < 2 * chip.accumulators:
         return [operation]
-    return [replace(operation, region=part) for part in region.pieces(1, -(-region.width // 2))]
+    halves = [replace(operation, region=part) for part in region.pieces(1, -(-region.width // 2))]
+    hidden = sum(compute_cycles(other, chip, other.region) for other in joined) // 2
+    whole, *parts = (_alone(each, chip, known) for each in (operation, *halves))
+    if whole is not None and None not in parts and sum(part or 0 for part in parts) > whole + hidden:
+        return [operation]
+    return halves
+
+
+def _alone(operation: Operation, chip: Chip, known: dict[Hashable, int | None]) -> int | None:
+    """The estimate of a product by itself, found once for products alike."""
+    x, results, residual = operation.x, operation.results, operation.residual
+    case = operation.region.width, x.channels, results.channels, residual is None, operation.table is None
+    if case not in known:
+        known[case] = cycles_alone(operation, chip)
+    return known[case]
 
 
 def _pieces(operation: Operation, operations: Sequence[Operation]) -> list[Operation]:

@@ -210,6 +210,18 @@ def cut(
     raise TooLarge(least)
 
 
+def cycles_alone(operation: Operation, chip: Chip) -> int | None:
+    """The estimate of an operation that has all banks to itself and its images in DRAM; None where it does not fit."""
+    staged, measures = Staged(True, operation.residual is not None, True), Measures(operation, chip)
+    found, banks = list[int](), chip.scratchpad_banks
+    for ring in sorted({max(1, banks * part // 8) for part in range(1, 8)}):
+        try:
+            found.append(cut(operation, chip, ring, staged, [(0, banks - ring)], measures).cycles)
+        except (TooLarge, RingTooSmall):
+            continue
+    return min(found, default=None)
+
+
 def _families(operation: Operation, chip: Chip, ring_banks: int, staged: Staged) -> Iterator[Iterator[Blocks]]:
     """Cuts in families of falling preference: whole channels or slices that suit the weights, any slices of channels,
     split inputs. Within a family all are candidates."""
