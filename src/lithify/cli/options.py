@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
+from lithify.cli.typed import Typed
+
 PATH = click.Path(path_type=Path)
 
 
-class Shape(click.ParamType[tuple[str, tuple[int, ...]]]):
+class Shape(Typed[tuple[str, tuple[int, ...]]]):
     """`name=1,3,32,32`: the shape to compile an input for, batch included."""
 
     name = "NAME=1,3,32,32"
@@ -28,7 +30,7 @@ class Shape(click.ParamType[tuple[str, tuple[int, ...]]]):
         return name, tuple(int(part) for part in parts)
 
 
-class InputRange(click.ParamType[tuple[str, tuple[float, float]]]):
+class InputRange(Typed[tuple[str, tuple[float, float]]]):
     """`name=0,255`: the least and the greatest value of an input."""
 
     name = "NAME=LOW,HIGH"
@@ -53,7 +55,7 @@ class InputRange(click.ParamType[tuple[str, tuple[float, float]]]):
         return name, (low, high)
 
 
-class State(click.ParamType[tuple[str, str]]):
+class State(Typed[tuple[str, str]]):
     """`h=h_out`: an input, and the output that it was in the run before."""
 
     name = "INPUT=OUTPUT"
@@ -67,7 +69,7 @@ class State(click.ParamType[tuple[str, str]]):
         return name, output
 
 
-class Vary(click.ParamType[tuple[str, tuple[int, ...]]]):
+class Vary(Typed[tuple[str, tuple[int, ...]]]):
     """`rows=8,16`: a parameter, and the values to try."""
 
     name = "NAME=VALUES"

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lithify.cli.typed import Typed
+
 if TYPE_CHECKING:
     from lithify.preprocessing import Preprocessing
 
 _PATH = click.Path(path_type=Path)
 
 
-class Size(click.ParamType[int | tuple[int, int]]):
+class Size(Typed[int | tuple[int, int]]):
     """`256`, or `256x341`: height and width."""
 
     name = "SIZE"
@@ -28,7 +30,7 @@ class Size(click.ParamType[int | tuple[int, int]]):
         return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])
 
 
-class Numbers(click.ParamType[tuple[float, ...]]):
+class Numbers(Typed[tuple[float, ...]]):
     """`0.5`, or one number for each color: `0.485,0.456,0.406`; a fraction as `1/255`."""
 
     name = "NUMBERS"

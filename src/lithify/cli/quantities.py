@@ -4,10 +4,11 @@ from typing import Any
 
 import click
 
+from lithify.cli.typed import Typed
 from lithify.explore.quantity import Kind, quantity
 
 
-class Quantity(click.ParamType[float]):
+class Quantity(Typed[float]):
     """A number with a unit, as in 2W, 20ms or 100k; it comes in SI units."""
 
     def __init__(self, kind: Kind) -> None:
