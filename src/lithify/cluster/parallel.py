@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lithify import flow
 from lithify.cluster.description import Cluster
+from lithify.cluster.port import held_up, room, transfer_cycles
 from lithify.cluster.schedule import HOST, Phase, Schedule, Step, schedule
 from lithify.cluster.stages import Cut, Stages
 from lithify.errors import LithifyError
@@ -35,16 +36,19 @@ ROUNDS = 8
 @dataclass(frozen=True)
 class Plan:
     """A network on a cluster. parallelism: "data" (programs: the one that every chip runs) or "pipeline" (programs: one
-    for each chip, in order); of others see `tensor.py` and `task.py`. crossing: bytes behind each stage but the last.
-    single: cycles of one chip that runs the whole network; chips: how many work.
+    for each chip, in order); of others see `tensor.py` and `task.py`. cycles: of each program by itself; rooms: bytes
+    that links move beside it (`port.room`). crossing: bytes behind each stage but the last. single, single_room: of one
+    chip that runs the whole network; chips: how many work.
     """
 
     cluster: Cluster
     parallelism: Literal["data", "pipeline", "tensor", "task"]
     programs: tuple["Program", ...]
     cycles: tuple[int, ...]
+    rooms: tuple[int, ...]
     crossing: tuple[int, ...]
     single: int
+    single_room: int
     chips: int
     outputs: tuple[str, ...]
     timing: Schedule = field(init=False)
@@ -122,37 +126,49 @@ class Plan:
 
     def _alone(self) -> list[Phase]:
         first, last = self.programs[0], self.programs[-1]
-        return [
-            self._host(bytes_of(first, first.inputs)),
-            Step("chip 0", self.single),
-            self._host(bytes_of(last, self.outputs)),
-        ]
+        given, made = bytes_of(first, first.inputs), bytes_of(last, self.outputs)
+        return self._one(0, given, self.single, self.single_room, made)
 
     def _whole(self, chip: int) -> list[Phase]:
-        (program,) = self.programs
-        return [
-            self._host(bytes_of(program, program.inputs)),
-            Step(f"chip {chip}", self.cycles[0]),
-            self._host(bytes_of(program, program.outputs)),
-        ]
+        return self._on(chip, 0)
+
+    def _on(self, chip: int, number: int) -> list[Phase]:
+        """A whole network, the program of this number, on a chip."""
+        program = self.programs[number]
+        given, made = bytes_of(program, program.inputs), bytes_of(program, program.outputs)
+        return self._one(chip, given, self.cycles[number], self.rooms[number], made)
+
+    def _one(self, chip: int, given: int, cycles: int, free: int, made: int) -> list[Phase]:
+        busy = cycles + held_up(self.cluster.described, given + made, free)
+        return [self._host(given), Step(f"chip {chip}", busy), self._host(made)]
 
     def _staged(self) -> list[Phase]:
-        steps: list[Phase] = [self._host(bytes_of(self.programs[0], self.programs[0].inputs))]
+        sizes = [
+            bytes_of(self.programs[0], self.programs[0].inputs),
+            *self.crossing,
+            bytes_of(self.programs[-1], self.outputs),
+        ]
+        steps: list[Phase] = [self._host(sizes[0])]
         for number, cycles in enumerate(self.cycles):
-            steps.append(Step(f"chip {number}", cycles))
+            held = held_up(self.cluster.described, sizes[number] + sizes[number + 1], self.rooms[number])
+            steps.append(Step(f"chip {number}", cycles + held))
             if number < len(self.crossing):
                 steps += self._across(number, self.crossing[number])
-        return [*steps, self._host(bytes_of(self.programs[-1], self.outputs))]
+        return [*steps, self._host(sizes[-1])]
 
     def _across(self, number: int, size: int) -> list[Phase]:
         cluster = self.cluster
         if cluster.topology == "host":
             return [self._host(size), self._host(size)]
-        busy = -(-size // cluster.link_bytes_per_cycle)
-        return [Step(f"link {number} to {number + 1}", busy, cluster.link_latency)]
+        return [self._moved(f"link {number} to {number + 1}", size, cluster.link_bytes_per_cycle, cluster.link_latency)]
 
     def _host(self, size: int) -> Step:
-        return Step(HOST, -(-size // self.cluster.host_bytes_per_cycle), self.cluster.host_latency)
+        return self._moved(HOST, size, self.cluster.host_bytes_per_cycle, self.cluster.host_latency)
+
+    def _moved(self, link: str, size: int, rate: int, latency: int) -> Step:
+        """A tensor over a link; it is there when the memory at its end, which may be slower, has it."""
+        busy = -(-size // rate)
+        return Step(link, busy, latency + max(0, transfer_cycles(self.cluster.described, size) - busy))
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -177,7 +193,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Whole:
-    """A network on one chip: what every plan is compared with."""
+    """A network, or a stage of one, on one chip."""
 
     program: "Program"
     simulation: "Simulation"
@@ -195,8 +211,9 @@ def data_parallel(model: ir.Model, cluster: Cluster, whole: Whole | None = None)
     model: quantised. whole: the same on one chip, where that is known. Raises LithifyError as `lithify.compile`.
     """
     one = whole or whole_of(model, cluster)
-    cycles = one.simulation.cycles
-    return Plan(cluster, "data", (one.program,), (cycles,), (), cycles, cluster.chips, one.program.outputs)
+    cycles, free = one.simulation.cycles, room(one.simulation)
+    outputs = one.program.outputs
+    return Plan(cluster, "data", (one.program,), (cycles,), (free,), (), cycles, free, cluster.chips, outputs)
 
 
 def pipeline(model: ir.Model, cluster: Cluster, whole: Whole | None = None) -> Plan:
@@ -206,7 +223,6 @@ def pipeline(model: ir.Model, cluster: Cluster, whole: Whole | None = None) -> P
     model: quantised. whole: the same on one chip, where that is known.
     Raises LithifyError where the network cannot be cut into so many stages, and as `lithify.compile`.
     """
-    chip = cluster.described
     one = whole or whole_of(model, cluster)
     single = one.simulation
     stages = Stages(model)
@@ -216,31 +232,32 @@ def pipeline(model: ir.Model, cluster: Cluster, whole: Whole | None = None) -> P
             f"The network can be cut in {len(cuts)} places, so into at most {len(cuts) + 1} stages, and the cluster "
             f"has {cluster.chips} chips; name fewer chips, or take data parallelism."
         )
-    known: dict[tuple[int, int], tuple[Program, int]] = {}
+    known: dict[tuple[int, int], Whole] = {}
 
-    def counted(first: int, end: int) -> tuple["Program", int]:
+    def counted(first: int, end: int) -> Whole:
         """The stage between two cuts, by their indices (-1: the beginning; len(cuts): the end)."""
         if (first, end) not in known:
             chosen = [cuts[index] for index in (first, end) if 0 <= index < len(cuts)]
             made = stages.models(chosen)[1 if first >= 0 else 0]
-            program = flow.compile(made, chip)
-            known[first, end] = program, program.simulate().cycles
+            known[first, end] = whole_of(made, cluster)
         return known[first, end]
 
     estimate = _before(stages, cuts, {layer.name: layer.cycles for layer in single.layers})
     best = _moved(
         _even(estimate, cluster.chips),
         len(cuts),
-        lambda places: [counted(first, end)[1] for first, end in _stretches(places, len(cuts))],
+        lambda places: [counted(first, end).simulation.cycles for first, end in _stretches(places, len(cuts))],
     )
     parts = [counted(first, end) for first, end in _stretches(best, len(cuts))]
     return Plan(
         cluster,
         "pipeline",
-        tuple(program for program, _ in parts),
-        tuple(cycles for _, cycles in parts),
+        tuple(part.program for part in parts),
+        tuple(part.simulation.cycles for part in parts),
+        tuple(room(part.simulation) for part in parts),
         tuple(cuts[index].bytes for index in best),
         single.cycles,
+        room(single),
         cluster.chips,
         one.program.outputs,
     )

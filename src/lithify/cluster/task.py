@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from lithify import flow
 from lithify.cluster.description import Cluster
-from lithify.cluster.parallel import Plan, bytes_of
-from lithify.cluster.schedule import Phase, Schedule, Step
+from lithify.cluster.parallel import Plan
+from lithify.cluster.port import room
+from lithify.cluster.schedule import Phase, Schedule
 from lithify.errors import LithifyError
 from lithify.runtime import run
 
@@ -56,19 +57,11 @@ class TaskPlan(Plan):
         networks = len(self.programs)
         rounds = max(1, count // networks)
         turns = [_turns(shares, rounds) for shares in self.placed]
-        return [self._request(network, turns[network][turn]) for turn in range(rounds) for network in range(networks)]
-
-    def _request(self, network: int, chip: int) -> list[Phase]:
-        program = self.programs[network]
-        return [
-            self._host(bytes_of(program, program.inputs)),
-            Step(f"chip {chip}", self.cycles[network]),
-            self._host(bytes_of(program, program.outputs)),
-        ]
+        return [self._on(turns[network][turn], network) for turn in range(rounds) for network in range(networks)]
 
     @property
     def _requests_of_one(self) -> list[list[Phase]]:
-        return [self._request(network, 0) for network in range(len(self.programs))]
+        return [self._on(0, network) for network in range(len(self.programs))]
 
     def to_json(self) -> dict[str, Any]:
         """As of any plan; an answer is one of any network."""
@@ -89,9 +82,10 @@ def task_parallel(models: Sequence[ir.Model], cluster: Cluster) -> TaskPlan:
     if not models:
         raise LithifyError("Task parallelism takes one network or more, and none was given; name some.")
     programs = tuple(flow.compile(model, cluster.described) for model in models)
-    cycles = tuple(program.simulate().cycles for program in programs)
+    runs = [program.simulate() for program in programs]
+    cycles, rooms = tuple(run.cycles for run in runs), tuple(map(room, runs))
     placed = balanced(cycles, cluster.chips)
-    return TaskPlan(cluster, "task", programs, cycles, (), sum(cycles), cluster.chips, (), placed)
+    return TaskPlan(cluster, "task", programs, cycles, rooms, (), sum(cycles), sum(rooms), cluster.chips, (), placed)
 
 
 def balanced(cycles: Sequence[int], chips: int) -> tuple[Shares, ...]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lithify.cluster.description import Cluster
 from lithify.cluster.exchange import bytes_of_tensor, exchange_steps
 from lithify.cluster.parallel import WINDOW, Plan, Whole, whole_of
+from lithify.cluster.port import held_up, room
 from lithify.cluster.schedule import Phase, Step
 from lithify.cluster.search import choose
 from lithify.cluster.sharding import Arrays, Sharding, made_name, shard
@@ -66,13 +67,17 @@ class TensorPlan(Plan):
         return [made[name] for name in self.outputs]
 
     def requests(self, count: int) -> list[list[Phase]]:
-        phases: list[Phase] = [self._host(self._given())]
-        for part, cycles in zip(self.sharding.parts, self.part_cycles, strict=True):
+        given, made = self._given(), self._size(self.outputs)
+        # What comes for the next request and goes of the last, as if all of it were one chip's.
+        held = [held_up(self.cluster.described, given + made, free) for free in self.rooms]
+        phases: list[Phase] = [self._host(given)]
+        for number, (part, cycles) in enumerate(zip(self.sharding.parts, self.part_cycles, strict=True)):
             exchange = exchange_steps(part.exchanges, self.cluster)
             if exchange:
                 phases.append(exchange)
-            phases.append(tuple(Step(f"chip {chip}", busy) for chip, busy in enumerate(cycles)))
-        phases.append(self._host(self._size(self.outputs)))
+            stands = held if number == 0 else [0] * len(cycles)
+            phases.append(tuple(Step(f"chip {chip}", busy + stands[chip]) for chip, busy in enumerate(cycles)))
+        phases.append(self._host(made))
         return [phases] * count
 
     def _given(self) -> int:
@@ -88,8 +93,8 @@ class TensorPlan(Plan):
         return size
 
     def _alone(self) -> list[Phase]:
-        graph = self.sharding.graph
-        return [self._host(self._size(graph.inputs)), Step("chip 0", self.single), self._host(self._size(self.outputs))]
+        given = self._size(self.sharding.graph.inputs)
+        return self._one(0, given, self.single, self.single_room, self._size(self.outputs))
 
     def _size(self, names: tuple[str, ...]) -> int:
         tensors = self.sharding.graph.tensors
@@ -151,13 +156,15 @@ def tensor_parallel(
     graph = fold_constants(read(model))
     cycles = {layer.name: layer.cycles for layer in single.layers}
     sharding = shard(graph, cluster.chips, choose(graph, cluster, cycles, channels_alone))
-    known: dict[Any, tuple[int, int]] = {}
+    known: dict[Any, tuple[int, int, int]] = {}
 
-    def counted(shards: Graph) -> tuple[int, int]:
+    def counted(shards: Graph) -> tuple[int, int, int]:
+        """Cycles, the room for links beside them, and bytes that are loaded."""
         key = _likeness(shards)
         if key not in known:
             program = program_of(shards, cluster)
-            known[key] = program.simulate().cycles, len(program.constants) + len(program.instructions)
+            run = program.simulate()
+            known[key] = run.cycles, room(run), len(program.constants) + len(program.instructions)
         return known[key]
 
     found = [[counted(shards) for shards in part.graphs] for part in sharding.parts]
@@ -166,13 +173,15 @@ def tensor_parallel(
         "tensor",
         (),
         tuple(sum(part[chip][0] for part in found) for chip in range(cluster.chips)),
+        tuple(sum(part[chip][1] for part in found) for chip in range(cluster.chips)),
         (),
         single.cycles,
+        room(single),
         cluster.chips,
         one.program.outputs,
         sharding,
-        tuple(tuple(cycles for cycles, _ in part) for part in found),
-        sum(size for part in found for _, size in part),
+        tuple(tuple(cycles for cycles, _, _ in part) for part in found),
+        sum(size for part in found for _, _, size in part),
     )
 
 
