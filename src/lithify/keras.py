@@ -47,6 +47,8 @@ def compiled(
     x: inputs, the first 32 of which decide on the scales where no `data` (as of `lithify.quantize`) is given.
     Raises LithifyError for what cannot be compiled, and with `strict` for what needs the host.
     """
+    if not isinstance(model, keras.Model):
+        raise LithifyError(f"A Keras model is needed, and {type(model).__name__} was given; give it as keras.models.load_model loads it.")
     digest = hashlib.sha256()
     for weight in model.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
@@ -96,6 +98,11 @@ def evaluate(
         raise LithifyError(
             "The model has no loss; call model.compile(loss=..., metrics=...) before lithify.keras.evaluate."
         )
+    samples = len(_arrays(model, x)[0])
+    counts = {np.shape(entry)[0] if np.ndim(entry) else 0 for entry in keras.tree.flatten(y)}
+    if counts - {samples}:
+        raise LithifyError(f"There are {samples} samples of x and {', '.join(map(str, sorted(counts)))} of y; give "
+                           "as many of each.")  # fmt: skip
     found = predict(model, x, device=device, chip=chip, strict=strict, data=data, method=method)
     model.reset_metrics()
     loss = float(model.compute_loss(x=x, y=y, y_pred=found, training=False))

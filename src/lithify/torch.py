@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from lithify import flow
+from lithify.chip import load_chip
 from lithify.errors import LithifyError
+from lithify.runtime.names import parse
 from lithify.runtime.session import Session
 
 if TYPE_CHECKING:
@@ -42,7 +44,9 @@ class Options:
 
     @classmethod
     def of(cls, given: Mapping[str, Any] | None) -> "Options":
-        """From torch.compile's mapping; LithifyError for a key that is none of these, and for a calibration below 1."""
+        """From torch.compile's mapping; LithifyError for a key that is none of these, a calibration below 1, and a chip
+        or a device that does not exist: these are slips, not graphs for PyTorch to run.
+        """
         known = [entry.name for entry in fields(cls)]
         for key in given or {}:
             if key not in known:
@@ -50,6 +54,8 @@ class Options:
         options = cls(**(given or {}))
         if options.calibration < 1:
             raise LithifyError(f"calibration was given as {options.calibration} batches; it must be at least 1.")
+        load_chip(options.chip)
+        parse(options.device)
         return options
 
 

@@ -108,6 +108,9 @@ def test_what_does_not_fit_leaves_the_device_usable(compiled, saved: Path) -> No
         (None, {"z": x}, "has no input 'z'; its inputs are: x"),
         (None, {}, "was not given its input 'x'"),
         (["q"], {"x": x}, "has no output 'q'; its outputs are: p, y"),
+        ("p", {"x": x}, "Outputs were asked for by the text 'p'; give a list of names, or None for all"),
+        (None, x, "The inputs were given as ndarray; give a dictionary from names to arrays, with the names: x"),
+        (None, None, "The inputs were given as NoneType; give a dictionary"),
     ]
     session = Session(saved)
     for names, feed, message in wrong:

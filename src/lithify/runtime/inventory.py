@@ -44,7 +44,8 @@ def _boards() -> Iterator[DeviceInfo]:
         return
     ports = sorted(list_ports.comports(), key=lambda port: str(port.device))
     for port in ports:
-        yield DeviceInfo(f"fpga:{port.device}", "board", port.description or "a serial port")
+        known = port.description if port.description not in (None, "", "n/a") else ""
+        yield DeviceInfo(f"fpga:{port.device}", "board", known or "a serial port", remark="not opened to see")
     if not ports:
         yield DeviceInfo("fpga:PORT", "board", "a chip on an FPGA", False, "no serial port is there")
 

@@ -176,6 +176,11 @@ class Session:
         Raises LithifyError for a name, shape or type that the network does not have, for different numbers of samples,
         and for numbers that are not finite.
         """
+        if not isinstance(input_feed, Mapping):
+            raise LithifyError(
+                f"The inputs were given as {type(input_feed).__name__}; give a dictionary from names to arrays, with "
+                f"the names: {', '.join(self.program.inputs)}."
+            )
         batch = self.program.batch
         counts = {np.shape(array)[0] if np.ndim(array) else 0 for array in input_feed.values()}
         samples = max(counts, default=0) if batch > 1 and len(counts) == 1 else batch
@@ -234,6 +239,8 @@ class Session:
         known = self.program.outputs
         if names is None:
             return list(range(len(known)))
+        if isinstance(names, str):
+            raise LithifyError(f"Outputs were asked for by the text '{names}'; give a list of names, or None for all.")
         for name in names:
             if name not in known:
                 raise LithifyError(

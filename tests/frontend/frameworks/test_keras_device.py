@@ -55,6 +55,8 @@ def test_what_is_refused(model) -> None:
         (lambda: on_device.predict(model, {"z": X}), "was not given"),
         (lambda: on_device.predict(model, X, chip="tiny", device="gpu"), "Unknown device 'gpu'"),
         (lambda: on_device.evaluate(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), X, Y), "has no loss"),
+        (lambda: on_device.predict("model", X), "A Keras model is needed, and str was given"),
+        (lambda: on_device.evaluate(model, X, Y[:3]), f"There are {len(X)} samples of x and 3 of y"),
         (lambda: on_device.fit(model, X, Y), "does not train on a device yet"),
     ):
         with pytest.raises(LithifyError, match=message):

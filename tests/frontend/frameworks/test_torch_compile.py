@@ -130,5 +130,6 @@ def test_wrong_options() -> None:
         backend.Options.of({"chips": "tiny"})
     with pytest.raises(LithifyError, match="it must be at least 1"):
         backend.Options.of({"calibration": 0})
-    with torch.no_grad(), pytest.raises(Exception, match="Unknown device 'gpu'"):
-        compiled(network(), device="gpu", strict=True)(torch.randn(1, 3, 8, 8))
+    for slip, message in (({"device": "gpu"}, "Unknown device 'gpu'"), ({"chip": "nope"}, "Unknown chip 'nope'")):
+        with torch.no_grad(), pytest.raises(Exception, match=message):
+            compiled(network(), **slip)(torch.randn(1, 3, 8, 8))
