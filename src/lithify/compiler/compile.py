@@ -65,8 +65,6 @@ def compile_with_reasons(
     graph = replace(graph, tensors={**graph.tensors, **tensors}, constants={**graph.constants, **assignment.constants})
     memories, batch = Memories(), batch_of(graph)
     cache = cache_of(graph, pairs, chip)
-    # What is compiled for other lengths reads the same weights, often in other pieces.
-    memories.parts = None if cache is None else {}
     placed = place_states(graph, pairs, assignment.aliases, memories, chip)
     segments: list[Segment] = []
     compiled: list[Compiled] = []

@@ -14,7 +14,7 @@ from lithify.compiler.cost import step_cycles
 from lithify.compiler.emit import emit_compute, emit_transfer, emit_vector, emit_weights, result_channel
 from lithify.compiler.gathered import Lists, check_no_table, emit_gather, gathered_pieces, steps_in_dram
 from lithify.compiler.image import DramImage, Image, image_shape
-from lithify.compiler.memories import Memories
+from lithify.compiler.memories import Memories, Runs
 from lithify.compiler.operation import Operation
 from lithify.compiler.plan import Plan, best_plan
 from lithify.compiler.ring import place_weights
@@ -363,7 +363,7 @@ def _lookups(operations: tuple[Operation, ...], steps: tuple[Step, ...]) -> tupl
 
 
 def _runs(
-    chunks: tuple[Chunk, ...], offsets: Mapping[tuple[int, int, int], tuple[int, ...]], chip: Chip
+    chunks: tuple[Chunk, ...], offsets: Mapping[tuple[int, int, int], tuple[Runs, ...]], chip: Chip
 ) -> list[tuple[int, int, int]]:
     """(address, words, offset) of the transfers for some chunks: those that touch in both memories are one."""
     runs: list[tuple[int, int, int]] = []
@@ -371,14 +371,14 @@ def _runs(
         for chunk in chunks:
             if port >= chunk.ports:
                 continue
-            place, count = chunk.places(chip)[port]
-            offset = offsets[chunk.key][port]
-            if runs:
-                address, words, begin = runs[-1]
-                if address + words == place and begin + words * chip.word_bytes == offset:
-                    runs[-1] = address, words + count, begin
-                    continue
-            runs.append((place, count, offset))
+            place, _ = chunk.places(chip)[port]
+            for offset, size in offsets[chunk.key][port]:
+                count = size // chip.word_bytes
+                if runs and sum(runs[-1][:2]) == place and runs[-1][2] + runs[-1][1] * chip.word_bytes == offset:
+                    runs[-1] = runs[-1][0], runs[-1][1] + count, runs[-1][2]
+                else:
+                    runs.append((place, count, offset))
+                place += count
     return runs
 
 
@@ -399,12 +399,12 @@ def _apart(run: tuple[int, int, int], touched: Sequence[int], chip: Chip) -> lis
 
 def _constants(
     operations: tuple[Operation, ...], steps: tuple[Step, ...], memories: Memories, chip: Chip
-) -> dict[tuple[int, int, int], tuple[int, ...]]:
+) -> dict[tuple[int, int, int], tuple[Runs, ...]]:
     """Adds every chunk of weights to the constants once, in the order of loading; offsets by chunk and port.
 
     Of what is loaded together all words that one port reads come first, then those of the next.
     """
-    offsets: dict[tuple[int, int, int], tuple[int, ...]] = {}
+    offsets: dict[tuple[int, int, int], tuple[Runs, ...]] = {}
     parts = {step.chunk.key: step for step in steps if step.chunk is not None}
     packed: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
     for step in steps:
@@ -432,15 +432,26 @@ def _constants(
         if fresh:
             made = list(zip(fresh, data, strict=True))
             read = [
-                (chunk.key, words[port :: chunk.ports])
+                (chunk.key, words[port :: chunk.ports], _groups_alone(chunk, operations, parts))
                 for port in range(chip.weight_ports)
                 for chunk, words in made
                 if port < chunk.ports
             ]
-            places = memories.add_parts([words for _, words in read], f"layer '{operations[step.operation].layer}'")
-            for (key, _), offset in zip(read, places, strict=True):
+            layer = f"layer '{operations[step.operation].layer}'"
+            places = memories.add_parts([(words, groups) for _, words, groups in read], layer)
+            for (key, _, _), offset in zip(read, places, strict=True):
                 offsets[key] = (*offsets.get(key, ()), offset)
     return offsets
+
+
+def _groups_alone(chunk: Chunk, operations: tuple[Operation, ...], steps: Mapping[tuple[int, int, int], Step]) -> int:
+    """How many groups of weights a chunk consists of, as each port reads it; 0: of something else too."""
+    operation = operations[chunk.operation]
+    if operation.parameters is None or operation.program is not None:
+        return 0
+    step, count = steps[chunk.key], chunk.end - chunk.first
+    table = operation.table is not None and not step.keep
+    return 0 if table or chunk.words // count % chunk.ports else count
 
 
 def _chunk_words(
