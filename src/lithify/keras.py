@@ -48,7 +48,9 @@ def compiled(
     Raises LithifyError for what cannot be compiled, and with `strict` for what needs the host.
     """
     if not isinstance(model, keras.Model):
-        raise LithifyError(f"A Keras model is needed, and {type(model).__name__} was given; give it as keras.models.load_model loads it.")
+        raise LithifyError(
+            f"A Keras model is needed, and {type(model).__name__} was given; give what keras.models.load_model loads."
+        )
     digest = hashlib.sha256()
     for weight in model.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
