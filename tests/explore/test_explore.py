@@ -60,9 +60,10 @@ def test_area_by_hand() -> None:
     stated = {(64, 64): 50489.1, (256, 32): 49488.5, (256, 64): 93180.5, (512, 32): 79719.9, (512, 64): 150102.4,
               (1024, 32): 140182.7, (1024, 64): 263946.1}  # fmt: skip
     assert all(macro_um2(*size) == pytest.approx(um2, rel=0.01) for size, um2 in stated.items())
-    assert tiling_um2(2048, 64) == 2 * macro_um2(1024, 64) and tiling_um2(1000, 100) == 2 * macro_um2(1024, 64)
+    # Those of 1024 words are too slow for 200 MHz.
+    assert tiling_um2(2048, 64) == 4 * macro_um2(512, 64) and tiling_um2(1000, 100) == 4 * macro_um2(512, 64)
     found = area(load_chip("tiny"))
-    assert found.macros == pytest.approx(8 * 0.26402256) and found.mm2 == found.cells + found.macros
+    assert found.macros == pytest.approx(16 * 0.15013328) and found.mm2 == found.cells + found.macros
     assert found.error == pytest.approx((0.1 * found.cells + 0.01 * found.macros) / found.mm2)
 
 

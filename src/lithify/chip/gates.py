@@ -13,16 +13,20 @@ from lithify.chip.description import Chip
 from lithify.chip.memories import VECTOR_MEMORIES, memories
 
 MEASURED: tuple[tuple[Mapping[str, int], int], ...] = (
-    (MappingProxyType({"rows": 8, "columns": 8, "accumulators": 16, "lanes": 8, "scratchpad_banks": 8}), 555_653),
+    (MappingProxyType({"rows": 8, "columns": 8, "accumulators": 16, "lanes": 8, "scratchpad_banks": 8}), 581_205),
     (
         MappingProxyType(
             {"rows": 16, "columns": 16, "accumulators": 32, "lanes": 8, "scratchpad_banks": 15, "vector_lanes": 4}
         ),
-        1_065_150,
+        1_088_617,
     ),
 )
 """What was synthesised, without macros and before layout: a chip with all units, a port of each kind, a bus of 8 bytes,
 banks of 1024 words and queues of 4, and its NAND2 equivalents."""
+
+
+DEEPEST = 512
+"""Words of the deepest memory macro that is fast enough for 200 MHz: a bank of more is several above each other."""
 
 
 @dataclass(frozen=True)
@@ -36,41 +40,47 @@ class GateCosts:
     word's bits, and once; add_bit, multiply_bit: more of it for each bit of the lanes' results; second_tensor: where
     the words of a second tensor are addressed; parameter_bit: of the parameters.
     table_bit, table_lane: of the look-up table, and of a lane's way to its entries. queue_bit: of all queues.
-    bank_bit: of a bank's port, its register and the choice among its macros; reader_bit: what a port beyond the first
-    four puts on top. transfer, transfer_bit, bus_bit: load and store unit, of a word's bits, and of the bus; gather:
-    the list of planes of a load.
-    sequencers, control: what does not change with the chip. vector_lane, vector: of the vector unit a lane, and what
-    does not grow with them; registers, program and table are macros.
+    bank, bank_bit: of a bank's port, once and for each bit of its word with its register; deep_bit: of the choice among
+    the macros of a bank that lie above each other; reader_bit: what a port beyond the first four puts on top.
+    transfer, transfer_bit, bus_bit: load and store unit, of a word's bits, and of the bus; gather: the list of planes
+    of a load.
+    sequencers, control: what does not change with the chip; sequencer_port: for each port beyond the first of its kind;
+    vector_control: where there is a vector unit. vector_lane, vector: of that unit a lane, and what does not grow with
+    them; registers, program and table are macros.
     """
 
-    multiplier: float = 801.0
-    accumulator_bit: float = 11.0
-    column: float = 600.0
-    array: float = 750.0
-    window_bit: float = 9.2
-    window_port_bit: float = 4.3
-    maximum_bit: float = 14.0
-    lane: float = 9_650.0
-    lane_add: float = 9_600.0
-    post_bit: float = 61.0
-    drain: float = 4_500.0
+    multiplier: float = 804.0
+    accumulator_bit: float = 11.3
+    column: float = 697.0
+    array: float = 780.0
+    window_bit: float = 8.4
+    window_port_bit: float = 4.2
+    maximum_bit: float = 14.3
+    lane: float = 11_450.0
+    lane_add: float = 10_630.0
+    post_bit: float = 51.5
+    drain: float = 4_750.0
     add_bit: float = 50.0
-    multiply_bit: float = 100.0
-    second_tensor: float = 14_000.0
-    parameter_bit: float = 8.8
-    table_bit: float = 5.7
-    table_lane: float = 5_170.0
-    queue_bit: float = 8.75
-    bank_bit: float = 21.2
+    multiply_bit: float = 94.0
+    second_tensor: float = 14_100.0
+    parameter_bit: float = 7.5
+    table_bit: float = 6.2
+    table_lane: float = 4_990.0
+    queue_bit: float = 9.04
+    bank: float = 340.0
+    bank_bit: float = 12.8
+    deep_bit: float = 4.9
     reader_bit: float = 1.83
-    transfer: float = 17_900.0
-    gather: float = 3_800.0
-    transfer_bit: float = 41.0
-    bus_bit: float = 41.0
-    sequencers: float = 25_400.0
-    control: float = 25_700.0
-    vector_lane: float = 19_000.0
-    vector: float = 64_900.0
+    transfer: float = 18_470.0
+    gather: float = 3_390.0
+    transfer_bit: float = 38.4
+    bus_bit: float = 42.2
+    sequencers: float = 26_480.0
+    sequencer_port: float = 1_340.0
+    control: float = 26_940.0
+    vector_control: float = 2_440.0
+    vector_lane: float = 19_350.0
+    vector: float = 62_100.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,9 @@ def gate_blocks(chip: Chip, costs: GateCosts | None = None) -> tuple[Block, ...]
     bits = {memory.name: memory.count * memory.words * memory.bits for memory in memories(chip)}
     others = ("scratchpad", "accumulators", "parameters", "table", *VECTOR_MEMORIES)
     queues = sum(size for name, size in bits.items() if name not in others)
-    more_ports = chip.activation_ports - 1 + chip.weight_ports - 1 + (2 if chip.vector else 0)
+    own_ports = chip.activation_ports - 1 + chip.weight_ports - 1
+    more_ports = own_ports + (2 if chip.vector else 0)
+    bank = cost.bank_bit + (cost.deep_bit if chip.bank_words > DEEPEST else 0.0) + more_ports * cost.reader_bit
     array = chip.multipliers * cost.multiplier + bits["accumulators"] * cost.accumulator_bit
     array += chip.columns * cost.column + cost.array
     array += window_words * word_bits * (cost.window_bit + (chip.activation_ports - 1) * cost.window_port_bit)
@@ -105,15 +117,15 @@ def gate_blocks(chip: Chip, costs: GateCosts | None = None) -> tuple[Block, ...]
         "array": array,
         "post-processing": post,
         "table": bits["table"] * cost.table_bit + chip.lanes * cost.table_lane if chip.has("lookup") else 0.0,
-        "sequencers": cost.sequencers,
+        "sequencers": cost.sequencers + own_ports * cost.sequencer_port,
         "vector unit": chip.vector.lanes * cost.vector_lane + cost.vector if chip.vector else 0.0,
         "queues": queues * cost.queue_bit,
         "transfers": cost.transfer
         + word_bits * cost.transfer_bit
         + 8 * chip.bus_bytes * cost.bus_bit
         + (cost.gather if chip.has("gather") else 0.0),
-        "scratchpad ports": chip.scratchpad_banks * word_bits * (cost.bank_bit + more_ports * cost.reader_bit),
-        "control": cost.control,
+        "scratchpad ports": chip.scratchpad_banks * (cost.bank + word_bits * bank),
+        "control": cost.control + (cost.vector_control if chip.vector else 0.0),
     }
     return tuple(Block(name, round(count)) for name, count in gates.items() if count)
 

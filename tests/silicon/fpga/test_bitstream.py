@@ -195,10 +195,12 @@ def test_auto_takes_the_next_smaller_where_the_clock_is_missed(tools, monkeypatc
 
 
 @needs_wheels
-def test_a_part_too_small(tools, tmp_path: Path) -> None:
+def test_a_part_too_small(run, tools, tmp_path: Path) -> None:
     tools(REPORT_TEXT)
-    with pytest.raises(LithifyError, match="leaves no block RAM of ECP5-25F for DRAM; take a smaller one"):
-        lithify.fpga("ulx3s-25", "edge", tmp_path / "out")
+    ran: Ran = run("fpga", "--board", "ulx3s-25", "--chip", "edge", "-o", tmp_path / "out")
+    assert ran.status == 1 and ran.out == "" and not (tmp_path / "out").exists()
+    sentence = ran.err.splitlines()[-1]
+    assert sentence.startswith("Error: ") and "leaves no block RAM of ECP5-25F for DRAM; take a smaller one" in sentence
     many = STAT.replace('"MULT18X18D": 2', '"MULT18X18D": 100').replace('"LUT4": 100', '"LUT4": 30000')
     tools(REPORT_TEXT, stat=many)
     with pytest.raises(LithifyError) as error:
