@@ -10,7 +10,6 @@ from amaranth.hdl import Assert, Module, Signal
 from tests.cli.test_errors import refused
 
 import lithify
-from lithify.errors import LithifyError
 from lithify.rtl.proofs import sby
 from lithify.rtl.proofs.contract import before, contract, free
 from lithify.rtl.proofs.proof import Proof
@@ -53,9 +52,6 @@ def test_what_does_not_hold_is_refuted() -> None:
     assert wrong.outcome == "refuted" and "test_proofs.py" in wrong.said
     # From no state that it begins in within so few cycles, but the step does not hold.
     assert sby.prove(proof(contract=lambda: counter(True), depth=2)).outcome == "undecided"
-    # A loop is no pipeline.
-    with pytest.raises(LithifyError, match="SymbiYosys failed on the proof 'counter'"):
-        sby.prove(proof(method="pipeline"))
 
 
 def test_a_register_inside_of_a_condition_is_refused() -> None:

@@ -4,6 +4,7 @@ import re
 
 from amaranth.back.verilog import _convert_rtlil_text  # the one step of Amaranth's writer that takes RTLIL text
 
+from lithify.rtl.clocked import clocked
 from lithify.rtl.leaf import Leaf, LeafCollector, convert
 
 HEADER = "// Written by Lithify. Do not edit.\n`default_nettype none\n\n"
@@ -22,7 +23,7 @@ def modules(top: Leaf) -> dict[str, str]:
     for body in re.findall(r"^module .*?^endmodule$", verilog, re.MULTILINE | re.DOTALL):
         name = re.match(r"module (\w+)", body)
         assert name is not None, body[:80]
-        files[f"{name[1]}.v"] = HEADER + body + "\n"
+        files[f"{name[1]}.v"] = HEADER + clocked(body) + "\n"
     first = f"{top.module_name}.v"
     return {first: files.pop(first), **dict(sorted(files.items()))}
 

@@ -40,7 +40,8 @@ def built(chip: Chip, files: dict[str, str] | None = None) -> Any:
         mask = 0x7FFFFFFF if name in FLOATS else 0xFFFFFFFF if name in WIDE else 0xFF
         value = f"cases[at * {len(names(chip))} + {column}] & {mask}u"
         lines.append(
-            f"    {{ int32_t at = cycle - delays[{column}]; if (at >= 0 && at < count) dut.{name} = {value}; }}"
+            f"    {{ int32_t at = case_of(cycle - delays[{column}], count); if (at < 0) at = cycle % count; "
+            f"dut.{name} = {value}; }}"
         )
     header = (
         "#pragma once\nstatic void set_inputs(Vdut &dut, const int32_t *cases, const int32_t *delays, int32_t count, "

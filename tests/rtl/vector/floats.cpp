@@ -1,5 +1,5 @@
-// Feeds a block of float32 arithmetic one case a cycle: `columns` 32-bit inputs each; the result is read `latency` cycles
-// after it.
+// Feeds a block of float32 arithmetic: `columns` 32-bit inputs a case, two cases in three cycles; in the third there is
+// nothing valid, only inputs that must not matter. The result is read `latency` cycles after its case.
 
 #include "Vdut.h"
 #include "inputs.h"
@@ -9,11 +9,12 @@ extern "C" void run(const uint32_t *cases, int32_t columns, int32_t count, int32
     VerilatedContext context;
     Vdut dut{&context};
     dut.rst = 0;
-    for (int32_t cycle = 0; cycle < count + latency; ++cycle) {
-        if (cycle < count) set_inputs(dut, cases + int64_t(cycle) * columns);
+    for (int32_t cycle = 0, given = 0, taken = 0; taken < count; ++cycle) {
+        dut.valid = cycle % 3 != 2 && given < count;
+        set_inputs(dut, cases + int64_t(dut.valid ? given++ : cycle * 7 % count) * columns);
         dut.clk = 0;
         dut.eval();
-        if (cycle >= latency) results[cycle - latency] = dut.result;
+        if (cycle >= latency && (cycle - latency) % 3 != 2) results[taken++] = dut.result;
         dut.clk = 1;
         dut.eval();
     }

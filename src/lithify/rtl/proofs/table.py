@@ -48,11 +48,11 @@ PROOFS = (
     ),
     Proof(
         "to-int8", "rtl/compute/rounding.py",
-        "clip(rint(value) + zero point), halves to the even integer, for every float32.", to_int8, "pipeline", 4,
+        "clip(rint(value) + zero point), halves to the even integer, for every float32.", to_int8, "induction", 3,
     ),
     Proof(
         "from-integer", "rtl/vector/convert.py", "No float32 is closer to an int32; halves to even.", from_integer,
-        "pipeline", 4,
+        "induction", 3,
     ),
     Proof(
         "checksum", "rtl/link/bridge.py", "The link's CRC is that of its polynomial, bit by bit.", checksum,

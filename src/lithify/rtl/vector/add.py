@@ -26,7 +26,8 @@ ONE = BIAS << FRACTION_BITS
 
 
 class Add(wiring.Component):
-    """``result`` of ``operation`` (a ``Second`` below DIVIDE) on a and b, ``LATENCY`` cycles after its operands.
+    """``result`` of ``operation`` (a ``Second`` below DIVIDE) on a and b, ``LATENCY`` cycles after its operands
+    with ``valid``.
 
     REVERSE is b - a, SELECT takes a where ``mask`` is set; ROUND, EXPONENT and SIGNIFICAND are of a alone.
 
@@ -38,11 +39,13 @@ class Add(wiring.Component):
     module_name = "lithify_float_add"
 
     def __init__(self) -> None:
-        super().__init__({"a": In(32), "b": In(32), "operation": In(4), "mask": In(1), "result": Out(32)})
+        super().__init__(
+            {"a": In(32), "b": In(32), "operation": In(4), "mask": In(1), "valid": In(1), "result": Out(32)}
+        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        pipe = Pipeline(m, "add")
+        pipe = Pipeline(m, "add", self.valid)
         a, b = _flushed(self.a), _flushed(self.b)
         distance = (a[FRACTION_BITS:31] - b[FRACTION_BITS:31])[:9].as_signed()
         # Which is larger in size, and what round makes of a.

@@ -13,18 +13,18 @@ TOP_BIT = 30
 
 
 class FromInteger(wiring.Component):
-    """``result`` = the float32 nearest to ``value``, halves to even; 0 is +0. ``LATENCY`` cycles later."""
+    """``result`` = the float32 nearest to ``value``, halves to even; 0 is +0. ``LATENCY`` cycles after ``valid``."""
 
     LATENCY = 2
 
     module_name = "lithify_float_from_integer"
 
     def __init__(self) -> None:
-        super().__init__({"value": In(signed(32)), "result": Out(32)})
+        super().__init__({"value": In(signed(32)), "valid": In(1), "result": Out(32)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        pipe = Pipeline(m, "from_integer")
+        pipe = Pipeline(m, "from_integer", self.valid)
         sign = self.value[31]
         # A negative number is complemented here, and made one larger where it is rounded.
         # The two smallest shifts come after the register: before it the number is chosen out of a word.
@@ -43,7 +43,9 @@ class FromInteger(wiring.Component):
 
 
 class ToInt8(wiring.Component):
-    """``result`` = clip(rint(value) + zero_point, minimum, maximum) ``LATENCY`` cycles later; NaN is the minimum."""
+    """``result`` = clip(rint(value) + zero_point, minimum, maximum) ``LATENCY`` cycles after ``valid``; NaN is the
+    minimum.
+    """
 
     LATENCY = 2
 
@@ -52,12 +54,12 @@ class ToInt8(wiring.Component):
     def __init__(self) -> None:
         super().__init__(
             {"value": In(32), "zero_point": In(signed(8)), "minimum": In(signed(8)), "maximum": In(signed(8)),
-             "result": Out(8)}
+             "valid": In(1), "result": Out(8)}
         )  # fmt: skip
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        pipe = Pipeline(m, "to_int8")
+        pipe = Pipeline(m, "to_int8", self.valid)
         value = parts(self.value)
         near, sign = pipe.registers(
             (aligned(m, Cat(value.mantissa, Const(0, 1)), value.exponent, value.zero, "value"), "near"),

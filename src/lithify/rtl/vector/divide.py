@@ -16,7 +16,8 @@ REMAINDER_BITS = STEPS + 3
 
 
 class Divide(wiring.Component):
-    """``result`` = a / b, or with ``root`` the square root of a, ``LATENCY`` cycles after its operands.
+    """``result`` = a / b, or with ``root`` the square root of a, ``LATENCY`` cycles after its operands with
+    ``valid``.
 
     The schoolbook's recurrence: the remainder is doubled, and the divisor (of a root: twice the root so far, and the
     new bit) taken from it where it can be. Both have 24 bits behind the point.
@@ -27,11 +28,11 @@ class Divide(wiring.Component):
     module_name = "lithify_float_divide"
 
     def __init__(self) -> None:
-        super().__init__({"a": In(32), "b": In(32), "root": In(1), "result": Out(32)})
+        super().__init__({"a": In(32), "b": In(32), "root": In(1), "valid": In(1), "result": Out(32)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        pipe = Pipeline(m, "divide")
+        pipe = Pipeline(m, "divide", self.valid)
         a, b, root = parts(self.a), parts(self.b), self.root
 
         # The first bit. A dividend below its divisor is doubled; so is a root's number with an odd exponent.

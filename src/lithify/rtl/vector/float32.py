@@ -39,22 +39,31 @@ def parts(number: Value) -> Parts:
 
 
 class Pipeline:
-    """Registers by stages: ``register`` makes one, without reset, named after its stage."""
+    """Registers by stages, without reset. ``valid``: that the first stage has something; it goes along, and where there
+    is nothing a stage keeps what it has, and takes no clock behind a clock gate.
+    """
 
-    def __init__(self, m: Module, name: str) -> None:
+    def __init__(self, m: Module, name: str, valid: Any) -> None:
         self._m, self._name = m, name
-        self._count = 0
+        self._count, self._stage = 0, 0
+        self.valid = valid
 
     def register(self, value: Any, name: str) -> Any:
-        """``value`` a cycle later."""
+        """``value`` a cycle later: a register of the stage that ``registers`` ends."""
         signal = Signal(Value.cast(value).shape(), name=f"{self._name}_{name}_{self._count}", reset_less=True)
         self._count += 1
-        self._m.d.sync += signal.eq(value)
+        with self._m.If(self.valid):
+            self._m.d.sync += signal.eq(value)
         return signal
 
     def registers(self, *values: tuple[Any, str]) -> list[Any]:
-        """Several values a cycle later."""
-        return [self.register(value, name) for value, name in values]
+        """Several values a cycle later; the next registers are those of the next stage."""
+        found = [self.register(value, name) for value, name in values]
+        self._stage += 1
+        following = Signal(name=f"{self._name}_valid_{self._stage}")
+        self._m.d.sync += following.eq(self.valid)
+        self.valid = following
+        return found
 
 
 @dataclass(frozen=True)

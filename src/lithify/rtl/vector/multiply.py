@@ -24,18 +24,18 @@ INTEGER_BITS = 11
 
 
 class Multiply(wiring.Component):
-    """``result`` = a * b, ``LATENCY`` cycles after its operands. With ``scale``: a * 2^rint(b)."""
+    """``result`` = a * b, ``LATENCY`` cycles after its operands with ``valid``. With ``scale``: a * 2^rint(b)."""
 
     LATENCY = 5
 
     module_name = "lithify_float_multiply"
 
     def __init__(self) -> None:
-        super().__init__({"a": In(32), "b": In(32), "scale": In(1), "result": Out(32)})
+        super().__init__({"a": In(32), "b": In(32), "scale": In(1), "valid": In(1), "result": Out(32)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        pipe = Pipeline(m, "multiply")
+        pipe = Pipeline(m, "multiply", self.valid)
         a, b = parts(self.a), parts(self.b)
 
         # Scale: b becomes 1.0 and its integer a step of the exponent.

@@ -158,7 +158,7 @@ class VectorUnit(wiring.Component):
             number = Mux(
                 forms[WORD] == Format.INT8, narrow.word_select(lane, 8).as_signed() - zero_point, raw.as_signed()
             )
-            m.d.comb += convert.value.eq(number)
+            m.d.comb += [convert.valid.eq(self._issued[WORD]), convert.value.eq(number)]
             floats = delayed(m, raw, FromInteger.LATENCY, f"raw_{lane}")[-1]
             element = Signal(32, name=f"streamed_{lane}", reset_less=True)
             there = self._exists[OPERANDS - 1][lane]
@@ -257,9 +257,10 @@ class VectorUnit(wiring.Component):
             for name, value in operands.items():
                 port = getattr(unit, name)
                 held = Signal(port.shape(), name=f"{name}_{lane}", reset_less=True)
-                m.d.sync += held.eq(value)
+                with m.If(self._issued[OPERANDS]):
+                    m.d.sync += held.eq(value)
                 m.d.comb += port.eq(held)
-            m.d.comb += results[lane].eq(unit.result)
+            m.d.comb += [unit.valid.eq(self._issued[OPERANDS + 1]), results[lane].eq(unit.result)]
         with m.If(self._issued[RESULT] & self._results.set_mask):
             m.d.sync += Array(masks)[self._groups[RESULT]].eq(Cat(result.any() for result in results))
 
@@ -290,6 +291,7 @@ class VectorUnit(wiring.Component):
             "divisor": Signal(32 * shape.lanes, name="divisor_word", reset_less=True),
             "writes": valid[-1] & (elements[-1][:lane_bits] == last),
             "write_group": elements[-1][lane_bits:],
+            "enters": valid[REGISTER_READ + 1],
             "arrives": valid[-1],
             "arrives_lane": elements[-1][:lane_bits],
             "data": Signal(32 * shape.lanes, name="quotients"),
@@ -310,6 +312,11 @@ class VectorUnit(wiring.Component):
             "b": _among(micro.b, {B.ONE: ONE, B.CONSTANT: micro.constant, B.REGISTER: divisor, B.SCALAR: scalar}),
             "root": micro.second == Second.SCALAR_ROOT,
         }
+        on_scalars = delayed(
+            m, (self._sequencer.micro.second > Second.DIVIDE) & self._sequencer.entered, OPERANDS + 1 + DIVIDER,
+            "scalar_ready", reset=True,
+        )  # fmt: skip
+        m.d.comb += divider.valid.eq(division["enters"] | on_scalars[OPERANDS + 1])
         for name, value in operands.items():
             port = getattr(divider, name)
             held = Signal(port.shape(), name=f"divider_{name}", reset_less=True)
@@ -324,9 +331,7 @@ class VectorUnit(wiring.Component):
             collected.append(quotient)
         m.d.comb += division["data"].eq(Cat(collected, result))
 
-        on_scalars = (self._sequencer.micro.second > Second.DIVIDE) & self._sequencer.entered
-        ready = delayed(m, on_scalars, OPERANDS + 1 + DIVIDER, "scalar_ready", reset=True)[-1]
-        with m.If(ready):
+        with m.If(on_scalars[-1]):
             m.d.sync += Array(scalars)[self._results.target[:2]].eq(divider.result)
 
     def _store(self, m: Module, platform: Any, results: list[Any]) -> None:
@@ -346,12 +351,14 @@ class VectorUnit(wiring.Component):
             delayed(m, ends & there, STORED - 1, "store_ends")[-1],
         )
         exists = delayed(m, there, STORED - 1, "store_exists")[-1]
-        stores = delayed(m, self._issued[RESULT] & self._results.store, ToInt8.LATENCY, "stores", reset=True)[-1]
+        converts = delayed(m, self._issued[RESULT] & self._results.store, ToInt8.LATENCY, "stores", reset=True)
+        stores = converts[-1]
         bytes_, floats = [], []
         for lane in range(shape.lanes):
             convert = ToInt8()
             place(m, f"to_int8_{lane}", convert, platform)
             m.d.comb += [
+                convert.valid.eq(converts[0]),
                 convert.value.eq(results[lane]),
                 convert.zero_point.eq(held.y_zero_point),
                 convert.minimum.eq(held.minimum),
