@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 import lithify
 from lithify.cluster.linked import History, run_in_rtl, run_in_simulators
-from lithify.cluster.pair import Work
+from lithify.cluster.linked.pair import Work
 from lithify.isa.peer import Wires
 from lithify.program import Program
 

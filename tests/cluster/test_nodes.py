@@ -13,8 +13,8 @@ import pytest
 import lithify
 from cluster.linking import QUIET, images, in_both, of_one_chip, quantized
 from lithify.cluster.linked import run_in_rtl, run_in_simulators
-from lithify.cluster.nodes import Node, same_place
-from lithify.cluster.pair import pipelined
+from lithify.cluster.linked.node import Node, same_place
+from lithify.cluster.linked.pair import pipelined
 from lithify.cluster.stages import Stages
 from lithify.errors import LithifyError
 from lithify.isa.peer import BY_NAME, CAUSES, ORDERS_OFFSET, PEER_ID, Opcode, Wires, order

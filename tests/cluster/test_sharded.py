@@ -10,10 +10,10 @@ import pytest
 from cluster.linking import QUIET, images, in_both, of_one_chip, quantized
 from lithify.chip import load_chip
 from lithify.cluster.linked import run_in_simulators
-from lithify.cluster.nodes import Code, copy_instructions
-from lithify.cluster.pair import Work
+from lithify.cluster.linked.node import Code, copy_instructions
+from lithify.cluster.linked.pair import Work
+from lithify.cluster.linked.sharded import sharded
 from lithify.cluster.rules import Way, ways
-from lithify.cluster.sharded import sharded
 from lithify.cluster.sharding import Sharding, shard
 from lithify.errors import LithifyError
 from lithify.isa.peer import Wires

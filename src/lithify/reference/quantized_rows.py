@@ -132,14 +132,7 @@ LOG_SOFTMAX_OF_MAXIMUM = _define(
 )
 """x: integers, `scale` their step; steps: of the result in 1."""
 
-# Around the mean first, then the mean of squares: so a large mean costs no digits. The step of x cancels out; epsilon
-# is in its squares, scale and bias in steps of the result.
-LAYER_NORM = _define(
-    "layer_norm_of_integers(x, n, epsilon, scale, bias) -> y",
-    """
-    sum = row_sum(x)
-    middle = divide(sum, n)
-    around = subtract(x, middle)
+_NORMALISED = """
     square = multiply(around, around)
     squares = row_sum(square)
     variance = divide(squares, n)
@@ -149,7 +142,18 @@ LAYER_NORM = _define(
     normal = multiply(around, factor)
     scaled = multiply(normal, scale)
     y = add(scaled, bias)
-    """,
+    """
+
+# Around the mean first, then the mean of squares: so a large mean costs no digits. The step of x cancels out; epsilon
+# is in its squares, scale and bias in steps of the result.
+LAYER_NORM = _define(
+    "layer_norm_of_integers(x, n, epsilon, scale, bias) -> y",
+    """
+    sum = row_sum(x)
+    middle = divide(sum, n)
+    around = subtract(x, middle)
+    """
+    + _NORMALISED,
 )
 """x: integers."""
 
@@ -162,16 +166,8 @@ LAYER_NORM_OF_PRESENT = _define(
     present = less(bias, inf)
     distance = subtract(x, middle)
     around = select(present, distance, 0)
-    square = multiply(around, around)
-    squares = row_sum(square)
-    variance = divide(squares, n)
-    more = add(variance, epsilon)
-    root = square_root(more)
-    factor = divide(1, root)
-    normal = multiply(around, factor)
-    scaled = multiply(normal, scale)
-    y = add(scaled, bias)
-    """,
+    """
+    + _NORMALISED,
 )
 """x: integers; n: of those that are present."""
 

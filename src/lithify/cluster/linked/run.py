@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lithify.cluster.nodes import Node
-from lithify.cluster.pair import Work
+from lithify.cluster.linked.node import Node
+from lithify.cluster.linked.pair import Work
 from lithify.errors import LithifyError
 from lithify.isa import decode
 from lithify.isa.layout import PAGE

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from lithify.chip import Chip
 from lithify.cluster.exchange import Exchange
-from lithify.cluster.nodes import Node, Placed, same_place
-from lithify.cluster.pair import PATIENCE, Answer, Arrays, Work, host_segments, request_bytes
+from lithify.cluster.linked.node import Node, Placed, same_place
+from lithify.cluster.linked.pair import PATIENCE, Answer, Arrays, Work, host_segments, request_bytes
 from lithify.cluster.sharding import Sharding, exchanged_name
 from lithify.compiler.compile import compile_with_reasons
 from lithify.errors import LithifyError

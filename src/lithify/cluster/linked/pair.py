@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lithify.cluster.nodes import Node, Placed, same_place
+from lithify.cluster.linked.node import Node, Placed, same_place
 from lithify.errors import LithifyError
 from lithify.isa.program import Base, ChipSegment, Placement, Program
 from lithify.runtime.execute import check_inputs, run_on_host, value_of
