@@ -149,7 +149,7 @@ def test_the_page(found: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
     page = comparison_page(found)
     titles = [title for name, (title, _) in COLUMNS.items() if sum(name in row.figures for row in found.rows) > 1]
     assert page.count("<svg") == len(titles) and all(f"<h2>{title}</h2>" in page for title in titles)
-    assert page.count("<tr>") == 1 + len(found.rows)
+    assert page.count("<tr>") == 2 * (1 + len(found.rows))
     outside = set(re.findall(r'(?:src|href)="(?!#)([^"]+)"', page))
     assert not outside, "the page must open without a network"
     assert comparison_page(found) == page

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 
@@ -14,9 +15,11 @@ from lithify.compiler.host import constant_model, host_model
 from lithify.compiler.image import image_shape
 from lithify.compiler.lengths import Shortened, WholeLength, shortened, wanted_lengths
 from lithify.compiler.memories import ALIGNMENT, Memories
+from lithify.compiler.operation import Operation
 from lithify.compiler.samples import Batch, batch_of, samples_of
 from lithify.compiler.segment import END, Compiled, compile_segment, result_of
 from lithify.compiler.states import cache_of, check_states, place_states, with_states
+from lithify.compiler.steps import Step
 from lithify.errors import LithifyError
 from lithify.isa import Queue, encode
 from lithify.isa.program import Base, ChipSegment, Conversion, HostSegment, Layer, Program, Result, Segment, TensorInfo
@@ -38,6 +41,18 @@ class Compilation:
     seconds: float
 
 
+class Listener(Protocol):
+    """Is told of a compilation as it goes on; what it raises ends it."""
+
+    def assigned(self, operations: Sequence[Operation]) -> None:
+        """Of all chip segments, before any is planned."""
+
+    def planned(self, operations: Sequence[Operation], steps: Sequence[Step], placed: bool) -> None:
+        """Of each chip segment, twice, before anything is encoded: the steps when its images have places, and when its
+        weights have, with what each step loads of them.
+        """
+
+
 def compile_graph(
     graph: Graph, chip: Chip, states: Mapping[str, str] = MappingProxyType({}), lengths: Sequence[int] | None = None
 ) -> Program:
@@ -53,7 +68,11 @@ def compile_graph(
 
 
 def compile_with_reasons(
-    graph: Graph, chip: Chip, states: Mapping[str, str] = MappingProxyType({}), lengths: Sequence[int] | None = None
+    graph: Graph,
+    chip: Chip,
+    states: Mapping[str, str] = MappingProxyType({}),
+    lengths: Sequence[int] | None = None,
+    listener: Listener | None = None,
 ) -> Compilation:
     """As `compile_graph`, with the compiler's decisions."""
     start = time.perf_counter()
@@ -61,6 +80,8 @@ def compile_with_reasons(
     graph, pairs = with_states(graph, states)
     graph = fold_constants(graph)
     assignment = assign(graph, chip)
+    if listener is not None:
+        listener.assigned([one for stretch in assignment.stretches for work in stretch for one in work.operations])
     tensors = {name: Tensor(name, data.shape, "int8") for name, data in assignment.constants.items()}
     graph = replace(graph, tensors={**graph.tensors, **tensors}, constants={**graph.constants, **assignment.constants})
     memories, batch = Memories(), batch_of(graph)
@@ -75,7 +96,7 @@ def compile_with_reasons(
         if not stretch[0].operations:
             segments += [_on_host(graph, work) for work in stretch]
             continue
-        part = _on_chip(graph, stretch, assignment, index, memories, batch, chip)
+        part = _on_chip(graph, stretch, assignment, index, memories, batch, chip, listener)
         compiled.append(part)
         layers += _layers(part, code.count)
         segments.append(code.segment(f"chip {len(compiled)}", part))
@@ -200,6 +221,7 @@ def _on_chip(
     memories: Memories,
     batch: Batch,
     chip: Chip,
+    listener: Listener | None = None,
 ) -> Compiled:
     operations = tuple(operation for work in stretch for operation in work.operations)
     made = {name for work in stretch for name in work.writes}
@@ -215,7 +237,8 @@ def _on_chip(
         for name in wanted
     }
     outside = {name: graph.tensors[name] for name in reads}
-    return compile_segment(operations, outside, wanted, constants, memories, chip, samples, batch.size)
+    planned = None if listener is None else listener.planned
+    return compile_segment(operations, outside, wanted, constants, memories, chip, samples, batch.size, planned)
 
 
 def _on_host(graph: Graph, work: Work) -> Segment:

@@ -1,6 +1,6 @@
 """Segment: one stretch of chip work becomes placements, constants and instructions in program order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -60,11 +60,13 @@ def compile_segment(
     chip: Chip,
     samples: Mapping[str, NDArray[np.int32]] = MappingProxyType({}),
     batch: int = 1,
+    planned: Callable[[Sequence[Operation], Sequence[Step], bool], None] | None = None,
 ) -> Compiled:
     """outside: tensors that exist before the segment; wanted: those of its own that are used after it.
 
     constants: int8 tensors among `outside` that the program carries. samples: of each pixel of those wanted its sample
-    (`samples.samples_of`), of which there are `batch`.
+    (`samples.samples_of`), of which there are `batch`. planned: is told the steps, without and with places for
+    their weights (`compile.Listener`).
     """
     operations, placements, dram = _inputs(operations, outside, constants, memories, chip)
     before = {operation.layer: operation.sliding.strides for operation in operations}
@@ -124,6 +126,8 @@ def compile_segment(
         steps = share_chunks(steps, operations, chip)
     if plan.apart:
         steps = take_turns(operations, steps, _cycles(operations, steps, chip))
+    if planned is not None:
+        planned(operations, steps, False)
     cycles = _cycles(operations, steps, chip)
     whole = 0, chip.scratchpad_banks
     areas = [banks_for(operations[step.operation], chip) if plan.apart else whole for step in steps]
@@ -133,6 +137,8 @@ def compile_segment(
         for step, count in zip(steps, cycles, strict=True)
     ]
     steps = place_weights(steps, plan, areas, spent, chip, _earliest(operations, steps))
+    if planned is not None:
+        planned(operations, steps, True)
     lists = Lists(gathers, constants, memories, chip)
     shown: dict[str, tuple[str, tuple[int, int] | None]] = {}
     for operation in operations:

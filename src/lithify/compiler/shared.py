@@ -19,7 +19,7 @@ from lithify.compiler.weights import Part
 
 def share_chunks(steps: Sequence[Step], operations: Sequence[Operation], chip: Chip) -> tuple[Step, ...]:
     """The steps with every chunk that holds what one of an earlier operation holds replaced by that."""
-    firsts = _first_alike(operations, chip)
+    firsts = first_alike(operations, chip)
     known: dict[tuple[int, int, int, Part | None], Chunk] = {}
     shared = []
     for step in steps:
@@ -31,7 +31,7 @@ def share_chunks(steps: Sequence[Step], operations: Sequence[Operation], chip: C
     return tuple(shared)
 
 
-def _first_alike(operations: Sequence[Operation], chip: Chip) -> list[int]:
+def first_alike(operations: Sequence[Operation], chip: Chip) -> list[int]:
     """For each operation the first whose weights, parameters and table are packed to the same words."""
     found: list[int] = []
     first: dict[Hashable, int] = {}

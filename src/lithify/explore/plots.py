@@ -3,11 +3,12 @@
 import io
 from collections.abc import Sequence
 from importlib import resources
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 
 from lithify.errors import LithifyError
-from lithify.explore.compare.compare import COLUMNS, Comparison, Contender
+from lithify.explore.compare.compare import COLUMNS, SPEED, Comparison, Contender
 from lithify.explore.figure import HOW
 from lithify.explore.terminal import MARKS, number, si
 from lithify.folder import write_text
@@ -41,14 +42,23 @@ def comparison_page(found: Comparison) -> str:
         for name in shown
         if sum(name in row.figures for row in found.rows) > 1
     ]
+    used = {figure.how for row in found.rows for figure in row.figures.values()}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     text = resources.files("lithify.explore.compare").joinpath("compare.html").read_text(encoding="utf-8")
     return environment.from_string(text).render(
         found=found,
         operations=si(found.operations, "") + " operations",
-        columns=[(name, COLUMNS[name][0]) for name in shown],
+        tables=[
+            ("speed", "How fast", [(name, COLUMNS[name][0]) for name in shown if name in SPEED], False),
+            (
+                "gains",
+                "What is gained, and what it takes",
+                [(name, COLUMNS[name][0]) for name in shown if name not in SPEED],
+                True,
+            ),
+        ],
         number=number,
-        marks={mark: HOW[how] for how, mark in MARKS.items()},
+        marks={mark: f"{how}: {HOW[how]}" for how, mark in MARKS.items() if how in used},
         names=MARKS,
         drawings=drawings,
     )
@@ -64,9 +74,14 @@ def bars(rows: Sequence[Contender], name: str) -> str:
     placed = axes.barh(places, values, color=[COLOURS[row.kind] for row in known], height=0.7)
     axes.bar_label(placed, [number(row, name) for row in known], padding=3, fontsize=8)
     axes.set_yticks(places, [row.name for row in known], fontsize=8)
-    if name not in _LINEAR:
-        axes.set_xscale("log")
     axes.margins(x=0.18)
+    if name not in _LINEAR:
+        from matplotlib.ticker import NullFormatter
+
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        # From a whole decade below the least, so that bars show how they compare.
+        axes.set_xlim(left=10 ** floor(log10(min(values) / 1.5)))
     title, unit = COLUMNS[name]
     axes.set_xlabel(f"{title} [{unit}]" if unit else title, fontsize=8)
     axes.tick_params(axis="x", labelsize=8)

@@ -39,7 +39,7 @@ def advice_page(found: Advice) -> str:
         figures=FIGURES,
         written=written,
         names=MARKS,
-        marks={mark: HOW[how] for how, mark in MARKS.items() if how in used},
+        marks={mark: f"{how}: {HOW[how]}" for how, mark in MARKS.items() if how in used},
         reaches=[(entry.option, entry.first, entry.last if isfinite(entry.last) else None) for entry in found.reaches],
         lines=Markup(cost_lines(shown, found.needs.volume)),
         parts=[(option, _parts(option)) for option in found.options if option.kind == "asic"],

@@ -1,6 +1,8 @@
 """One chip judged: what it takes, and what networks take on it. Cycles are exact, area and energy are modelled."""
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ from lithify.errors import LithifyError
 from lithify.explore.search.workload import Workload
 
 if TYPE_CHECKING:
+    from lithify.compiler.compile import Listener
+    from lithify.explore.search.settle import Rivals
     from lithify.program import Program
 
 NUMBERS = ("mm2", "latency", "joules")
@@ -41,7 +45,7 @@ class Ran:
 class Point:
     """A chip and what came of it. values: of the parameters it was made from. runs: one a network; empty where it was
     not compiled. error: why a network does not go on it. bound: latency and joules are the least possible; it was not
-    compiled, for the reason given.
+    compiled, or not to the end, for the reason given.
     """
 
     number: int
@@ -65,6 +69,11 @@ class Point:
         """The figures of NUMBERS."""
         return self.mm2, self.latency, self.joules
 
+    def short_json(self) -> dict[str, Any]:
+        """What came of it as JSON values: its parameters and figures, and why it was not compiled to the end."""
+        numbers = {"mm2": self.mm2, "latency_s": self.latency, "energy_j": self.joules}
+        return {"number": self.number, "values": dict(self.values), **numbers, "error": self.error, "bound": self.bound}
+
     def to_json(self) -> dict[str, Any]:
         """The point as JSON values; the chip as its description has it."""
         return {
@@ -82,49 +91,74 @@ class Point:
 
 
 def bounded(number: int, values: Mapping[str, int], chip: Chip, workloads: Sequence[Workload], why: str) -> Point:
-    """A point that is not compiled: its area, and what no schedule can beat (the roofline's cycles, each byte and each
-    multiply-accumulate once).
-    """
-    from lithify.profile.energy import energy
-
-    latency = joules = 0.0
-    for work in workloads:
-        cycles = max(work.macs / chip.multipliers, work.bytes / chip.dram_bytes_per_cycle)
-        latency += cycles / chip.clock_hz
-        joules += energy(chip, cycles, work.macs // chip.multipliers, 0, work.bytes).total / 1e6
+    """A point that is not compiled: its area, and the roofline's figures."""
+    latency, joules = (sum(figures) for figures in zip(*(roof(work, chip) for work in workloads), strict=True))
     return Point(number, values, chip, gate_count(chip), area(chip).mm2, latency, joules, bound=why)
 
 
+def roof(work: Workload, chip: Chip) -> tuple[float, float]:
+    """Seconds and joules that no schedule can beat: each byte and each multiply-accumulate once."""
+    from lithify.profile.energy import energy
+
+    cycles = max(work.macs / chip.multipliers, work.bytes / chip.dram_bytes_per_cycle)
+    return cycles / chip.clock_hz, energy(chip, cycles, work.macs // chip.multipliers, 0, work.bytes).total / 1e6
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for cycles of garbage: a program of a small chip is a million objects and more, none of them
+    garbage, through which it would go again and again, a third of the time of a point.
+    """
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+@_uncollected()
 def evaluate(
     number: int,
     values: Mapping[str, int],
     chip: Chip,
     workloads: Sequence[Workload],
     host_seconds: Mapping[tuple[str, ...], float],
+    rivals: "Rivals | None" = None,
 ) -> Point:
     """Compiles every network for a chip and counts its cycles.
 
-    host_seconds: what is known already of operators on the host; what is not is measured here.
+    host_seconds: what is known already of operators on the host; what is not is measured here. rivals: points that make
+    it not worth while to go on, once it is sure that they are better.
     """
-    found = replace(bounded(number, values, chip, workloads, ""), latency=0.0, joules=0.0)
+    from lithify.explore.search.settle import Settled, Watcher
+
+    found = bounded(number, values, chip, workloads, "")
+    figures = {work.name: roof(work, chip) for work in workloads}
     runs = []
     for work in workloads:
+        watcher = None if rivals is None else Watcher(rivals, chip, found.mm2, work.name, figures)
         try:
-            program = compiled(work, chip)
+            program = compiled(work, chip, watcher)
         except LithifyError as error:
-            least = bounded(number, values, chip, workloads, "")
-            return replace(least, error=f"{work.name}: {error}")
-        runs.append(ran(work.name, program, host_seconds))
+            return replace(found, error=f"{work.name}: {error}")
+        except Settled as settled:
+            latency, joules = (sum(parts) for parts in zip(*settled.least.values(), strict=True))
+            return replace(found, latency=latency, joules=joules, bound=settled.why)
+        run = ran(work.name, program, host_seconds)
+        figures[work.name] = run.latency - run.host_seconds, run.joules
+        runs.append(run)
     latency, joules = sum(run.latency for run in runs), sum(run.joules for run in runs)
     return replace(found, runs=tuple(runs), latency=latency, joules=joules)
 
 
-def compiled(work: Workload, chip: Chip) -> "Program":
+def compiled(work: Workload, chip: Chip, listener: "Listener | None" = None) -> "Program":
     """The program of a workload, as `lithify compile` makes it of the quantised model."""
     from lithify.compiler.compile import compile_with_reasons
     from lithify.program import from_compiled
 
-    found = compile_with_reasons(work.graph, chip, work.states)
+    found = compile_with_reasons(work.graph, chip, work.states, listener=listener)
     return from_compiled(found.program, work.graph, found.reasons)
 
 

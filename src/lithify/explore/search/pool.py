@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from lithify.chip import Chip
 from lithify.errors import LithifyError
 from lithify.explore.search.evaluate import Point, evaluate
+from lithify.explore.search.settle import Rivals
 from lithify.explore.search.workload import Workload
 
 HostSeconds = Mapping[tuple[str, ...], float]
@@ -22,11 +23,12 @@ HostSeconds = Mapping[tuple[str, ...], float]
 
 @dataclass(frozen=True)
 class Task:
-    """A point to be computed."""
+    """A point to be computed. rivals: what it is held against on the way; None: nothing."""
 
     number: int
     values: Mapping[str, int]
     chip: Chip
+    rivals: Rivals | None = None
 
 
 class Pool(Protocol):
@@ -45,7 +47,7 @@ class Here:
     def compute(self, tasks: Sequence[Task], host_seconds: HostSeconds) -> Iterator[Point]:
         """One after the other."""
         for task in tasks:
-            yield evaluate(task.number, task.values, task.chip, self.workloads, host_seconds)
+            yield _evaluated(task, self.workloads, host_seconds)
 
 
 class Processes:
@@ -162,7 +164,11 @@ def _begin(networks: bytes) -> None:
 
 
 def _task(task: Task, host_seconds: HostSeconds) -> Point:
-    return evaluate(task.number, task.values, task.chip, _WORKLOADS, host_seconds)
+    return _evaluated(task, _WORKLOADS, host_seconds)
+
+
+def _evaluated(task: Task, workloads: Sequence[Workload], host_seconds: HostSeconds) -> Point:
+    return evaluate(task.number, task.values, task.chip, workloads, host_seconds, task.rivals)
 
 
 @lru_cache(maxsize=2)
@@ -172,4 +178,4 @@ def _unpacked(networks: bytes) -> list[Workload]:
 
 
 def _remote(networks: bytes, task: Task, host_seconds: HostSeconds) -> Point:
-    return evaluate(task.number, task.values, task.chip, _unpacked(networks), host_seconds)
+    return _evaluated(task, _unpacked(networks), host_seconds)

@@ -17,9 +17,10 @@ from lithify.errors import LithifyError
 from lithify.explore.compare.processor import cores
 from lithify.explore.model import named_model
 from lithify.explore.search.budget import QUANTITIES, Budget, budget
-from lithify.explore.search.evaluate import NUMBERS, Point, Ran, bounded
-from lithify.explore.search.front import Binding, Judge, chosen, closest, dominates, front
+from lithify.explore.search.evaluate import NUMBERS, Point, Ran, bounded, roof
+from lithify.explore.search.front import Binding, Judge, chosen, closest, front
 from lithify.explore.search.pool import Pool, Task, pool
+from lithify.explore.search.settle import Rivals
 from lithify.explore.search.space import Space, Values, space
 from lithify.explore.search.workload import Source, Workload, merged, renamed, source
 from lithify.progress import Progress, Silent, Stages
@@ -113,6 +114,7 @@ class Exploration:
             "closest": None if picked is not None or best is None else best.to_json(),
             "binding": [] if picked is not None else [entry.to_json() for entry in binding],
             "front": [point.to_json() for point in self.front],
+            "points": [point.short_json() for point in self.points],
             "counts": self.counts(),
             "notes": list(self.notes),
             "obtained": {
@@ -298,16 +300,16 @@ class _Search:
                 watch.note(f"the space holds no more than {len(self.points)} different chips")
                 return
             tasks, done = [], {}
+            rivals = Rivals.among(self.judge, self.points)
             trials = {trial.number: trial for trial, _, _ in batch}
             for trial, values, chip in batch:
                 number = trial.number
-                least = bounded(number, values, chip, self.workloads, "")
                 if "point" in trial.user_attrs:
                     done[number] = _point(trial.user_attrs["point"], self.space)
-                elif why := self._settled(least):
-                    done[number] = replace(least, bound=why)
+                elif settled := self._settled(rivals, number, values, chip):
+                    done[number] = settled
                 else:
-                    tasks.append(Task(number, values, chip))
+                    tasks.append(Task(number, values, chip, rivals))
             for point in computes.compute(tasks, self.host_seconds):
                 done[point.number] = point
                 # At once, so that an interruption does not lose it.
@@ -320,19 +322,11 @@ class _Search:
                 if found is not None:
                     found(point)
 
-    def _settled(self, least: Point) -> str:
-        """Why a chip need not be compiled, once there is one within all budgets: it is too large, or one that was
-        compiled is at least as good in everything even if this one did as well as any schedule can.
-        """
-        if not any(self.judge.meets(point) for point in self.points):
-            return ""
-        for limit, excess in self.judge.excess(least).items():
-            if excess > 0:
-                return f"{limit.text}, and it has {limit.quantity_text(self.judge.value(limit, least))}"
-        for point in self.points:
-            if self.judge.meets(point) and dominates(point.numbers, least.numbers):
-                return f"point {point.number} is better whatever the schedule"
-        return ""
+    def _settled(self, rivals: Rivals, number: int, values: Values, chip: Chip) -> Point | None:
+        """A point that the roofline settles; what takes more to find is left to who compiles."""
+        least = bounded(number, values, chip, self.workloads, "")
+        why = rivals.why(least.mm2, {work.name: roof(work, chip) for work in self.workloads})
+        return replace(least, bound=why) if why else None
 
     def _batch(self, size: int) -> list[tuple[Any, Values, Chip]]:
         """Proposals that were not judged yet: those of an interrupted run first."""
