@@ -23,7 +23,7 @@ def written(page: str, rows: list[Row]) -> str:
     """The page with its tables made of the rows."""
     head, rest = page.split(BEGIN)
     _, tail = rest.split(END)
-    lines = [*table(rows), "", *failures(rows), "", *reasons(rows)]
+    lines = [*table(rows), "", *failures(rows), "", *shares(rows), "", *sums(rows), "", *reasons(rows)]
     return head + BEGIN + "\n".join(lines) + "\n" + END + tail
 
 
@@ -58,6 +58,38 @@ def failures(rows: list[Row]) -> list[str]:
                 f"{broken['answered_before']} of {broken['requests']} | {broken['begun_anew']} | {broken['lost']} | "
                 f"{broken['pause_cycles']:,} | {broken['degraded_period_cycles']:,.0f} | "
                 f"{broken['degraded_rate']:.2f} x |"
+            )
+    return lines
+
+
+def shares(rows: list[Row]) -> list[str]:
+    """Where the cycles of a request go that all chips work on."""
+    lines = [
+        "Where the cycles of a request go, tensor parallel:",
+        "",
+        "| network | chips | of one chip, shared evenly | a chip's parts | exchanges | the host's link |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if row["parallelism"] == "tensor":
+            own, exchanged = max(row["stage_cycles"]), row["exchange_cycles"]
+            lines.append(
+                f"| {', '.join(row['networks'])} | {row['chips']} x {row['chip']} | "
+                f"{row['cycles_of_one'] / row['chips']:,.0f} | {own:,} | {exchanged:,} | "
+                f"{row['latency_cycles'] - own - exchanged:,} |"
+            )
+    return lines
+
+
+def sums(rows: list[Row]) -> list[str]:
+    """What cutting costs a pipeline: stages together, and the longest of them."""
+    lines = ["Stages, and what they take beyond an even share of the whole network:", ""]
+    for row in rows:
+        if row["parallelism"] == "pipeline":
+            stages, one = row["stage_cycles"], row["cycles_of_one"]
+            lines.append(
+                f"- {', '.join(row['networks'])} in {len(stages)}: all together {sum(stages) / one - 1:.1%}, "
+                f"the longest {max(stages) * len(stages) / one - 1:.1%}."
             )
     return lines
 

@@ -34,3 +34,18 @@ def test_a_case_becomes_a_row() -> None:
 def test_an_unknown_network_is_refused() -> None:
     with pytest.raises(LithifyError, match="nothing_such"):
         multichip(["nothing_such"])
+
+
+@pytest.mark.slow
+def test_the_table_is_of_todays_cycles() -> None:
+    """The cheapest rows measured again: a network in stages with a failed chip, and networks side by side."""
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))
+    cheap = [case for case in standard_cases() if "resnet8" in case.networks and case.chips == 4]
+    assert [case.parallel for case in cheap] == ["pipeline", "auto"]
+    for row in multichip(cases=cheap):
+        kept = next(
+            entry for entry in rows if (tuple(entry["networks"]), entry["chips"]) == (row.case.networks, row.case.chips)
+        )
+        assert json.loads(json.dumps(row.to_json())) == kept, (
+            "docs/clusters.md is stale: python benchmarks/multichip.py"
+        )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def edge_16() -> Chip:
-    """`edge` with a memory as fast as the links, 16 bytes a cycle: on 5 a transformer's weights leave it no room."""
+    """`edge` with a memory as fast as the links, 16 bytes a cycle."""
     return load_chip("edge").model_copy(update={"name": "edge_16", "bus_bytes": 16, "dram_bytes_per_cycle": 16})
 
 
@@ -42,8 +42,11 @@ def standard_cases() -> tuple[Case, ...]:
         Case(("resnet50",), 4, "pipeline", breaks=True),
         Case(("resnet50",), 8, "data"),
         Case(("resnet50",), 8, "pipeline"),
-        Case(("bert_base",), 2, "auto", "latency", edge_16(), breaks=True),
+        Case(("bert_base",), 2, "auto", "latency", breaks=True),
+        Case(("bert_base",), 8, "tensor", "latency"),
+        Case(("bert_base",), 2, "tensor", "latency", edge_16()),
         Case(("bert_base",), 8, "tensor", "latency", edge_16()),
+        Case(("bert_base",), 2, "tensor", "latency", "mac256_vector"),
         Case(("resnet8",), 4, "pipeline", breaks=True),
         Case(small, 4, "auto", breaks=True),
         Case(small, 8, "auto"),
@@ -142,7 +145,7 @@ def plans_table(plans: Sequence[Plan]) -> "Table":
             percent(max(facts["busy"].values())),
             str(facts["limit"]),
         )
-    out.caption = "Simulated: cycles of the chips by the timing simulator, links by their rate and latency."
+    out.caption = "Simulated: cycles of the chips by the timing simulator, links by their rate, latency and memories."
     out.caption_justify = "left"
     return out
 

@@ -26,6 +26,7 @@ from lithify.cluster import (
 )
 from lithify.cluster.schedule import Failure, Step, schedule
 from lithify.cluster.task import balanced
+from lithify.cluster.tensor import vector_cycles
 from lithify.errors import LithifyError
 from lithify.frontend import save
 from lithify.networks.builder import Builder
@@ -158,3 +159,15 @@ def test_the_command(run: Callable[..., Ran], tmp_path: Path, small: ir.Model) -
     told = run("cluster", *arguments, "--parallel", "data", "--failed", "0")
     assert "It was asked for." in told.out and "0 are lost" in told.out
     assert run("cluster", *arguments, "--failed", "7").status == 1
+
+
+def test_a_normalisation_is_work_though_one_chip_hides_it() -> None:
+    """Beside products the array hardly waits for it, which is what a layer's cycles say; the vector unit works."""
+    net = Builder("hidden", (1, 128, 256), 0)
+    x = net.layer_normalization(net.linear(net.input, 256), epsilon=1e-6)
+    model = lithify.quantize(lithify.optimize(lithify.load(net.model([net.linear(x, 1024)]))))
+    program = lithify.compile(model, "edge")
+    (found,) = vector_cycles(program).items()
+    waited = next(layer.cycles for layer in program.simulate().layers if layer.name == found[0])
+    lanes = 128 * 256 // 4
+    assert waited < found[1] and 6 * lanes < found[1] < 16 * lanes

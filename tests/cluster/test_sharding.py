@@ -24,6 +24,7 @@ from lithify.networks.transformer import attention, feed_forward
 from lithify.quantize import read
 from lithify.reference.evaluate import run as evaluate
 from lithify.reference.graph import Graph, Tensor
+from lithify.reference.operators import make_node
 from lithify.runtime import run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -171,3 +172,12 @@ def test_an_exchange_by_hand() -> None:
     shared = exchange_steps([gather], cluster.model_copy(update={"topology": "host", "host_bytes_per_cycle": 3}))
     # Each piece up once and down to two chips: 3 x 32 x 3 bytes at 3 a cycle.
     assert shared[-1] == Step("host link", 96, 2 * cluster.host_latency)
+
+
+def test_heads_are_shared_out_behind_a_reshape() -> None:
+    """Twelve heads of 64 channels over eight chips, by whole heads: 96 channels each would be one and a half."""
+    node = make_node("apart", "Reshape", ("x",), ("y",), shape=(4, 768))
+    tensors = {"x": Tensor("x", (1, 4, 12, 64), "int8"), "y": Tensor("y", (4, 768), "int8")}
+    graph = Graph("merged", ("x",), ("y",), tensors, {}, (node,))
+    bounds = tuple(number * 12 // 8 for number in range(9))
+    assert Way((Layout(2, bounds),), Layout(1, tuple(64 * bound for bound in bounds))) in ways(graph, node, 8, 16)

@@ -1,5 +1,6 @@
 """The host's models of quantised nodes: ONNX Runtime computes them to the bit as the reference defines them."""
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.random import Generator
 from tests.reference import random_layers, random_movement, random_resize, random_rows
 
 from lithify.compiler.host import host_model
+from lithify.errors import LithifyError
 from lithify.reference.evaluate import run
 from lithify.reference.graph import Graph
 from lithify.reference.host import run_model
@@ -60,3 +62,9 @@ def test_random_layers(name: str) -> None:
         for output in node.outputs:
             assert made[output].dtype == expected[output].dtype
             assert np.array_equal(made[output], expected[output]), node
+
+
+def test_without_onnx_runtime_the_host_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(LithifyError, match="by ONNX Runtime, which is not installed: pip install onnxruntime"):
+        run_model(b"a model of its own", {})

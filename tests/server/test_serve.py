@@ -321,5 +321,6 @@ def test_a_port_that_is_taken(server: Server, tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr == (
-        f"Error: The port {port} of 127.0.0.1 cannot be opened for HTTP; name another by --http-port.\n"
+        f"Error: The port {port} of 127.0.0.1 cannot be opened for HTTP; name another by --http-port, or an address by "
+        "--host.\n"
     )

@@ -182,6 +182,7 @@ class Plan:
             "cycles_of_one": self.single,
             "stage_cycles": list(self.cycles),
             "crossing_bytes": list(self.crossing),
+            "room_bytes": list(self.rooms),
             "period_cycles": float(self.period),
             "latency_cycles": self.latency,
             "speed_up": round(self.speed_up, 3),

@@ -42,11 +42,21 @@ def ways(graph: Graph, node: Node, chips: int, unit: int) -> tuple[Way, ...]:
     shape = graph.tensors[node.outputs[0]].shape
     for axis, size in enumerate(shape):
         channels = axis == (1 if len(shape) == 4 else len(shape) - 1)
-        layout = even(size, axis, chips, unit if channels else 1)
-        inputs = None if layout is None else rule(node, shapes, shape, layout)
-        if layout is not None and inputs is not None:
-            found.append(Way(inputs, layout))
+        units = [unit if channels else 1]
+        if node.operator == "Reshape":
+            units += _merged(shapes[0], shape, axis)
+        for layout in dict.fromkeys(even(size, axis, chips, own) for own in units):
+            inputs = None if layout is None else rule(node, shapes, shape, layout)
+            if layout is not None and inputs is not None:
+                found.append(Way(inputs, layout))
     return tuple(found)
+
+
+def _merged(own: tuple[int, ...], shape: tuple[int, ...], axis: int) -> list[int]:
+    """Entries of an axis of a Reshape's result that are one of an axis of its input: 64 channels that are a head."""
+    before, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
+    within = [prod(own[place + 1 :]) for place in range(len(own)) if prod(own[:place]) == before and own[place] > 1]
+    return [size // inner for size in within if inner and size > inner and size % inner == 0]
 
 
 def _each(node: Node, shapes: Shapes, shape: tuple[int, ...], layout: Layout) -> tuple[Layout, ...] | None:

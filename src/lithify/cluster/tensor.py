@@ -15,8 +15,11 @@ from lithify.cluster.schedule import Phase, Step
 from lithify.cluster.search import choose
 from lithify.cluster.sharding import Arrays, Sharding, made_name, shard
 from lithify.errors import LithifyError
+from lithify.isa.operations import Queue
+from lithify.isa.sequence import all_instructions, instruction_layers
 from lithify.reference.graph import Graph
 from lithify.runtime import run
+from lithify.sim.timing.vector import retirement
 
 if TYPE_CHECKING:
     from lithify.program import Program
@@ -155,6 +158,9 @@ def tensor_parallel(
     single = one.simulation
     graph = fold_constants(read(model))
     cycles = {layer.name: layer.cycles for layer in single.layers}
+    for name, busy in vector_cycles(one.program).items():
+        # Beside the array it may cost one chip nothing; whether it does in parts nobody knows yet.
+        cycles[name] = max(cycles.get(name, 0), busy)
     sharding = shard(graph, cluster.chips, choose(graph, cluster, cycles, channels_alone))
     known: dict[Any, tuple[int, int, int]] = {}
 
@@ -183,6 +189,16 @@ def tensor_parallel(
         tuple(tuple(cycles for cycles, _, _ in part) for part in found),
         sum(size for part in found for _, _, size in part),
     )
+
+
+def vector_cycles(program: "Program") -> dict[str, int]:
+    """How long the vector unit works for each layer."""
+    found: dict[str, int] = {}
+    entries = all_instructions(program)
+    for index, name in instruction_layers(program).items():
+        if entries[index].operation.queue is Queue.VECTOR:
+            found[name] = found.get(name, 0) + retirement(entries[index])
+    return found
 
 
 def program_of(graph: Graph, cluster: Cluster) -> "Program":

@@ -41,8 +41,12 @@ def run_model(model: bytes, feeds: Mapping[str, Array]) -> dict[str, Array]:
 @lru_cache(maxsize=64)
 def _session(model: bytes) -> Any:
     # Imported here because it takes longer than all the rest, and most graphs have no host node.
-    import onnxruntime  # type: ignore[import-untyped]
-
+    try:
+        import onnxruntime  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise LithifyError(
+            "A part of the network runs on the host, by ONNX Runtime, which is not installed: pip install onnxruntime."
+        ) from error
     options = onnxruntime.SessionOptions()
     # One thread: float sums must not change their order with the machine's load.
     options.intra_op_num_threads = 1

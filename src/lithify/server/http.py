@@ -50,7 +50,8 @@ class Http:
         while not self._server.started:
             if self._task.done():
                 raise LithifyError(
-                    f"The port {self._port} of {self._host} cannot be opened for HTTP; name another by --http-port."
+                    f"The port {self._port} of {self._host} cannot be opened for HTTP; name another by --http-port, or "
+                    "an address by --host."
                 )
             await asyncio.sleep(0.01)
         port: int = self._server.servers[0].sockets[0].getsockname()[1]

@@ -112,7 +112,8 @@ async def _grpc(plane: Any, extension: Any, host: str, port: int, most_bytes: in
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
         raise LithifyError(
-            f"The port {port} of {host} cannot be opened for gRPC; name another by --grpc-port."
+            f"The port {port} of {host} cannot be opened for gRPC; name another by --grpc-port, or an address by "
+            "--host."
         ) from error
     await server.start()
     return server, bound
