@@ -219,7 +219,7 @@ def data_parallel(model: ir.Model, cluster: Cluster, whole: Whole | None = None)
 
 def pipeline(model: ir.Model, cluster: Cluster, whole: Whole | None = None) -> Plan:
     """Each chip runs a stage of the network. Cuts begin where the layers' cycles are shared evenly, and are moved as
-    long as the longest stage, counted exactly, becomes shorter.
+    long as the longest stage, counted exactly and with what links move beside it, becomes shorter.
 
     model: quantised. whole: the same on one chip, where that is known.
     Raises LithifyError where the network cannot be cut into so many stages, and as `lithify.compile`.
@@ -243,11 +243,18 @@ def pipeline(model: ir.Model, cluster: Cluster, whole: Whole | None = None) -> P
             known[first, end] = whole_of(made, cluster)
         return known[first, end]
 
+    def busy(first: int, end: int) -> int:
+        """Its cycles, with those in which what comes and goes beside it holds it up."""
+        stage = counted(first, end)
+        given = cuts[first].bytes if first >= 0 else bytes_of(stage.program, stage.program.inputs)
+        made = cuts[end].bytes if end < len(cuts) else bytes_of(stage.program, one.program.outputs)
+        return stage.simulation.cycles + held_up(cluster.described, given + made, room(stage.simulation))
+
     estimate = _before(stages, cuts, {layer.name: layer.cycles for layer in single.layers})
     best = _moved(
         _even(estimate, cluster.chips),
         len(cuts),
-        lambda places: [counted(first, end).simulation.cycles for first, end in _stretches(places, len(cuts))],
+        lambda places: [busy(first, end) for first, end in _stretches(places, len(cuts))],
     )
     parts = [counted(first, end) for first, end in _stretches(best, len(cuts))]
     return Plan(
