@@ -18,6 +18,7 @@ from lithify.compiler.stretch import (
     Way,
     aligned_rows,
     reads_from,
+    reduced,
     shape_of,
     turns_of,
 )
@@ -95,7 +96,9 @@ class Outline:
 
 @lru_cache(maxsize=1 << 16)
 def outline(shape: Shape, way: Way) -> Outline:
-    """The turns of a shape in sum: what a search asks again and again, of chips that differ in something else."""
+    """The turns of a shape in sum: what a search asks again and again, of chips that differ in something else. It asks
+    for reduced shapes (`stretch.reduced`), which more of them have in common.
+    """
     turns = turns_of(shape, way)
     often = [0] * len(shape.makes)
     pieces: dict[tuple[int, int], int] = {}
@@ -141,6 +144,7 @@ def cuts(operations: Sequence[Operation], stretch: Stretch, images: Mapping[str,
             break
         narrow = narrowed(operations, stretch, images, strips)
         shape, names = shape_of(operations, stretch, narrow, chip)
+        small = reduced(shape)
         tally = _Tally(operations, stretch, narrow, shape, names, strips, works, chip)
         rings = [narrow[names[image]] for image in shape.rings]
         banks: dict[tuple[int, int], int] = {}
@@ -148,7 +152,7 @@ def cuts(operations: Sequence[Operation], stretch: Stretch, images: Mapping[str,
             if count > height:
                 break
             for way in _ways(operations, stretch, narrow, strips, count, chip):
-                sums = outline(shape, way)
+                sums = outline(small, way)
                 cut: Cut | None = None
                 for ahead, rows in zip(AHEAD, sums.rings, strict=True):
                     needed = 0

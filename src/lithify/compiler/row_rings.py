@@ -41,10 +41,12 @@ def ring_rows(shape: Shape, turns: Sequence[Numbered], way: Way) -> tuple[tuple[
     def hold(image: int, first: int, end: int) -> None:
         if end - first > held[image]:
             held[image] = end - first
-        first = min(first, last[image])
+        if last[image] < first:
+            first = last[image]
         if end - first > one[image]:
             one[image] = end - first
-        first = min(first, before[image])
+        if before[image] < first:
+            first = before[image]
         if end - first > two[image]:
             two[image] = end - first
 
@@ -63,7 +65,12 @@ def ring_rows(shape: Shape, turns: Sequence[Numbered], way: Way) -> tuple[tuple[
             hold(made, min(oldest[made], first, kept), end)
         done[index] = end
         for image in own[index]:
-            oldest[image] = min([firsts[done[reader]] for reader, firsts in readers[image]])
+            found = readers[image]
+            if len(found) == 1:  # as nearly always
+                ((reader, firsts),) = found
+                oldest[image] = firsts[done[reader]]
+            else:
+                oldest[image] = min([firsts[done[reader]] for reader, firsts in found])
         for image, begin, behind in stores:
             before[image], last[image] = last[image], begin
             saved[image] = behind

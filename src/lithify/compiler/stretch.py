@@ -135,6 +135,17 @@ def shape_of(
     return shape, names
 
 
+def reduced(shape: Shape) -> Shape:
+    """The shape with words that are as many times smaller in banks as in rows: what it is asked for is how many rows
+    fill how many banks, so that its turns and rings stay the same, and chips of wider words have the same as others.
+    """
+    common = math.gcd(shape.bank_words, *shape.words, *shape.whole_words)
+    if common == 1:
+        return shape
+    words, whole = ([count // common for count in counts] for counts in (shape.words, shape.whole_words))
+    return shape._replace(words=tuple(words), whole_words=tuple(whole), bank_words=shape.bank_words // common)
+
+
 def aligned_rows(image: Image, most: int, chip: Chip) -> int:
     """Rows after which a row begins at a bank again; 1 where those are more than `most`."""
     return aligned(row_words(image, chip), most, chip.bank_words)
@@ -182,14 +193,19 @@ def turns_of(shape: Shape, way: Way) -> list[Numbered]:
     turns: list[Numbered] = []
 
     def oldest(image: int) -> int:
-        return min([firsts[done[reader]] for reader, firsts in readers[image]])
+        found = readers[image]
+        if len(found) == 1:  # as nearly always
+            ((reader, firsts),) = found
+            return firsts[done[reader]]
+        return min([firsts[done[reader]] for reader, firsts in found])
 
     def pull(index: int, target: int) -> None:
         if done[index] >= target:
             return
         for image, ends in needs[index]:
-            if maker[image] >= 0:
-                pull(maker[image], ends[target] if ends else target)
+            made_by, needed = maker[image], ends[target] if ends else target
+            if made_by >= 0 and done[made_by] < needed:
+                pull(made_by, needed)
         loads: list[Rows] = []
         for image, ends in needs[index]:
             if maker[image] < 0 and not resident[image]:
