@@ -16,8 +16,14 @@ from lithify.folder import write_text
 PAIRS = (("mm2", "latency"), ("mm2", "joules"), ("latency", "joules"))
 """Axes of the drawings."""
 
-AXES = {"mm2": ("area [mm2]", 1.0), "latency": ("latency [ms]", 1e3), "joules": ("energy [mJ]", 1e3)}
-"""Title of an axis, and what its numbers are multiplied by."""
+AXES = {
+    "mm2": (("area [mm2]", 1.0),),
+    "latency": (("latency [ms]", 1e3), ("latency [us]", 1e6)),
+    "joules": (("energy [mJ]", 1e3), ("energy [uJ]", 1e6)),
+}
+"""Titles of an axis, and what its numbers are multiplied by; the last is for figures that are all below one of the
+first.
+"""
 
 
 def write_exploration(path: Path, found: Exploration, promise: Promise | None = None) -> None:
@@ -54,10 +60,17 @@ def scatter(found: Exploration, x: str, y: str) -> str:
     return drawn(figure_of(found, x, y))
 
 
+def plain() -> Any:
+    """Numbers at a logarithmic axis as people write them."""
+    from matplotlib.ticker import LogFormatter
+
+    return LogFormatter(minor_thresholds=(1, 0.4))
+
+
 def figure_of(found: Exploration, x: str, y: str) -> Any:
     """The same as Matplotlib's figure."""
     figure, axes = pyplot().subplots(figsize=(7, 4))
-    (x_title, x_scale), (y_title, y_scale) = AXES[x], AXES[y]
+    (x_title, x_scale), (y_title, y_scale) = _axis(found, x), _axis(found, y)
 
     def draw(points: list[Point], **style: Any) -> None:
         axes.scatter(
@@ -78,6 +91,9 @@ def figure_of(found: Exploration, x: str, y: str) -> Any:
                 line(limit * scale, color="#009e73", linewidth=1, linestyle="--")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(plain())
+        axis.set_minor_formatter(plain())
     axes.set_xlabel(x_title, fontsize=8)
     axes.set_ylabel(y_title, fontsize=8)
     axes.tick_params(labelsize=8, which="both")
@@ -85,6 +101,12 @@ def figure_of(found: Exploration, x: str, y: str) -> Any:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure
+
+
+def _axis(found: Exploration, name: str) -> tuple[str, float]:
+    """Title and scale of an axis."""
+    most = max((getattr(point, name) for point in found.points if point.compiled), default=1.0)
+    return next((title for title in AXES[name] if most * title[1] >= 1), AXES[name][-1])
 
 
 def _on_axis(budget: Budget, axis: str) -> float | None:
