@@ -39,8 +39,8 @@ PRESSED = 1.05
 router takes paths for 1 or 2 % faster than they turn out. A tenth is not always reached in ten minutes."""
 
 TRIES, NEAR = 4, 0.93
-"""Placements that are tried, from `seed` on, and what one must reach of the clock for the next to be worth its time:
-seeds differ by some per cent.
+"""Placements that are tried, from `seed` on, and what one of them must reach of the clock for the next to be worth its
+time: seeds differ by some per cent.
 """
 
 RECKONED = 10
@@ -123,7 +123,7 @@ def make_bitstream(
             reached = reached_hz(report)
             if reached > best:
                 best, path = reached, slowest(report)
-            if reached >= system.clock_hz or reached < NEAR * system.clock_hz:
+            if reached >= system.clock_hz or best < NEAR * system.clock_hz:
                 break
             say(f"it reaches {reached / 1e6:.1f} MHz")
         seconds["placement and routing"] = time.perf_counter() - start
