@@ -26,8 +26,9 @@ PICOJOULES_PER_SRAM_BYTE = 9.3
 """A byte of a word read from or written to a memory macro."""
 
 PICOJOULES_PER_GATE = 0.00087
-"""A NAND2 of all logic but the array and the queues, in every cycle: most of it is the clock of registers that lie behind
-no gate."""
+"""A NAND2 of all logic but the array and the queues, in every cycle: most of it is the clock of registers that lie
+behind no gate.
+"""
 
 PICOJOULES_PER_DRAM_BYTE = (1300 + 2600) / 2 / 8
 """A 64-bit access takes 1.3 to 2.6 nJ; the middle of them."""

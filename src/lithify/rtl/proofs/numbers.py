@@ -38,7 +38,7 @@ def to_int8() -> Module:
     total = Signal(signed(14))
     m.d.comb += total.eq(Mux(sign | nan, -integer, integer) + zero_point)
     clipped = Mux(total < low, low, Mux(total > high, high, total))
-    m.d.comb += Assert(~_taken(m, block, ToInt8.LATENCY) | (block.result == clipped[:8]))
+    _promised(m, block, ToInt8.LATENCY, block.result == clipped[:8])
     return m
 
 
@@ -65,10 +65,11 @@ def from_integer() -> Module:
     twice = Mux(below, off << 2, off << 1)
     near = (twice < step) | ((twice == step) & ~fraction[0])
     right = Mux(value == 0, result == 0, near & (sign == (value < 0)) & (exponent >= BIAS) & (exponent <= BIAS + 31))
-    m.d.comb += Assert(~_taken(m, block, FromInteger.LATENCY) | right)
+    _promised(m, block, FromInteger.LATENCY, right)
     return m
 
 
-def _taken(m: Module, block: FromInteger | ToInt8, cycles: int) -> Value:
-    """Whether the block took a value so many cycles ago."""
-    return before(m, block.valid, "valid", cycles)
+def _promised(m: Module, block: FromInteger | ToInt8, latency: int, right: Value) -> None:
+    """The result is right where a value was taken ``latency`` cycles ago, and stays as it was where none was."""
+    taken = before(m, block.valid, "valid", latency)
+    m.d.comb += Assert(Mux(taken, right, block.result == before(m, block.result, "result")))
