@@ -1,6 +1,8 @@
 """Blocks that work out one register become its clocked block; what something else reads stays as it is."""
 
 from lithify.rtl.clocked import clocked
+from lithify.rtl.netlist import modules
+from lithify.rtl.vector.convert import FromInteger
 
 MODULE = r"""module counter(clk, enable, word, count);
   reg [3:0] count = 4'h0;
@@ -71,3 +73,10 @@ endmodule"""
 
 def test_a_register_is_written_where_it_is_clocked() -> None:
     assert clocked(MODULE) == CLOCKED
+
+
+def test_what_the_writer_gives_today_is_understood() -> None:
+    """No register of a real block is left to a block of logic of its own."""
+    (text,) = modules(FromInteger()).values()
+    assert "  always @(posedge clk) begin\n    if (valid) begin\n      from_integer_value_0 <= " in text
+    assert "always @*" not in text
