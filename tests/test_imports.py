@@ -54,6 +54,9 @@ ORDER = (
 )
 """Folders and files of the package in pipeline order: each may import itself and what stands before it."""
 
+COMPILER = ("vector", "lowering", "host", "planning", "steps", "instructions")
+"""Rooms of the compiler in the order in which a graph passes through them; what all of them speak of lies beside."""
+
 FRAMEWORKS = ("torch", "keras", "tflite", "tensorflow", "jax", "torchvision", "sklearn")
 
 
@@ -136,6 +139,19 @@ def test_nothing_imports_upwards() -> None:
         and found.imported in ORDER
         and ORDER.index(found.imported) > ORDER.index(found.importer)
     ]
+    assert not breaches, "\n".join(breaches)
+
+
+def test_rooms_of_the_compiler_stand_in_order() -> None:
+    rooms = {path.parent.name for path in (ROOT / "compiler").glob("*/__init__.py")}
+    assert rooms == set(COMPILER), "a new room of the compiler: give it its place in COMPILER"
+    breaches = []
+    for found in IMPORTS:
+        place, parts = found.file.relative_to(ROOT).parts, found.module.split(".")
+        if place[0] == "compiler" and place[1] in COMPILER and parts[:2] == ["lithify", "compiler"]:
+            room = parts[2] if parts[2:] else "compile"
+            if room in ("compile", "segment", *COMPILER[COMPILER.index(place[1]) + 1 :]):
+                breaches.append(f"{found}: the compiler's rooms stand in the order of its steps")
     assert not breaches, "\n".join(breaches)
 
 

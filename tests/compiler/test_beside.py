@@ -13,7 +13,7 @@ from compiler.test_rows import inputs_of as inputs_in_rtl
 from lithify import networks
 from lithify.chip import Chip, load_chip
 from lithify.compiler import Compilation, compile_graph, compile_with_reasons
-from lithify.compiler.beside import banks_for, last_uses
+from lithify.compiler.planning.beside import banks_for, last_uses
 from lithify.isa import Queue
 from lithify.isa.program import HostSegment
 from lithify.networks.builder import Builder

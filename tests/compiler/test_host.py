@@ -8,7 +8,7 @@ import pytest
 from numpy.random import Generator
 from tests.reference import random_layers, random_movement, random_resize, random_rows
 
-from lithify.compiler.host import host_model
+from lithify.compiler.host.model import host_model
 from lithify.errors import LithifyError
 from lithify.reference.evaluate import run
 from lithify.reference.graph import Graph

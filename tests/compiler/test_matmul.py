@@ -7,7 +7,7 @@ from numpy.random import Generator
 from compiler.compiled import CHIPS, check
 from compiler.random_graphs import Drawing
 from lithify.compiler import compile_graph
-from lithify.compiler.second import summands
+from lithify.compiler.lowering.matmul import summands
 from lithify.isa.encoding import decode
 from lithify.quantize.data import Input, seeded
 from lithify.reference.evaluate import run

@@ -9,7 +9,7 @@ from tests.compiler.random_graphs import Drawing
 from tests.reference.random_layers import int8
 
 from lithify.compiler import Compilation
-from lithify.compiler.plan import Single
+from lithify.compiler.planning.plan import Single
 from lithify.quantize.data import Input, seeded
 from lithify.reference.graph import Graph
 from lithify.runtime.chip import RtlDevice

@@ -6,10 +6,11 @@ from tests.compiler.compiled import CHIPS, check
 from tests.compiler.random_graphs import Drawing
 from tests.reference.random_layers import int8
 
-from lithify.compiler.blocks import tiles
 from lithify.compiler.image import Image, Rectangle
-from lithify.compiler.lower import dense_weights, depthwise_cut, equal_regions, fold
+from lithify.compiler.lowering.products import dense_weights, depthwise_cut, fold
+from lithify.compiler.lowering.windows import equal_regions
 from lithify.compiler.operation import Operation, Parameters, Sliding
+from lithify.compiler.planning.blocks import tiles
 from lithify.compiler.weights import groups, pack_parameters, pack_sets, weight_words, whole_part
 from lithify.reference.graph import Graph
 

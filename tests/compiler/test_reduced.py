@@ -4,8 +4,9 @@ import pytest
 from tests.compiler.small_graph import residual_network
 
 from lithify.chip import load_chip
-from lithify.compiler import compile_graph, cuts
-from lithify.compiler.stretch import Shape, Way, reduced
+from lithify.compiler import compile_graph
+from lithify.compiler.planning import cuts
+from lithify.compiler.planning.stretch import Shape, Way, reduced
 
 
 def test_reduced_shapes_have_the_same_turns_and_rings(monkeypatch: pytest.MonkeyPatch) -> None:

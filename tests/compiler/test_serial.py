@@ -1,6 +1,6 @@
 """Which compute instructions must wait until all earlier ones have retired."""
 
-from lithify.compiler.tokens import RETIRE_BEATS, SerialStep, serial_flags
+from lithify.compiler.instructions.tokens import RETIRE_BEATS, SerialStep, serial_flags
 
 
 def step(activations: int, results: int, beats: int, residual: int = 0, words: int = 1) -> SerialStep:

@@ -7,7 +7,7 @@ from compiler.compiled import check, make_chip
 from compiler.random_graphs import Drawing, draw
 from lithify.compiler import compile_graph
 from lithify.compiler.image import Image
-from lithify.compiler.spread import layout
+from lithify.compiler.planning.spread import layout
 from lithify.isa.sequence import all_instructions
 from lithify.reference.graph import Graph
 from reference.random_layers import inputs

@@ -4,9 +4,9 @@ import numpy as np
 from tests.compiler.compiled import check, make_chip
 from tests.compiler.random_graphs import Drawing
 
-from lithify.compiler.bands import Bands
-from lithify.compiler.cuts import narrowed, strip_columns, strip_counts
-from lithify.compiler.stretch import Stretch
+from lithify.compiler.planning.bands import Bands
+from lithify.compiler.planning.cuts import narrowed, strip_columns, strip_counts
+from lithify.compiler.planning.stretch import Stretch
 from lithify.reference.graph import Graph
 
 WIDTH = 24

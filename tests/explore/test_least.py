@@ -11,7 +11,7 @@ from lithify.chip import Chip, load_chip
 from lithify.compiler.compile import compile_with_reasons
 from lithify.compiler.image import Rectangle
 from lithify.compiler.operation import Operation
-from lithify.compiler.steps import Buffer, Chunk, Step
+from lithify.compiler.steps.step import Buffer, Chunk, Step
 from lithify.compiler.weights import Part
 from lithify.errors import LithifyError
 from lithify.explore.search.budget import budget

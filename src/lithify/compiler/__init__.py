@@ -1,16 +1,13 @@
-"""Lowers a quantised graph to a program: the compiler's steps, a file each (docs/compiler.md tells the whole).
+"""Lowers a quantised graph to a program: the compiler's steps, a room each (docs/compiler.md tells the whole).
 
 - fold: nodes of constants are computed
-- lower: each node to chip operations, or the reason why not
+- lowering, vector: each node to chip operations, or the reason why not; host: models of what the host runs instead
 - assign: chip or host, aliases, fused additions, segments
 - rows: inputs of few channels to packed rows
-- beside: the order of operations, so that array and vector unit both work
-- memory: what stays on the chip; blocks: how each operation is cut (cost: the estimates behind both)
-- steps: one compute instruction each, with its buffers; turns: their order
-- ring: where weights lie and when they are loaded
-- emit: fields of instructions
-- schedule: program order
-- tokens: wait and signal masks, serial flags
+- planning: the order of operations, what stays on the chip, how each operation is cut (cost: the estimates behind it)
+- steps: one for each compute instruction, with its buffers, and where its weights lie
+- instructions: their fields, program order, wait and signal masks
+- samples, lengths, states: programs for fewer samples, for caches of fewer rows, for tensors that stay between runs
 """
 
 from lithify.compiler.compile import Compilation, compile_graph, compile_with_reasons

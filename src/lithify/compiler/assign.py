@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.image import image_shape
-from lithify.compiler.lower import Unsupported, flattened_gemm, image_of, residual_of
 from lithify.compiler.lowering import lower_node
 from lithify.compiler.lowering.chain import MOVERS, join_chains, move_reshapes
 from lithify.compiler.lowering.concat import place_parts
 from lithify.compiler.lowering.heads import take_heads
+from lithify.compiler.lowering.node import Unsupported, image_of
+from lithify.compiler.lowering.products import flattened_gemm
 from lithify.compiler.lowering.residuals import read_in_place
+from lithify.compiler.lowering.streams import residual_of
 from lithify.compiler.lowering.table import changes_nothing, fuse_tables
 from lithify.compiler.lowering.turned import identities
 from lithify.compiler.operation import Operation

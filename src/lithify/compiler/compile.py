@@ -11,7 +11,7 @@ import numpy as np
 from lithify.chip import Chip
 from lithify.compiler.assign import CONVERSIONS, Assignment, Work, assign
 from lithify.compiler.fold import fold_constants
-from lithify.compiler.host import constant_model, host_model
+from lithify.compiler.host.model import constant_model, host_model
 from lithify.compiler.image import image_shape
 from lithify.compiler.lengths import Shortened, WholeLength, shortened, wanted_lengths
 from lithify.compiler.memories import ALIGNMENT, Memories
@@ -19,7 +19,7 @@ from lithify.compiler.operation import Operation
 from lithify.compiler.samples import Batch, batch_of, samples_of
 from lithify.compiler.segment import END, Compiled, compile_segment, result_of
 from lithify.compiler.states import cache_of, check_states, place_states, with_states
-from lithify.compiler.steps import Step
+from lithify.compiler.steps.step import Step
 from lithify.errors import LithifyError
 from lithify.isa import Queue, encode
 from lithify.isa.program import Base, ChipSegment, Conversion, HostSegment, Layer, Program, Result, Segment, TensorInfo

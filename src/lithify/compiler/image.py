@@ -10,8 +10,8 @@ from lithify.isa.program import Base
 class Image:
     """An int8 tensor as the chip handles it; `name` is the tensor's, or tells of what it is made (packed rows).
 
-    spread: if its rows lie in different banks while it is on the chip (`spread.py`), over how many rows its readers
-    step at once; else 0. overlapping: that its pixels share bytes in DRAM, so that each is loaded by itself.
+    spread: if its rows lie in different banks while it is on the chip (`planning/spread.py`), over how many rows its
+    readers step at once; else 0. overlapping: that its pixels share bytes in DRAM, so that each is loaded by itself.
     """
 
     name: str

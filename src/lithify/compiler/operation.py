@@ -157,7 +157,7 @@ class Operation:
     """One pass over the rectangle `region` of the image `y`.
 
     second: what is multiplied with if not stored weights; the parameters' weights are then zeros of no meaning, and
-    the kernel's rows are passes over the same words (`second.py`).
+    the kernel's rows are passes over the same words (`instructions/second.py`).
     gather: where x comes from if it is no image in memory, but what indices choose of one.
     append: the cache, a tensor before the run, of which y is what it becomes: results are rows from the position on.
     excerpt: which rows of the image x is, if not all. landing: where results lie in y; then `region` counts positions,

@@ -1,7 +1,7 @@
 """Units of a MatMul of two activations: the second operand turned over, matrices counted along one dimension.
 
 ONNX multiplies [..., M, K] by [..., K, N]; the reference takes [B, M, K] and [B, N, K]. What turns and reshapes the
-operands moves nothing on the chip where heads of attention are slices of channels (`compiler/lowering/views.py`).
+operands moves nothing on the chip where heads of attention are slices of channels (`compiler/lowering/heads.py`).
 """
 
 import math

@@ -6,8 +6,8 @@ import numpy as np
 
 from lithify.chip import Chip
 from lithify.compiler.image import Rectangle
-from lithify.compiler.lower import Unsupported, image_of
 from lithify.compiler.lowering.identity import gathered
+from lithify.compiler.lowering.node import Unsupported, image_of
 from lithify.compiler.operation import Landing, Operation, Sliding
 from lithify.reference.graph import Graph, Node
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image, Rectangle
-from lithify.compiler.lower import Unsupported, image_of
+from lithify.compiler.lowering.node import Unsupported, image_of
 from lithify.compiler.operation import Excerpt, Landing, Operation
 from lithify.reference.graph import Graph, Node, Tensor
 

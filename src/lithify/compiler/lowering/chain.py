@@ -10,8 +10,9 @@ from contextlib import suppress
 import numpy as np
 
 from lithify.chip import Chip
-from lithify.compiler.lower import Unsupported, check_fields, image_of, over_image
 from lithify.compiler.lowering.moved import chain_places, lower_chain
+from lithify.compiler.lowering.node import Unsupported, check_fields, image_of
+from lithify.compiler.lowering.products import over_image
 from lithify.compiler.lowering.turned import lower_turned
 from lithify.compiler.operation import Operation
 from lithify.reference.graph import Graph, Node

@@ -10,9 +10,9 @@ import numpy as np
 
 from lithify.chip import Chip
 from lithify.compiler.image import Rectangle
-from lithify.compiler.lower import Unsupported, image_of
 from lithify.compiler.lowering.identity import gathered
 from lithify.compiler.lowering.movement import axes_of, plain
+from lithify.compiler.lowering.node import Unsupported, image_of
 from lithify.compiler.lowering.progressions import Progression, progressions
 from lithify.compiler.lowering.rearrange import landed
 from lithify.compiler.operation import Landing, Operation, Residual, Sliding

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image
-from lithify.compiler.lower import FULL, Unsupported, copied, image_of
+from lithify.compiler.lowering.node import FULL, Unsupported, image_of
+from lithify.compiler.lowering.streams import copied
 from lithify.compiler.operation import Gather, Operation
 from lithify.reference.graph import Graph, Node
 

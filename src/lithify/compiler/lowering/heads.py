@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lithify.chip import Chip
-from lithify.compiler.lower import Unsupported, check_fields, image_of
 from lithify.compiler.lowering.matmul import Slices, multiply, slices, whole
 from lithify.compiler.lowering.moved import chain_places
+from lithify.compiler.lowering.node import Unsupported, check_fields, image_of
 from lithify.compiler.lowering.table import changes_nothing
 from lithify.compiler.lowering.turned import lower_turned
 from lithify.compiler.operation import Operation

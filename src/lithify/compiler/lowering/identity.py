@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image, Rectangle
-from lithify.compiler.lower import diagonal_weights, product, stream
+from lithify.compiler.lowering.products import diagonal_weights, product
+from lithify.compiler.lowering.streams import stream
 from lithify.compiler.operation import Operation, Sliding
 from lithify.compiler.weights import PARAMETER_WORDS
 from lithify.reference.graph import Node, Tensor

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image, Rectangle
-from lithify.compiler.lower import Unsupported, image_of, positive
+from lithify.compiler.lowering.node import Unsupported, image_of, positive
 from lithify.compiler.operation import Excerpt, Landing, Operation, Parameters, Second, Sliding
-from lithify.compiler.second import summands
 from lithify.reference.arithmetic import product_multiplier
 from lithify.reference.graph import Graph, Node, Tensor
 
@@ -109,3 +108,10 @@ def multiply(
             )
         )
     return tuple(operations)
+
+
+def summands(value: int) -> tuple[int, ...]:
+    """int8 values, as few as it takes and all the same, whose sum is `value`, which is from -128 to 128."""
+    if value == 0:
+        return ()
+    return (value,) if value < 128 else (value // 2,) * 2

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image
-from lithify.compiler.lower import image_of
+from lithify.compiler.lowering.node import image_of
 from lithify.compiler.lowering.rearrange import rearranged
 from lithify.compiler.operation import Operation
 from lithify.reference.definition import Operand

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from lithify.chip import Chip
-from lithify.compiler.lower import Unsupported, image_of
 from lithify.compiler.lowering.identity import gathered
 from lithify.compiler.lowering.moved import lower_moved
+from lithify.compiler.lowering.node import Unsupported, image_of
 from lithify.compiler.operation import Operation, Sliding
 from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.pieces import ranges

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from lithify.chip import Chip
-from lithify.compiler.lower import Unsupported, image_of, lower, positive, residual_of
 from lithify.compiler.lowering.identity import copied, times
 from lithify.compiler.lowering.moved import lower_moved
+from lithify.compiler.lowering.node import Unsupported, image_of, positive
+from lithify.compiler.lowering.streams import lower_add, residual_of
 from lithify.compiler.operation import Operation, Residual, Sliding
 from lithify.reference.arithmetic import product_multiplier
 from lithify.reference.graph import Graph, Node, Tensor
@@ -63,10 +64,10 @@ def _expanded(
 
 
 def _add(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
-    """The residual stage; see `lower.residual_of`."""
+    """The residual stage; see `streams.residual_of`."""
     first, broadcast = ordered(graph, node)
     if not broadcast:
-        return lower(graph, node, chip)
+        return lower_add(graph, node, chip)
     x = image_of(graph.tensors[node.inputs[first]])
     y = image_of(graph.tensors[node.outputs[0]])
     return (replace(times(node, chip, x, y, 1, 0), residual=residual_of(graph, node, chip, first)),)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image, Rectangle
-from lithify.compiler.lower import Unsupported
 from lithify.compiler.lowering.identity import gathered
+from lithify.compiler.lowering.node import Unsupported
 from lithify.compiler.lowering.progressions import Places, Progression, progressions
 from lithify.compiler.operation import Landing, Operation, Sliding
 from lithify.reference.graph import Node

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image
-from lithify.compiler.lower import FULL, Unsupported, diagonal_weights, image_of, positive, product, stream
 from lithify.compiler.lowering.batch import each_image, one_image
 from lithify.compiler.lowering.identity import times
+from lithify.compiler.lowering.node import FULL, Unsupported, image_of, positive
+from lithify.compiler.lowering.products import diagonal_weights, product
 from lithify.compiler.lowering.progressions import Progression
 from lithify.compiler.lowering.rearrange import landed, rearranged
+from lithify.compiler.lowering.streams import stream
 from lithify.compiler.operation import Operation, Sliding
 from lithify.reference.graph import Graph, Node, Tensor
 from lithify.reference.pooling import mean_multiplier

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image
-from lithify.compiler.lower import FULL, Unsupported, diagonal_weights, image_of, positive, product
 from lithify.compiler.lowering.identity import gathered
+from lithify.compiler.lowering.node import FULL, Unsupported, check_image, image_of, positive
+from lithify.compiler.lowering.products import diagonal_weights, product
 from lithify.compiler.lowering.progressions import Progression, progressions
 from lithify.compiler.lowering.rearrange import MOST_GRIDS, landed
 from lithify.compiler.operation import Operation, Sliding
@@ -24,8 +25,7 @@ MOST_COPIES = 32
 def lower_resize_linear(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """A product for each grid of places with equal weights; no coordinate falls outside the image."""
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
-    if len(x.shape) == 3:
-        raise Unsupported(f"'{x.name}' is a sequence of shape {x.shape}, and the chip slides windows over images")
+    check_image(x)
     source, target = image_of(x), image_of(y)
     attributes = node.attributes
     rows = _axis(attributes["rows"], attributes["row_weights"], attributes["row_steps"], source.height)

@@ -7,7 +7,7 @@ import numpy as np
 from lithify.chip import Chip
 from lithify.chip.vector import STRIP, TABLE, VectorShape
 from lithify.compiler.image import Image, Rectangle
-from lithify.compiler.lower import FULL, Unsupported, image_of
+from lithify.compiler.lowering.node import FULL, Unsupported, image_of
 from lithify.compiler.operation import Operation, Residual, RowProgram, Sliding
 from lithify.compiler.vector import Source, Streamed, tabulated, translate
 from lithify.compiler.weights import chunk_words, whole_part

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from lithify.chip import Chip
-from lithify.compiler.lower import FULL, Unsupported, image_of, stream
+from lithify.compiler.lowering.node import FULL, Unsupported, image_of
+from lithify.compiler.lowering.streams import stream
 from lithify.compiler.operation import Operation, Sliding
 from lithify.reference.graph import Graph, Node
 

@@ -6,16 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lithify.chip import Chip
-from lithify.compiler.lower import (
-    COORDINATES,
-    Unsupported,
-    dense_weights,
-    diagonal_weights,
-    fold,
-    image_of,
-    product,
-    product_constants,
-)
+from lithify.compiler.lowering.node import COORDINATES, Unsupported, check_image, image_of
+from lithify.compiler.lowering.products import dense_weights, diagonal_weights, fold, product, product_constants
 from lithify.compiler.lowering.progressions import Progression
 from lithify.compiler.lowering.rearrange import landed
 from lithify.compiler.operation import Operation, Sliding
@@ -38,8 +30,7 @@ class _Phase:
 def lower_conv_transpose(graph: Graph, node: Node, chip: Chip) -> tuple[Operation, ...]:
     """A convolution for each pair of phases: sum[o] = x[i] * w[p] for all i * stride + p * dilation = o + pad."""
     x, y = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
-    if len(x.shape) == 3:
-        raise Unsupported(f"'{x.name}' is a sequence of shape {x.shape}, and the chip slides windows over images")
+    check_image(x)
     source, target = image_of(x), image_of(y)
     if max(target.height, target.width) > COORDINATES:
         size = max(target.height, target.width)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from lithify.chip import Chip
 from lithify.compiler.image import Image, Rectangle
-from lithify.compiler.lower import FULL, check_fields, image_of
 from lithify.compiler.lowering.matmul import slices
 from lithify.compiler.lowering.moved import chain_places
+from lithify.compiler.lowering.node import FULL, check_fields, image_of
 from lithify.compiler.operation import Landing, Operation, Parameters, Second, Sliding
 from lithify.reference.graph import Graph, Node
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from lithify.chip import Chip
 from lithify.compiler.operation import Operation
-from lithify.compiler.shared import first_alike
-from lithify.compiler.steps import Buffer, Step
+from lithify.compiler.steps.shared import first_alike
+from lithify.compiler.steps.step import Buffer, Step
 from lithify.compiler.weights import (
     PARAMETER_WORDS,
     alike,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lithify.chip import Chip
 from lithify.compiler.operation import Operation
-from lithify.compiler.steps import Step
+from lithify.compiler.steps.step import Step
 from lithify.explore.search.budget import Budget
 from lithify.explore.search.evaluate import Point
 from lithify.explore.search.front import Judge, dominates, front

@@ -1,0 +1,1 @@
+"""From a plan to steps, one for each compute instruction, and a place in the scratchpad for everything they read."""
