@@ -19,9 +19,10 @@ from lithify.chip.area import area, macro_um2, tiling_um2
 from lithify.explore.search import evaluate as evaluating
 from lithify.explore.search import promise
 from lithify.explore.search.budget import budget
-from lithify.explore.search.evaluate import Point, bounded, evaluate
-from lithify.explore.search.evaluate import Ran as NetworkRan
+from lithify.explore.search.evaluate import bounded, evaluate
 from lithify.explore.search.front import Judge, chosen, closest, front, volume
+from lithify.explore.search.point import Point
+from lithify.explore.search.point import Ran as NetworkRan
 from lithify.explore.search.search import Exploration
 from lithify.explore.search.space import PARAMETERS, space
 

@@ -11,8 +11,8 @@ from tests.conftest import Ran
 import lithify
 from lithify.chip import load_chip
 from lithify.chip.area import area
-from lithify.explore.search.evaluate import Point
-from lithify.explore.search.evaluate import Ran as NetworkRan
+from lithify.explore.search.point import Point
+from lithify.explore.search.point import Ran as NetworkRan
 from lithify.explore.search.sensitivity import RESOURCES, Change, Sensitivity
 
 CNN = Path(__file__).parents[2] / "examples" / "digits_cnn.onnx"

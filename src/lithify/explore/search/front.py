@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from lithify.explore.search.budget import Budget
-from lithify.explore.search.evaluate import NUMBERS, Point
+from lithify.explore.search.point import NUMBERS, Point
 
 NAMES = {"mm2": "mm2", "latency": "latency", "fps": "latency", "energy": "joules", "mw": "joules"}
 """Quantity of a budget -> the axis of the front that it limits."""

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from lithify.chip import Chip
 from lithify.errors import LithifyError
-from lithify.explore.search.evaluate import Point, evaluate
+from lithify.explore.search.evaluate import evaluate
+from lithify.explore.search.point import Point
 from lithify.explore.search.settle import Rivals
 from lithify.explore.search.workload import Workload
 

@@ -17,8 +17,9 @@ from lithify.errors import LithifyError
 from lithify.explore.compare.processor import cores
 from lithify.explore.model import named_model
 from lithify.explore.search.budget import QUANTITIES, Budget, budget
-from lithify.explore.search.evaluate import NUMBERS, Point, Ran, bounded, roof
+from lithify.explore.search.evaluate import bounded, roof
 from lithify.explore.search.front import Binding, Judge, chosen, closest, front
+from lithify.explore.search.point import NUMBERS, Point, Ran
 from lithify.explore.search.pool import Pool, Task, pool
 from lithify.explore.search.settle import Rivals
 from lithify.explore.search.space import Space, Values, space

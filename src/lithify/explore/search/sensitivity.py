@@ -11,7 +11,8 @@ from lithify.chip import Chip, load_chip
 from lithify.errors import LithifyError
 from lithify.explore.compare.processor import cores
 from lithify.explore.model import named_model
-from lithify.explore.search.evaluate import Point, evaluate
+from lithify.explore.search.evaluate import evaluate
+from lithify.explore.search.point import Point
 from lithify.explore.search.pool import Task, pool
 from lithify.explore.search.workload import renamed, source
 from lithify.progress import Progress, Silent, Stages

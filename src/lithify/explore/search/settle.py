@@ -9,9 +9,9 @@ from lithify.chip import Chip
 from lithify.compiler.operation import Operation
 from lithify.compiler.steps.step import Step
 from lithify.explore.search.budget import Budget
-from lithify.explore.search.evaluate import Point
 from lithify.explore.search.front import Judge, dominates, front
 from lithify.explore.search.least import Least, of_operations, of_steps
+from lithify.explore.search.point import Point
 
 AtLeast = Mapping[str, tuple[float, float]]
 """Of each network: seconds and joules of an inference, at least."""
