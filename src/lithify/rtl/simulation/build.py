@@ -21,6 +21,9 @@ COMPILE_FLAGS = ("-std=c++20", "-fPIC", "-DVL_TIME_CONTEXT", "-w")
 FAST, SLOW = "-O3", "-O1"
 """Verilator names files after what they hold: what is slow runs once, at the start."""
 
+UNCHECKED = "-fno-sanitize=undefined"
+"""Without optimisation zig checks every shift and every conversion, which makes seven times as much code."""
+
 LIBRARY = "simulation"
 PROBE = "#include <string>\nstd::string probe(int value) { return std::to_string(value); }\n"
 PORTS = ("clk", "rst", "m_axi_wdata", "s_axi_wdata", "irq", "retire", "result_data")
@@ -91,7 +94,7 @@ def build(
     }
     source["dut.h"] = around.adapter(files[f"{top}.v"], tool)
     verilog = verilog_sha256(files)
-    levels = () if level == FAST else (level,)
+    levels = () if level == FAST else (level, UNCHECKED) if netlist else (level,)
     key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags, *levels])
     fresh = False
     runtime_seconds = 0.0
@@ -107,7 +110,7 @@ def build(
             (folder / name).write_text(text, encoding="utf-8")
         units = [*tool.translate(folder, sorted(files), top), folder / around.sources[0]]
         say(f"compiling the chip's simulator ({len(units)} files)")
-        objects = _compile(cxx, tool, units, folder, level)
+        objects = _compile(cxx, tool, units, folder, levels or (FAST,))
         _link(cxx, [*objects, *sorted(runtime.glob("*.o"))], folder)
         for path in objects:
             path.unlink()
@@ -140,14 +143,16 @@ def _runtime(cxx: Compiler, tool: Backend, say: Progress) -> Path:
     return cached("runtime", digest(_identity(cxx, tool)), make)
 
 
-def _compile(cxx: Compiler, tool: Backend, units: Sequence[Path], folder: Path, fast: str = FAST) -> list[Path]:
+def _compile(
+    cxx: Compiler, tool: Backend, units: Sequence[Path], folder: Path, fast: Sequence[str] = (FAST,)
+) -> list[Path]:
     """Compile C++ files to objects in ``folder``, a few at a time."""
     paths = [word for path in (folder, folder / "cpp", *tool.include) for word in ("-I", str(path))]
 
     def one(unit: Path) -> Path:
         target = folder / f"{unit.stem}.o"
-        level = SLOW if unit.stem.endswith("__Slow") else fast
-        command = [*cxx.command, *COMPILE_FLAGS, level, *paths, "-c", str(unit), "-o", str(target)]
+        levels = (SLOW,) if unit.stem.endswith("__Slow") and UNCHECKED not in fast else fast
+        command = [*cxx.command, *COMPILE_FLAGS, *levels, *paths, "-c", str(unit), "-o", str(target)]
         call(command, folder, f"Compiling {unit.name}")
         return target
 
