@@ -11,8 +11,8 @@ from lithify.silicon.gate_chip import chip_gates
 from lithify.silicon.kit import Kit
 
 LEVEL = "-O0"
-"""Netlists are large and run for a short time: a quick build is worth more than a quick run. -O1 takes four times as
-long to compile."""
+"""Netlists are large and run for a short time: a quick build is worth more than a quick run. -O1 takes three times
+as long to compile."""
 
 
 def gate_device(

@@ -94,8 +94,8 @@ def build(
     }
     source["dut.h"] = around.adapter(files[f"{top}.v"], tool)
     verilog = verilog_sha256(files)
-    levels = () if level == FAST else (level, UNCHECKED) if netlist else (level,)
-    key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags, *levels])
+    flags = (level, UNCHECKED) if netlist else (level,)
+    key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags, *(flags if level != FAST else ())])
     fresh = False
     runtime_seconds = 0.0
 
@@ -110,7 +110,7 @@ def build(
             (folder / name).write_text(text, encoding="utf-8")
         units = [*tool.translate(folder, sorted(files), top), folder / around.sources[0]]
         say(f"compiling the chip's simulator ({len(units)} files)")
-        objects = _compile(cxx, tool, units, folder, levels or (FAST,))
+        objects = _compile(cxx, tool, units, folder, flags, flags if netlist else (SLOW,))
         _link(cxx, [*objects, *sorted(runtime.glob("*.o"))], folder)
         for path in objects:
             path.unlink()
@@ -144,15 +144,20 @@ def _runtime(cxx: Compiler, tool: Backend, say: Progress) -> Path:
 
 
 def _compile(
-    cxx: Compiler, tool: Backend, units: Sequence[Path], folder: Path, fast: Sequence[str] = (FAST,)
+    cxx: Compiler,
+    tool: Backend,
+    units: Sequence[Path],
+    folder: Path,
+    fast: Sequence[str] = (FAST,),
+    slow: Sequence[str] = (SLOW,),
 ) -> list[Path]:
     """Compile C++ files to objects in ``folder``, a few at a time."""
     paths = [word for path in (folder, folder / "cpp", *tool.include) for word in ("-I", str(path))]
 
     def one(unit: Path) -> Path:
         target = folder / f"{unit.stem}.o"
-        levels = (SLOW,) if unit.stem.endswith("__Slow") and UNCHECKED not in fast else fast
-        command = [*cxx.command, *COMPILE_FLAGS, *levels, *paths, "-c", str(unit), "-o", str(target)]
+        flags = slow if unit.stem.endswith("__Slow") else fast
+        command = [*cxx.command, *COMPILE_FLAGS, *flags, *paths, "-c", str(unit), "-o", str(target)]
         call(command, folder, f"Compiling {unit.name}")
         return target
 
