@@ -95,7 +95,8 @@ def build(
     source["dut.h"] = around.adapter(files[f"{top}.v"], tool)
     verilog = verilog_sha256(files)
     flags = (level, UNCHECKED) if netlist else (level,)
-    key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags, *(flags if level != FAST else ())])
+    levels = () if level == FAST else flags
+    key = digest([verilog, top, *source.values(), *_identity(cxx, tool), *tool.flags, *levels])
     fresh = False
     runtime_seconds = 0.0
 
