@@ -20,10 +20,10 @@ from lithify.explore.search import evaluate as evaluating
 from lithify.explore.search import promise
 from lithify.explore.search.budget import budget
 from lithify.explore.search.evaluate import bounded, evaluate
+from lithify.explore.search.exploration import Exploration
 from lithify.explore.search.front import Judge, chosen, closest, front, volume
 from lithify.explore.search.point import Point
 from lithify.explore.search.point import Ran as NetworkRan
-from lithify.explore.search.search import Exploration
 from lithify.explore.search.space import PARAMETERS, space
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -16,9 +16,9 @@ from lithify import LithifyError
 from lithify.explore.compare import processor
 from lithify.explore.split import split as splitting
 from lithify.explore.split.cut import Crossing, Unit, best_cut, reasons, seconds_of, stretches
+from lithify.explore.split.found import verdict
 from lithify.explore.split.handover import Handover, handover
 from lithify.explore.split.realtime import on_way, real_time
-from lithify.explore.split.split import verdict
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits_cnn.onnx"
 

@@ -173,7 +173,7 @@ def split(
     if as_json:
         emit(found.to_json())
     else:
-        from lithify.explore.split.split import verdict
+        from lithify.explore.split.found import verdict
         from lithify.explore.split.split_text import split_tables
         from lithify.report.terminal import show
 

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from lithify.chip.area import area
 from lithify.explore.search.budget import QUANTITIES, amount
+from lithify.explore.search.exploration import Exploration
 from lithify.explore.search.point import Point
 from lithify.explore.search.promise import Promise
-from lithify.explore.search.search import Exploration
 from lithify.report.terminal import new_table
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from typing import Any
 
 from lithify.explore.plots import drawn, pyplot
 from lithify.explore.search.budget import Budget
+from lithify.explore.search.exploration import Exploration
 from lithify.explore.search.explored import cells
 from lithify.explore.search.front import NAMES
 from lithify.explore.search.point import Point
 from lithify.explore.search.promise import Promise
-from lithify.explore.search.search import Exploration
 from lithify.folder import write_text
 
 PAIRS = (("mm2", "latency"), ("mm2", "joules"), ("latency", "joules"))

@@ -14,9 +14,9 @@ from lithify.chip import Chip, load_chip, write_chip
 from lithify.chip.area import area
 from lithify.errors import LithifyError
 from lithify.explore.search.evaluate import ran
+from lithify.explore.search.exploration import Exploration
 from lithify.explore.search.front import Judge
 from lithify.explore.search.point import Point, Ran
-from lithify.explore.search.search import Exploration
 from lithify.explore.search.workload import Source
 from lithify.folder import whole_folder, write_text
 from lithify.frontend import save

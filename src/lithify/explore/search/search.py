@@ -5,10 +5,10 @@ computes them, and a search that was interrupted goes on as if it had not been.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,123 +18,29 @@ from lithify.explore.compare.processor import cores
 from lithify.explore.model import named_model
 from lithify.explore.search.budget import QUANTITIES, Budget, budget
 from lithify.explore.search.evaluate import bounded, roof
-from lithify.explore.search.front import Binding, Judge, chosen, closest, front
+from lithify.explore.search.exploration import Exploration, Sampler
+from lithify.explore.search.front import Judge, front
 from lithify.explore.search.point import NUMBERS, Point, Ran
 from lithify.explore.search.pool import Pool, Task, pool
 from lithify.explore.search.settle import Rivals
 from lithify.explore.search.space import Space, Values, space
-from lithify.explore.search.workload import Source, Workload, merged, renamed, source
+from lithify.explore.search.workload import Workload, merged, renamed, source
 from lithify.progress import Progress, Silent, Stages
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-Sampler = Literal["tpe", "nsga2"]
 
 BATCH = 8
 """Points that are proposed before the first of them is judged."""
-
 NEAR = 3
 """Of a batch those that are neighbours of the front, one step of one parameter away; the others Optuna samples."""
-
 TRIES = 12
 """Proposals for a place in a batch, until one is a chip that was not judged before."""
-
 STARTS = ("edge", "tiny")
 """The presets that are judged first."""
-
 CLOCK_HZ = 200_000_000
 DRAM_BYTES_PER_S = 1e9
-
-
-@dataclass(frozen=True)
-class Exploration:
-    """What a search found. points: all, in order. budgets: what was asked for. chosen: the point that meets them best;
-    None where none does: then `closest`, and what binds. notes: what was assumed.
-    """
-
-    networks: tuple[str, ...]
-    space: Space
-    judge: Judge
-    points: tuple[Point, ...]
-    seed: int
-    sampler: Sampler
-    notes: tuple[str, ...] = ()
-    sources: tuple[Source, ...] = field(default=(), repr=False)
-
-    @property
-    def front(self) -> list[Point]:
-        """The points that no other beats, smallest first."""
-        return front(self.points)
-
-    @property
-    def chosen(self) -> Point | None:
-        """See `front.chosen`."""
-        return chosen(self.points, self.judge)
-
-    @property
-    def closest(self) -> tuple[Point | None, tuple[Binding, ...]]:
-        """See `front.closest`."""
-        return closest(self.points, self.judge)
-
-    @property
-    def best(self) -> Point | None:
-        """The chosen point, or where there is none the closest."""
-        return self.chosen or self.closest[0]
-
-    def sentences(self) -> list[str]:
-        """The answer in words: what was assumed, which point is best, and what stands in the way of the budgets."""
-        said = list(self.notes)
-        best, binding = self.closest
-        if self.chosen is not None:
-            return [*said, f"Point {self.chosen.number} is within all budgets." if self.judge.budgets else
-                    f"Point {self.chosen.number} has the least product of area, latency and energy."]  # fmt: skip
-        if best is None:
-            last = next((point.error for point in reversed(self.points) if point.error), "")
-            return [*said, f"No chip of the space takes the networks, so there is no closest one: {last}"]
-        said.append(f"No chip that was tried is within all budgets; point {best.number} comes closest.")
-        return [*said, *(entry.text for entry in binding)]
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as JSON values."""
-        from lithify.profile.energy import SOURCE
-
-        best, binding = self.closest
-        picked = self.chosen
-        return {
-            "networks": list(self.networks),
-            "seed": self.seed,
-            "sampler": self.sampler,
-            "space": {parameter.name: list(parameter.values) for parameter in self.space.parameters},
-            "clock_hz": self.space.clock_hz,
-            "dram_bytes_per_s": self.space.dram_bytes_per_s,
-            "budgets": [entry.to_json() for entry in self.judge.budgets],
-            "accuracy": dict(self.judge.accuracies),
-            "met": picked is not None,
-            "chosen": None if picked is None else picked.to_json(),
-            "closest": None if picked is not None or best is None else best.to_json(),
-            "binding": [] if picked is not None else [entry.to_json() for entry in binding],
-            "front": [point.to_json() for point in self.front],
-            "points": [point.short_json() for point in self.points],
-            "counts": self.counts(),
-            "notes": list(self.notes),
-            "obtained": {
-                "cycles": "timing simulator, which is exactly the RTL's count",
-                "latency_s": "cycles over the clock; operators on the host measured on this machine and added",
-                "mm2": "modelled: gates fitted to synthesis on IHP SG13G2, memory macros by a formula",
-                "energy_j": SOURCE,
-                "mw": "energy an inference times inferences a second: those asked for, or as many as it makes",
-            },
-        }
-
-    def counts(self) -> dict[str, int]:
-        """Points by what became of them."""
-        return {
-            "points": len(self.points),
-            "compiled": sum(point.compiled for point in self.points),
-            "settled_by_bounds": sum(bool(point.bound) for point in self.points),
-            "do_not_fit": sum(bool(point.error) for point in self.points),
-        }
 
 
 def explore(

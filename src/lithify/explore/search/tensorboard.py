@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from lithify.explore.plots import pyplot
+from lithify.explore.search.exploration import Exploration
 from lithify.explore.search.explored import memory, shape
 from lithify.explore.search.explored_page import PAIRS, figure_of
 from lithify.explore.search.front import front, volume
 from lithify.explore.search.point import Point
-from lithify.explore.search.search import Exploration
 from lithify.profile.tensorboard import board
 
 WORSE = 1.1

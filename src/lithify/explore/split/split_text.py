@@ -4,7 +4,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from lithify.explore.figure import HOW
-from lithify.explore.split.split import Split
+from lithify.explore.split.found import Split
 from lithify.explore.terminal import MARKS, si
 from lithify.report.terminal import new_table
 
