@@ -23,7 +23,7 @@ class NaiveBoard:
         self._set("ID", DEVICE_ID)
         self._set("VERSION", ISA_VERSION)
         self.coming, self.answers = b"", b""
-        self.written, self.closed, self.error = 0, False, 0
+        self.written, self.closed, self.error, self.late = 0, False, 0, 0
         self.timeout = 1.0
 
     def write(self, data: bytes) -> int:
@@ -79,7 +79,8 @@ class NaiveBoard:
 
     @property
     def identification(self) -> bytes:
-        return b"".join(self.system.identification[name].to_bytes(4, "little") for name, _ in IDENTIFICATION)
+        words = self.system.identification | {"LATE": self.late}
+        return b"".join(words[name].to_bytes(4, "little") for name, _ in IDENTIFICATION)
 
     def _run(self, chip: Chip) -> None:
         start, size = self._get("PROGRAM_LOW"), self._get("PROGRAM_BYTES")

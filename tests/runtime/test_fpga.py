@@ -42,7 +42,7 @@ def test_a_board_computes_what_the_simulator_does(compiled, plug) -> None:
         second = run(compiled.program, [compiled.x + 1], device)
     assert [np.array_equal(a, b) for a, b in zip(first.outputs, expected.outputs, strict=True)] == [True, True]
     assert np.array_equal(second.outputs[0], run(compiled.program, [compiled.x + 1]).outputs[0])
-    assert first.cycles == 123 and board.closed
+    assert (first.cycles, first.late) == (123, 0) and board.closed
     # Constants and instructions went over the link once.
     inputs = sum(placement.bytes for placement in first.segments[0].segment.inputs)
     assert board.written == once + inputs
@@ -78,6 +78,15 @@ def test_another_chip(compiled, plug) -> None:
         "The board holds another chip than the program's, 'hand': compile the network for the chip that is there (of a "
         "board, the chip.toml that `lithify fpga` wrote beside the bitstream), or put the program's chip there."
     )
+
+
+def test_a_late_memory_is_counted(compiled, plug) -> None:
+    board = plug(NaiveBoard(system(compiled)))
+    board.late = 17
+    with FpgaDevice.open(PORT) as device:
+        found = run(compiled.program, [compiled.x], device)
+    assert found.late == 17 * len(found.segments)
+    assert run(compiled.program, [compiled.x]).late == 0
 
 
 def test_a_memory_too_small(compiled, plug) -> None:

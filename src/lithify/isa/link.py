@@ -13,8 +13,8 @@ from typing import Literal
 
 from lithify.chip import Chip, write_chip
 
-LINK_ID = 0x4C4E4B31
-"""The first word of the identification: "LNK1"; its last character is the version of the packets."""
+LINK_ID = 0x4C4E4B32
+"""The first word of the identification: "LNK2"; its last character is the version of the packets."""
 
 REQUEST, ANSWER = 0x4C, 0x6C
 """First bytes of a request ("L") and of an answer ("l")."""
@@ -72,7 +72,7 @@ MEANINGS = {
 }
 
 IDENTIFICATION: tuple[tuple[str, str], ...] = (
-    ("LINK_ID", "Always 0x4C4E4B31."),
+    ("LINK_ID", f"Always 0x{LINK_ID:08X}."),
     ("MEMORY_BYTES", "Bytes of the chip's DRAM."),
     ("BUS_BYTES", "Bytes of a word of the DRAM."),
     ("CLOCK_HZ", "The chip's clock."),
@@ -80,8 +80,12 @@ IDENTIFICATION: tuple[tuple[str, str], ...] = (
         (f"CHIP_{index}", f"Bytes {4 * index} to {4 * index + 3} of the chip's fingerprint (`isa/link.py`).")
         for index in range(4)
     ),
+    (
+        "LATE",
+        "Cycles of the last program in which a beat was later than in the memory model; stays at 2^32 - 1.",
+    ),
 )
-"""The words of the identification, in their order."""
+"""The words of the identification, in their order; all but LATE stay what they are."""
 
 
 def checksum(data: bytes) -> int:

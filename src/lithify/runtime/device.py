@@ -16,6 +16,9 @@ from lithify.sim.functional import run_segment
 from lithify.sim.timing import simulate
 from lithify.sim.timing.compute import ComputeTiming
 
+LATE = "LATE"
+"""The counter of cycles in which a beat waited for a board's memory beyond the memory model."""
+
 
 @dataclass(frozen=True)
 class DeviceResult:
@@ -23,7 +26,7 @@ class DeviceResult:
 
     results: every word that post-processing wrote, in order; None if the device does not say.
     cycles: from the doorbell to the end; None if the device knows no time.
-    counters: further counters by the names of their registers.
+    counters: further counters by the names of their registers; LATE of the link among them, where a board counts it.
     queue, cycle: each retirement in order, its queue (4: END) and its cycle (0: the first that is counted); None if the
     device does not say.
     samples: rows of a cycle and, up to and with it, DRAM bytes read and written and words of results written: [n, 4];

@@ -17,7 +17,7 @@ from lithify.reference.elementwise import dequantize, quantize, reshape, signed,
 from lithify.reference.graph import OPEN, Node, Tensor, fits
 from lithify.reference.indices import indices, truth
 from lithify.reference.positions import position_mask, position_range
-from lithify.runtime.device import Device, DeviceResult, FunctionalDevice
+from lithify.runtime.device import LATE, Device, DeviceResult, FunctionalDevice
 from lithify.runtime.memory import check_placement, pack, pack_list, unpack
 from lithify.runtime.states import Memory, appending, exchange, first_memory, held, rows_after
 
@@ -62,6 +62,13 @@ class Outcome:
         counts = [entry.result.cycles for entry in self.segments]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
+
+    @property
+    def late(self) -> int:
+        """Of these cycles, those in which a beat waited for a board's SDRAM beyond the memory model: where it is 0,
+        `cycles` are those of the timing simulator. Other devices are never late.
+        """
+        return sum(entry.result.counters.get(LATE, 0) for entry in self.segments)
 
 
 def run(

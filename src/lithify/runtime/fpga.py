@@ -1,10 +1,17 @@
 """A chip on an FPGA board as a device: programs go over the link, cycles come back from the chip's own registers."""
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lithify.errors import LithifyError
+from lithify.isa.program import Base, ChipSegment, Program
 from lithify.isa.registers import BY_NAME
+from lithify.runtime.device import LATE, DeviceResult
 from lithify.runtime.driven import DrivenDevice
 from lithify.runtime.driver import Driver
 from lithify.runtime.link import BAUD, Link
@@ -47,6 +54,11 @@ class LinkBus:
         if data:
             self._link.write(address - before, data)
 
+    @property
+    def late(self) -> int:
+        """Cycles of the last program in which a beat waited for the board's memory."""
+        return self._link.identify()[LATE]
+
     def wait(self, seconds: float) -> bool:
         """Asks STATUS again and again."""
         until = time.monotonic() + seconds
@@ -71,7 +83,15 @@ class FpgaDevice(DrivenDevice):
     """
 
     def __init__(self, link: Link, limit: float = 60.0) -> None:
-        super().__init__(Driver(LinkBus(link), limit), "fpga")
+        self._bus = LinkBus(link)
+        super().__init__(Driver(self._bus, limit), "fpga")
+
+    def run_segment(
+        self, program: Program, segment: ChipSegment, dram: Mapping[Base, NDArray[np.uint8]], skip: int = 0
+    ) -> DeviceResult:
+        """As `DrivenDevice`, with the counter LATE."""
+        found = super().run_segment(program, segment, dram, skip)
+        return replace(found, counters={**found.counters, LATE: self._bus.late})
 
     @classmethod
     def open(cls, device: str, *, patience: float = 1.0, limit: float = 60.0) -> Self:

@@ -67,7 +67,7 @@ class Link:
             port.set_low_latency_mode(True)
         link = cls(port, name, baud, patience)
         try:
-            link._identify()
+            link.identification = link.identify()
         except BaseException:
             link.close()
             raise
@@ -107,7 +107,8 @@ class Link:
         """Writes a control register; twice, where the answer to the first was lost."""
         self._request("WRITE_REGISTER", offset, value.to_bytes(4, "little"))
 
-    def _identify(self) -> None:
+    def identify(self) -> Mapping[str, int]:
+        """The words of the identification as they are now, by name."""
         data = self._request("IDENTIFY", 0, size=4 * len(IDENTIFICATION))
         words = (int.from_bytes(data[start : start + 4], "little") for start in range(0, len(data), 4))
         found = {name: word for (name, _), word in zip(IDENTIFICATION, words, strict=True)}
@@ -116,7 +117,7 @@ class Link:
                 f"What answers on '{self._name}' speaks version {found['LINK_ID']:#010x} of the link, and this Lithify "
                 f"{LINK_ID:#010x}; program the board again with `lithify fpga --program`."
             )
-        self.identification = found
+        return found
 
     def _request(self, name: str, address: int, payload: bytes = b"", *, size: int = 0) -> bytes:
         """Sends a request until it is answered; the payload of the answer."""

@@ -21,7 +21,7 @@ from lithify.isa.link import (
 )
 from lithify.isa.registers import REGISTERS
 from lithify.rtl.axi import AXI4Lite
-from lithify.rtl.link.memory import HostPort
+from lithify.rtl.link.store import HostPort
 
 REGISTER_BYTES = max(register.offset for register in REGISTERS) + 4
 """Bytes that the control registers span."""
@@ -41,12 +41,13 @@ class Bridge(wiring.Component):
 
     A request that cannot be taken is answered when the line has been silent for ``silence`` cycles, so that what
     remains of it is never read as another; so is one that breaks off. ``receive_valid`` pulses with a byte that has
-    come; a byte that comes while a request is carried out is lost. ``active``: a request is under way.
+    come; a byte that comes while a request is carried out is lost. ``active``: a request is under way. ``late``: the
+    word LATE of the identification, of which the other words are given here.
     """
 
     def __init__(self, bus_bytes: int, memory_bytes: int, identification: Mapping[str, int], silence: int) -> None:
         self.bus_bytes, self.memory_bytes, self.silence = bus_bytes, memory_bytes, silence
-        self.identification = [identification[name] for name, _ in IDENTIFICATION]
+        self.identification = [identification.get(name) for name, _ in IDENTIFICATION]
         super().__init__(
             {
                 "receive": In(8),
@@ -57,6 +58,7 @@ class Bridge(wiring.Component):
                 "memory": Out(HostPort(bus_bytes, memory_bytes // bus_bytes)),
                 "registers": Out(AXI4Lite()),
                 "active": Out(1),
+                "late": In(32),
             }
         )
 
@@ -233,6 +235,7 @@ class Bridge(wiring.Component):
                     m.next = "GATHER"
 
             # The answer: its head, the words that were asked for, the checksum.
+            words = Array(self.late if value is None else Const(value, 32) for value in self.identification)
             head = Array([Const(ANSWER, 8), status, *(left_byte(left, n) for n in range(LENGTH_BYTES))])
             with m.State("ANSWER"):
                 m.d.comb += [self.send.eq(head[count[:2]]), self.send_valid.eq(1)]
@@ -258,7 +261,7 @@ class Bridge(wiring.Component):
                     with m.If(self.registers.arready):
                         m.next = "WAIT"
                 with m.Else():
-                    m.d.sync += word.eq(Array(Const(value, 32) for value in self.identification)[here[2:5]])
+                    m.d.sync += word.eq(words[here[2 : 2 + (len(words) - 1).bit_length()]])
                     m.next = "SEND"
             with m.State("WAIT"):
                 with m.If(self.memory.read_valid):

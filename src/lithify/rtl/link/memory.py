@@ -1,62 +1,39 @@
-"""The chip's DRAM as block RAM, which keeps the memory model of docs/architecture.md to the cycle."""
+"""The chip's DRAM on a board, which keeps the memory model of docs/architecture.md to the cycle."""
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
-from amaranth.lib import data, memory, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from lithify.chip.memories import BURSTS_IN_FLIGHT, READS_IN_FLIGHT
 from lithify.chip.pipeline import DRAM_LATENCY
 from lithify.rtl.axi import AXI4
 from lithify.rtl.fifo import Fifo
-
-READ_STAGES = 3
-"""From a word's address at the memory to its data: address register, memory, data register."""
-
-AHEAD = 8
-"""Words that are read before the bus asks for them."""
+from lithify.rtl.link.store import HostPort, Store
 
 SLAVE_ERROR = 2
 """xRESP of a burst outside the memory."""
 
 
-class HostPort(wiring.Signature):
-    """Single words for the link, seen from it: taken when ``valid`` and ``ready``; a read answers with ``read_valid``
-    and ``read_data`` some cycles later. It goes behind the chip.
-    """
-
-    def __init__(self, bus_bytes: int, words: int) -> None:
-        super().__init__(
-            {
-                "valid": Out(1),
-                "ready": In(1),
-                "write": Out(1),
-                "address": Out(range(words)),
-                "write_data": Out(8 * bus_bytes),
-                "read_valid": In(1),
-                "read_data": In(8 * bus_bytes),
-            }
-        )
-
-
-class BlockMemory(wiring.Component):
-    """``size`` bytes behind ``bus``.
+class Memory(wiring.Component):
+    """What ``store`` holds, behind ``bus``.
 
     Beats move in the very cycles of the memory model: bursts in the order of acceptance, reads first, a first beat
     ``DRAM_LATENCY`` cycles after it, ``bytes_per_cycle`` tokens. So the chip's CYCLES are those of the timing
-    simulator. Words to read are fetched ahead while their burst waits for its latency. A burst outside the memory is
-    answered with SLVERR.
+    simulator. Words to read are fetched ahead while their burst waits for its latency. ``late``: in this cycle a beat
+    should have moved, and the store was not ready for it; tokens stand still. With block RAM that is never so. A burst
+    outside the memory is answered with SLVERR.
     """
 
-    def __init__(self, bus_bytes: int, size: int, bytes_per_cycle: int) -> None:
-        assert size % bus_bytes == 0, size
-        self.bus_bytes, self.bytes_per_cycle, self.words = bus_bytes, bytes_per_cycle, size // bus_bytes
-        super().__init__({"bus": In(AXI4(bus_bytes)), "host": In(HostPort(bus_bytes, self.words))})
+    def __init__(self, store: Store, bus_bytes: int, bytes_per_cycle: int) -> None:
+        self.store, self.words = store, store.words
+        self.bus_bytes, self.bytes_per_cycle = bus_bytes, bytes_per_cycle
+        super().__init__({"bus": In(AXI4(bus_bytes)), "host": In(HostPort(bus_bytes, self.words)), "late": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        bus, host, bus_bits = self.bus, self.host, 8 * self.bus_bytes
+        bus, bus_bits = self.bus, 8 * self.bus_bytes
         shift = (self.bus_bytes - 1).bit_length()
         burst = data.StructLayout(
             {
@@ -67,13 +44,17 @@ class BlockMemory(wiring.Component):
                 "address": unsigned((self.words - 1).bit_length()),
             }
         )
-        m.submodules.cells = cells = memory.Memory(shape=bus_bits, depth=self.words, init=[])
-        write, read = cells.write_port(), cells.read_port()
+        m.submodules.store = self.store
+        store = self.store.chip
+        wiring.connect(m, wiring.flipped(self.host), self.store.host)
 
         # Acceptance: a read before a write, into the order of all, and the reads also to the reader.
         most = BURSTS_IN_FLIGHT + READS_IN_FLIGHT
         m.submodules.order = order = Fifo(width=burst.size, depth=1 << (most - 1).bit_length())
-        m.submodules.wanted = wanted = Fifo(width=burst.size, depth=1 << (READS_IN_FLIGHT - 1).bit_length(), head=True)
+        # With each read, whether it may not overtake the writes that the store has still to do.
+        m.submodules.wanted = wanted = Fifo(
+            width=1 + burst.size, depth=1 << (READS_IN_FLIGHT - 1).bit_length(), head=True
+        )  # fmt: skip
         new = data.View(burst, order.w_data)
         accepted = Signal()
         address = Mux(bus.arvalid, bus.araddr, bus.awaddr)
@@ -90,7 +71,7 @@ class BlockMemory(wiring.Component):
             new.single.eq(length == 0),
             new.address.eq(address[shift:]),
             order.w_en.eq(accepted),
-            wanted.w_data.eq(order.w_data),
+            wanted.w_data.eq(Cat(order.w_data, store.pending)),
             wanted.w_en.eq(bus.arvalid),
         ]
 
@@ -108,12 +89,12 @@ class BlockMemory(wiring.Component):
         ]
         m.d.comb += ripe_next.eq(ripens | (count > 1) | ((count == 1) & ~ended))
 
-        # Tokens, those of the cycle added.
+        # Tokens, those of the cycle added. A late cycle adds none: so the beats behind a late one are not late as well.
         capacity = 2 * self.bus_bytes
         tokens = Signal(range(capacity + 1), init=capacity)
         refilled = Mux(tokens > capacity - self.bytes_per_cycle, capacity, tokens + self.bytes_per_cycle)
         m.d.sync += [
-            tokens.eq(Mux(moves, tokens - (self.bus_bytes - self.bytes_per_cycle), refilled)),
+            tokens.eq(Mux(moves, tokens - (self.bus_bytes - self.bytes_per_cycle), Mux(self.late, tokens, refilled))),
         ]
         m.d.comb += enough_next.eq(
             ~moves & (tokens >= self.bus_bytes - self.bytes_per_cycle)
@@ -136,7 +117,8 @@ class BlockMemory(wiring.Component):
                 here.eq(following.address),
             ]
 
-        m.submodules.ahead = ahead = Fifo(width=bus_bits, depth=AHEAD)
+        most_ahead = self.store.ahead
+        m.submodules.ahead = ahead = Fifo(width=bus_bits, depth=most_ahead)
         m.d.comb += there_next.eq(Mux(ended | ~there, order.r_rdy, there))
         m.d.sync += [there.eq(there_next), may.eq(there_next & ripe_next & enough_next)]
         m.d.comb += [
@@ -144,7 +126,7 @@ class BlockMemory(wiring.Component):
             bus.rdata.eq(ahead.r_data),
             bus.rlast.eq(last),
             bus.rresp.eq(Mux(head.outside, SLAVE_ERROR, 0)),
-            bus.wready.eq(may & head.write),
+            bus.wready.eq(may & head.write & store.write_ready),
             moves.eq(bus.rvalid | (bus.wready & bus.wvalid)),
             ahead.r_en.eq(bus.rvalid),
             ended.eq(moves & last),
@@ -153,57 +135,30 @@ class BlockMemory(wiring.Component):
         with m.If(ended):
             m.d.sync += bus.bresp.eq(Mux(head.outside, SLAVE_ERROR, 0))
 
-        # The host's word waits in a register until the chip leaves a cycle.
-        waits, of_host = Signal(), Signal(data.StructLayout(
-            {"write": 1, "address": host.address.shape(), "data": bus_bits}
-        ))  # fmt: skip
-        chip_writes, fetches, host_writes, host_reads = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            host.ready.eq(~waits),
-            chip_writes.eq(bus.wready & bus.wvalid),
-            host_writes.eq(waits & of_host.write & ~chip_writes),
-            host_reads.eq(waits & ~of_host.write & ~fetches),
-        ]
-        with m.If(host.valid & host.ready):
-            m.d.sync += [
-                waits.eq(1),
-                of_host.write.eq(host.write),
-                of_host.address.eq(host.address),
-                of_host.data.eq(host.write_data),
-            ]
-        with m.Elif(host_writes | host_reads):
-            m.d.sync += waits.eq(0)
-        m.d.sync += [
-            write.en.eq(Mux(chip_writes, ~head.outside, host_writes)),
-            write.addr.eq(Mux(chip_writes, here, of_host.address)),
-            write.data.eq(Mux(chip_writes, bus.wdata, of_host.data)),
+            self.late.eq(may & Mux(head.write, bus.wvalid & ~store.write_ready, ~ahead.r_rdy)),
+            store.write_valid.eq(bus.wready & bus.wvalid & ~head.outside),
+            store.write_address.eq(here),
+            store.write_data.eq(bus.wdata),
         ]
 
-        # Reads: the reader's as long as there is room ahead, then the host's.
-        want = data.View(burst, wanted.r_data)
-        fetched, room, some = Signal(8), Signal(range(AHEAD + 1), init=AHEAD), Signal(init=1)  # some: room is not 0
+        # The reader goes on as long as there is room ahead.
+        want, behind = data.View(burst, wanted.r_data[: burst.size]), wanted.r_data[burst.size]
+        fetched, fetches = Signal(8), Signal()
+        passed = Signal()  # nothing that the read at the head had to wait for is left
+        room, some = Signal(range(most_ahead + 1), init=most_ahead), Signal(init=1)  # some: room is not 0
         m.d.comb += [
-            fetches.eq(wanted.r_rdy & some),
+            store.read_valid.eq(wanted.r_rdy & some & (passed | ~(behind & store.pending))),
+            store.read_address.eq(want.address + fetched),
+            fetches.eq(store.read_valid & store.read_ready),
             wanted.r_en.eq(fetches & (fetched == want.more)),
         ]
+        m.d.sync += passed.eq(~wanted.r_en & (passed | (wanted.r_rdy & ~store.pending)))
         with m.If(bus.rvalid & ~fetches):
             m.d.sync += [room.eq(room + 1), some.eq(1)]
         with m.If(fetches & ~bus.rvalid):
             m.d.sync += [room.eq(room - 1), some.eq(room != 1)]
         with m.If(fetches):
             m.d.sync += fetched.eq(Mux(fetched == want.more, 0, fetched + 1))
-        word, at_host, at_bus = Signal(bus_bits, reset_less=True), Signal(READ_STAGES), Signal(READ_STAGES)
-        m.d.comb += read.en.eq(1)
-        m.d.sync += [
-            read.addr.eq(Mux(fetches, want.address + fetched, of_host.address)),
-            word.eq(read.data),
-            at_bus.eq(at_bus << 1 | fetches),
-            at_host.eq(at_host << 1 | host_reads),
-        ]
-        m.d.comb += [
-            ahead.w_data.eq(word),
-            ahead.w_en.eq(at_bus[-1]),
-            host.read_data.eq(word),
-            host.read_valid.eq(at_host[-1]),
-        ]
+        m.d.comb += [ahead.w_data.eq(store.data), ahead.w_en.eq(store.data_valid)]
         return m

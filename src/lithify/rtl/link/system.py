@@ -15,7 +15,10 @@ from lithify.rtl.chip import Top
 from lithify.rtl.compute.unit import ComputeUnit
 from lithify.rtl.leaf import place
 from lithify.rtl.link.bridge import Bridge
-from lithify.rtl.link.memory import BlockMemory
+from lithify.rtl.link.controller import SdramPins, SdramStore
+from lithify.rtl.link.memory import Memory
+from lithify.rtl.link.sdram import Sdram
+from lithify.rtl.link.store import BlockStore
 from lithify.rtl.link.uart import Receiver, Transmitter
 from lithify.rtl.netlist import modules
 
@@ -25,14 +28,15 @@ POWER_UP_CYCLES = 64
 
 @dataclass(frozen=True)
 class SystemDescription:
-    """A chip with a memory and a link. memory_bytes: of DRAM in block RAM, a multiple of 4096; clock_hz: of all;
-    baud: bits a second on the line.
+    """A chip with a memory and a link. memory_bytes: of its DRAM, a multiple of 4096; clock_hz: of all; baud: bits a
+    second on the line; sdram: what the DRAM is, whole, None: block RAM.
     """
 
     chip: Chip
     memory_bytes: int
     clock_hz: int
     baud: int
+    sdram: Sdram | None = None
 
     @property
     def divisor(self) -> int:
@@ -41,7 +45,7 @@ class SystemDescription:
 
     @property
     def identification(self) -> dict[str, int]:
-        """The words by which the driver knows it."""
+        """The words by which the driver knows it, LATE apart."""
         name = fingerprint(self.chip)
         return {
             "LINK_ID": LINK_ID,
@@ -54,7 +58,7 @@ class SystemDescription:
 
 class System(wiring.Component):
     """``rx`` and ``tx``: the line. ``locked``: the clock is good. ``running``: a program runs; ``linked``: a request is
-    under way.
+    under way. ``sdram``: the pins of an SDRAM, where the DRAM is one.
     """
 
     module_name = "lithify_system"
@@ -69,6 +73,7 @@ class System(wiring.Component):
                 "tx": Out(1, init=1),
                 "running": Out(1),
                 "linked": Out(1),
+                **({"sdram": Out(SdramPins(description.sdram))} if description.sdram else {}),
             }
         )
 
@@ -89,7 +94,14 @@ class System(wiring.Component):
 
         top = Top(chip, ComputeUnit(chip))
         place(m, "chip", top, platform)
-        m.submodules.memory = memory = BlockMemory(chip.bus_bytes, whole.memory_bytes, chip.dram_bytes_per_cycle)
+        store: BlockStore | SdramStore
+        if whole.sdram is None:
+            store = BlockStore(chip.bus_bytes, whole.memory_bytes)
+        else:
+            assert whole.memory_bytes == whole.sdram.size, whole.memory_bytes
+            store = SdramStore(whole.sdram, chip.bus_bytes, whole.clock_hz)
+            wiring.connect(m, wiring.flipped(self.sdram), store.pins)
+        m.submodules.memory = memory = Memory(store, chip.bus_bytes, chip.dram_bytes_per_cycle)
         m.submodules.bridge = bridge = Bridge(
             chip.bus_bytes, whole.memory_bytes, whole.identification, SILENCE_BITS * whole.divisor
         )
@@ -111,8 +123,10 @@ class System(wiring.Component):
             self.linked.eq(bridge.active | ~transmitter.ready),
         ]
         control = BY_NAME["CONTROL"].offset
+        with m.If(self.running & memory.late & ~bridge.late.all()):
+            m.d.sync += bridge.late.eq(bridge.late + 1)
         with m.If(bridge.registers.wvalid & (bridge.registers.awaddr == control) & bridge.registers.wdata[0]):
-            m.d.sync += self.running.eq(1)
+            m.d.sync += [self.running.eq(1), bridge.late.eq(0)]
         with m.Elif(top.retire[len(Queue)]):
             m.d.sync += self.running.eq(0)
         return m

@@ -1,7 +1,7 @@
 """A board without a board: the whole system of an FPGA, simulated, behind a pseudo-terminal or a socket.
 
 The bytes that a program writes to the port go over the simulated serial line, bit by bit, and what the system answers
-comes back: the driver does not know the difference.
+comes back: the driver does not know the difference. A system with an SDRAM gets one that keeps to its data sheet.
 """
 
 import ctypes
@@ -17,9 +17,11 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from lithify.errors import LithifyError
+from lithify.rtl.link.sdram import SDRAM_256M, Sdram
 from lithify.rtl.link.system import System, SystemDescription, system_verilog
 from lithify.rtl.simulation.backends import Backend
 from lithify.rtl.simulation.build import Build, Harness, build, model_lines, ports_of
+from lithify.rtl.simulation.sdram import check, pins_line, rules
 
 SLICE = 1 << 14
 """Cycles between two looks at the port."""
@@ -32,11 +34,12 @@ Way = Literal["pty", "socket"]
 
 def adapter(top: str, tool: Backend) -> str:
     """The C++ header that names each port of a system."""
-    lines = [f'#pragma once\n#include "{tool.model}"\n', "struct Dut {", *model_lines(ports_of(top), tool), "};", ""]
-    return "\n".join(lines)
+    ports = ports_of(top)
+    lines = ["#pragma once", f'#include "{tool.model}"', "struct Dut {", pins_line(ports), *model_lines(ports, tool)]
+    return "\n".join([*lines, "};", ""])
 
 
-LINK = Harness(("link.cpp", "port.h"), adapter)
+LINK = Harness(("link.cpp", "sdram_model.h", "port.h"), adapter)
 """Drives a system through its serial line."""
 
 
@@ -48,13 +51,17 @@ def build_system(description: SystemDescription, progress: Callable[[str], None]
 class SimulatedBoard:
     """A simulated system with a port: ``with SimulatedBoard(library, divisor) as board: ...``
 
+    sdram, clock_hz: the chip at the pins of a system that has them, and the clock that its rules are checked at.
+
     ``port`` is what the driver opens: the path of a pseudo-terminal, or ``socket://127.0.0.1:...``. The simulation runs
     in a thread of its own, as long as something goes on; it stands while it waits for bytes.
     """
 
-    def __init__(self, library: Path, divisor: int, way: Way = "pty") -> None:
+    def __init__(
+        self, library: Path, divisor: int, way: Way = "pty", sdram: Sdram = SDRAM_256M, clock_hz: int = 25_000_000
+    ) -> None:
         self._api = _load(library)
-        self._handle = self._api.board_open(divisor)
+        self._handle = self._api.board_open(divisor, ctypes.byref(rules(sdram, clock_hz)))
         self._wake, self._stop = os.pipe()
         self._listener: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -83,6 +90,11 @@ class SimulatedBoard:
     def cycles(self) -> int:
         """Cycles since power-up."""
         return int(self._api.board_cycles(self._handle))
+
+    def check(self) -> None:
+        """Raises LithifyError where a rule of the SDRAM was broken."""
+        cycle = ctypes.c_uint64()
+        check(self._api.board_fault(self._handle, ctypes.byref(cycle)), cycle.value)
 
     def _serve(self) -> None:
         if self._listener is None:
@@ -140,7 +152,9 @@ def _load(library: Path) -> Any:
     api = ctypes.CDLL(str(library))
     handle, number = ctypes.c_void_p, ctypes.c_uint64
     api.board_open.restype = handle
-    api.board_open.argtypes = [number]
+    api.board_open.argtypes = [number, ctypes.c_void_p]
+    api.board_fault.restype = number
+    api.board_fault.argtypes = [handle, ctypes.c_void_p]
     api.board_close.argtypes = [handle]
     api.board_send.argtypes = [handle, ctypes.c_char_p, number]
     api.board_receive.restype = number

@@ -1,7 +1,8 @@
 // The clock loop around a whole system on an FPGA: bytes in and out of its serial line, and nothing else.
-// "dut.h" is written by board.py for the design and the simulator at hand.
+// But for an SDRAM, where the system has the pins of one. "dut.h" is written by board.py for the design and the simulator at hand.
 
 #include "dut.h"
+#include "sdram_model.h"
 #include <cstdint>
 #include <deque>
 
@@ -11,8 +12,10 @@ constexpr int power_up_cycles = 256;    // more than the system stays in reset
 
 struct Board {
     Dut dut;
+    Sdram chip;
     uint64_t divisor;    // cycles of a bit
     uint64_t now = 0;
+    bool powered = false;
     std::deque<uint8_t> to_chip, from_chip;
 
     uint64_t sending = 0;    // bits of the frame on its way to the chip, the next one lowest; ends with a 1
@@ -21,16 +24,18 @@ struct Board {
     uint64_t receive_timer = 0;
     uint32_t received = 0;
 
-    explicit Board(uint64_t divisor) : divisor(divisor) {
+    Board(uint64_t divisor, const SdramRules &rules) : chip(rules), divisor(divisor) {
         dut.rx().set(1);
         dut.locked().set(0);
         for (int i = 0; i < 8; ++i) edge();
         dut.locked().set(1);
+        powered = true;
         for (int i = 0; i < power_up_cycles; ++i) edge();
     }
 
     void edge() {
         dut.fall();
+        if (powered) sdram_cycle(dut, chip);
         dut.rise();
         ++now;
     }
@@ -79,7 +84,7 @@ struct Board {
 #define API extern "C" __attribute__((visibility("default")))
 #endif
 
-API void *board_open(uint64_t divisor) { return new Board(divisor); }
+API void *board_open(uint64_t divisor, const SdramRules *rules) { return new Board(divisor, *rules); }
 
 API void board_close(void *handle) { delete static_cast<Board *>(handle); }
 
@@ -102,6 +107,13 @@ API int32_t board_run(void *handle, uint64_t cycles) {
     for (uint64_t end = board.now + cycles; board.now < end; board.cycle())
         if (board.now % 16 == 0 && !board.busy()) return 0;
     return 1;
+}
+
+// Which rule of the SDRAM was broken first, 0 where none was, and in which cycle of the chip.
+API uint64_t board_fault(void *handle, uint64_t *cycle) {
+    const Sdram &chip = static_cast<Board *>(handle)->chip;
+    *cycle = chip.fault_cycle;
+    return uint64_t(chip.fault);
 }
 
 API uint64_t board_cycles(void *handle) { return static_cast<Board *>(handle)->now; }
