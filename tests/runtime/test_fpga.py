@@ -8,11 +8,16 @@ import pytest
 import serial
 from tests.runtime.naive_board import NaiveBoard
 
+import lithify
 from lithify.errors import LithifyError
+from lithify.networks.builder import Builder
+from lithify.rtl.link.sdram import SDRAM_256M
 from lithify.rtl.link.system import SystemDescription
 from lithify.runtime import link as link_module
 from lithify.runtime import run
 from lithify.runtime.fpga import FpgaDevice
+from lithify.silicon.fpga import estimate
+from lithify.silicon.fpga.parts import PARTS
 
 PORT = "fpga:/dev/ttyUSB7"
 
@@ -96,6 +101,23 @@ def test_a_memory_too_small(compiled, plug) -> None:
         pytest.raises(LithifyError, match="of DRAM, and the board's memory has 8,192;"),
     ):
         run(compiled.program, [compiled.x], device)
+
+
+def test_a_network_larger_than_block_ram_fits_sdram(plug) -> None:
+    """Weights of 512 KB: the most block RAM that a board has holds no such network, the SDRAM does."""
+    net = Builder("wide", (1, 512), 1)
+    chip = estimate.chip_of(8, 8, 4, 25_000_000, sdram=True)
+    data = np.random.default_rng(1).normal(size=(4, 512)).astype(np.float32)
+    program = lithify.compile(lithify.quantize(net.model([net.dense(net.input, 1024)]), data), chip)
+    assert len(program.constants) > 512 << 10
+    most = max(estimate.memory_for(chip, part) for part in PARTS.values())
+    plug(NaiveBoard(SystemDescription(chip, most, 25_000_000, 1_000_000)))
+    with FpgaDevice.open(PORT) as device, pytest.raises(LithifyError, match="or sdram where the board has that"):
+        run(program, [data[:1]], device)
+    plug(NaiveBoard(SystemDescription(chip, SDRAM_256M.size, 25_000_000, 1_000_000, SDRAM_256M)))
+    with FpgaDevice.open(PORT) as device:
+        found = run(program, [data[:1]], device)
+    assert np.array_equal(found.outputs[0], run(program, [data[:1]]).outputs[0])
 
 
 def test_an_error_of_the_chip(compiled, plug) -> None:

@@ -1,11 +1,28 @@
 """The command that puts a chip on an FPGA board."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lithify.cli import options
 from lithify.cli.screen import Watch, emit
+from lithify.cli.typed import Typed
+
+SDRAM = "sdram"
+
+
+class DramKind(Typed[int | str]):
+    """KB of block RAM, or "sdram"."""
+
+    name = f"KB|{SDRAM}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == SDRAM or isinstance(value, int):
+            return SDRAM if value == SDRAM else value
+        if not str(value).isdecimal() or int(value) == 0:
+            self.fail(f"{value!r} is neither a number of KB, 1 or more, nor '{SDRAM}'.", param, ctx)
+        return int(value)
 
 
 @click.command(short_help="Make the bitstream of an FPGA board.")
@@ -18,7 +35,11 @@ from lithify.cli.screen import Watch, emit
 )
 @options.folder("Folder for the bitstream, the chip and the report.  [default: build/BOARD]")
 @click.option(
-    "--memory", type=click.IntRange(1), default=None, metavar="KB", help="DRAM in block RAM.  [default: what fits]"
+    "--memory",
+    type=DramKind(),
+    default=None,
+    metavar="KB|sdram",
+    help="The chip's DRAM: so much block RAM, or the board's SDRAM.  [default: the block RAM that fits]",
 )
 @click.option(
     "--clock", type=click.FloatRange(1, 400), default=25.0, metavar="MHZ", help="The clock to be met.  [default: 25]"
@@ -33,7 +54,7 @@ def fpga(
     board: str,
     chip: str,
     output: Path | None,
-    memory: int | None,
+    memory: int | str | None,
     clock: float,
     baud: int,
     seed: int,
@@ -54,7 +75,8 @@ def fpga(
             board,
             chip,
             folder,
-            memory_bytes=1024 * memory if memory is not None else None,
+            memory="sdram" if memory == SDRAM else "block",
+            memory_bytes=1024 * memory if isinstance(memory, int) else None,
             clock_hz=round(clock * 1e6),
             baud=baud,
             seed=seed,
@@ -67,10 +89,12 @@ def fpga(
         return
     found = made.to_json()
     resources = ", ".join(f"{use['used']:,} of {use['available']:,} {name}" for name, use in found["resources"].items())
+    dram, clock, reached = found["memory"], found["clock_hz"] / 1e6, found["reached_hz"] / 1e6
+    if dram == "block RAM":
+        dram = f"{found['memory_bytes'] // 1024} KB of {dram}"
     click.echo(
-        f"{folder / BITSTREAM}: {made.chip.rows} x {made.chip.columns} multipliers and "
-        f"{found['memory_bytes'] // 1024} KB of DRAM on {board} ({found['part']}) at {found['clock_hz'] / 1e6:g} MHz, "
-        f"reached {found['reached_hz'] / 1e6:.1f} MHz; {resources}"
+        f"{folder / BITSTREAM}: {made.chip.rows} x {made.chip.columns} multipliers and {dram} as DRAM on {board} "
+        f"({found['part']}) at {clock:g} MHz, reached {reached:.1f} MHz; {resources}"
     )
     if program:
         click.echo(f"The board holds it now; compile networks with --chip {folder / 'chip.toml'}.")

@@ -107,7 +107,7 @@ class DrivenDevice:
             raise LithifyError(
                 f"The program '{program.name}' takes {size:,} bytes of DRAM, and {bus.place}'s memory has "
                 f"{memory.size:,}; take a smaller network, or a chip with more memory (of a board, `lithify fpga "
-                "--memory`)."
+                "--memory`: the KB of block RAM, or sdram where the board has that)."
             )
         while (start := memory.allocate(size)) is None:
             oldest = next(iter(self._resident))

@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import Ran
@@ -14,12 +16,13 @@ from lithify.chip import load_chip, parse_chip
 from lithify.errors import LithifyError
 from lithify.fpga import BITSTREAM, CHIP, REPORT
 from lithify.rtl.compute.array import Array
+from lithify.rtl.link.sdram import SDRAM_256M
 from lithify.rtl.link.system import SystemDescription
 from lithify.rtl.verilog import verilog
 from lithify.silicon.fpga import bitstream as bitstream_module
 from lithify.silicon.fpga import estimate
 from lithify.silicon.fpga.bitstream import counted, look_up_tables, reached_hz, resources, slowest
-from lithify.silicon.fpga.boards import board_named
+from lithify.silicon.fpga.boards import board_named, constraints, wrapper
 from lithify.silicon.fpga.estimate import blocks, chips_for, fits, memory_for
 from lithify.silicon.fpga.parts import PARTS
 from lithify.silicon.fpga.products import RULE, selection, soft_rows
@@ -221,12 +224,62 @@ def test_a_part_too_small(run, tools, tmp_path: Path) -> None:
             {"baud": 50_000_000},
             "The link is 50000000 bits a second at a clock of 100000000 Hz; give at most a fourth",
         ),
+        ({"memory": "dram"}, "The memory was given as 'dram'; it is 'block' or 'sdram'."),
+        (
+            {"memory": "sdram"},
+            "The clock is 100 MHz, and the SDRAM of ulx3s-85 is run at 50 MHz at most; give a lower --clock, or leave "
+            "--memory sdram out.",
+        ),
+        (
+            {"memory": "sdram", "memory_bytes": 4096},
+            "The size of block RAM was given, and SDRAM as the memory; give one of the two.",
+        ),
     ],
 )
-def test_wrong_options(options: dict[str, int], message: str) -> None:
+def test_wrong_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(LithifyError) as error:
         lithify.fpga("ulx3s-85", "tiny", clock_hz=100_000_000, **options)
     assert message in str(error.value)
+
+
+@needs_wheels
+@pytest.mark.parametrize("board", ["ecpix5-85", "orangecrab-25"])
+def test_boards_without_sdram_are_refused_by_name(run, board: str, tmp_path: Path) -> None:
+    found: Ran = run("fpga", "--board", board, "--memory", "sdram", "-o", tmp_path / "out")
+    assert found.status == 1 and found.out == "" and not (tmp_path / "out").exists()
+    assert found.err.splitlines()[-1] == (
+        f"Error: The DRAM of {board} is DDR3, for which Lithify has no controller; leave --memory sdram out, and block "
+        "RAM is the memory, or take a board with SDRAM: ulx3s-85, ulx3s-45, ulx3s-25."
+    )
+
+
+@needs_wheels
+def test_a_chip_that_asks_too_much_of_sdram() -> None:
+    chip = estimate.chip_of(8, 8, 2, 25_000_000, sdram=True)
+    with pytest.raises(LithifyError) as error:
+        lithify.fpga("ulx3s-85", chip.model_copy(update={"dram_bytes_per_cycle": 4}), memory="sdram")
+    assert str(error.value) == (
+        "The chip 'ecp5_8x8_sdram' counts on 4 bytes of DRAM a cycle, and the SDRAM of ulx3s-85 gives 2; set "
+        "dram_bytes_per_cycle to 2 in its description, or take --chip auto."
+    )
+    wide = chip.model_copy(update={"rows": 32, "columns": 32, "bus_bytes": 32})
+    with pytest.raises(LithifyError) as error:
+        lithify.fpga("ulx3s-85", wide, memory="sdram")
+    assert str(error.value) == (
+        "The chip 'ecp5_8x8_sdram' has a bus of 32 bytes, and for SDRAM it may have 4, 8 or 16; set bus_bytes in its "
+        "description, or take --chip auto."
+    )
+
+
+@needs_wheels
+def test_sdram_is_the_memory_of_the_largest_array(tools) -> None:
+    tools(slow_report(26.0))
+    made = lithify.fpga("ulx3s-85", memory="sdram")
+    system = made.bitstream.system
+    assert system.sdram == SDRAM_256M and system.identification["MEMORY_BYTES"] == 32 << 20
+    assert made.to_json()["memory"] == "SDRAM of 32 MB" and made.to_json()["memory_bytes"] == 32 << 20
+    assert (made.chip.bus_bytes, made.chip.dram_bytes_per_cycle) == (4, 2)
+    assert made.chip.multipliers == lithify.fpga("ulx3s-85").chip.multipliers
 
 
 def test_without_the_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,6 +348,51 @@ def test_the_tools_take_every_board(name: str, monkeypatch: pytest.MonkeyPatch) 
     assert made.bits.startswith(b"\xff\x00Part: " + device[name].encode())
     with pytest.raises(LithifyError, match=rf"^On {name} the system reaches [0-9.]+ MHz, and 400 MHz were asked for"):
         bitstream_module.make_bitstream(board, replace(system, clock_hz=400_000_000))
+
+
+SDRAM_ECHO = """module lithify_system (
+  input clk, input locked, input rx, output reg tx, output reg running, output reg linked,
+  output reg [2:0] sdram_command, output reg [1:0] sdram_bank, output reg [12:0] sdram_address, output reg sdram_masked,
+  output reg [15:0] sdram_dq_o, output reg sdram_dq_oe, input [15:0] sdram_dq_i
+);
+  always @(posedge clk) begin
+    sdram_command <= {sdram_command, rx & locked};
+    {sdram_bank, sdram_address} <= {sdram_bank, sdram_address, rx};
+    {sdram_masked, sdram_dq_oe} <= {sdram_masked, sdram_dq_oe, rx};
+    sdram_dq_o <= sdram_dq_i + 1;
+    {tx, running, linked} <= sdram_dq_o;
+  end
+endmodule
+"""
+"""A system that moves every pin of an SDRAM."""
+
+
+@needs_wheels
+@pytest.mark.slow
+def test_the_tools_take_the_pins_of_an_sdram(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buffers of both directions, registers at the falling edge, the clock that is turned round."""
+    files = {"lithify_system.v": SDRAM_ECHO, "lithify_column_none.v": "module lithify_column_none; endmodule"}
+    monkeypatch.setattr(bitstream_module, "system_verilog", lambda system: files)
+    board = board_named("ulx3s-25")
+    chip = estimate.chip_of(4, 4, 1, 50_000_000, sdram=True)
+    system = SystemDescription(chip, SDRAM_256M.size, 50_000_000, 1_000_000, SDRAM_256M)
+    made = bitstream_module.make_bitstream(board, system)
+    assert made.reached_hz >= 50e6 and made.bits.startswith(b"\xff\x00Part: LFE5U-25F-6CABGA381")
+
+
+@needs_wheels
+def test_the_pins_of_an_sdram_are_the_boards() -> None:
+    """Each port of the wrapper has its place, and every place its port."""
+    board = board_named("ulx3s-85")
+    text = constraints(board, sdram=True)
+    for port, site in (("sdram_clk", "F19"), ("sdram_a[10]", "N19"), ("sdram_dq[0]", "J16"), ("sdram_dq[15]", "J17"),
+                       ("sdram_we_n", "T20"), ("sdram_ba[1]", "N20"), ("sdram_dqm[0]", "U19")):  # fmt: skip
+        assert f'LOCATE COMP "{port}" SITE "{site}";' in text
+        assert f'IOBUF PORT "{port}" IO_TYPE=LVCMOS33;' in text
+    assert text.count("LOCATE") == 5 + 39 and constraints(board).count("LOCATE") == 5
+    ports = re.findall(r"(?:output|inout) (?:\[(\d+):0\] )?(sdram_\w+)", wrapper(board, sdram=True).partition(");")[0])
+    bits = [f"{name}[{bit}]" if high else name for high, name in ports for bit in range(int(high or 0) + 1)]
+    assert sorted(bits) == sorted(board.sdram_pins) and "sdram" not in wrapper(board)
 
 
 @needs_wheels

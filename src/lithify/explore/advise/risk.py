@@ -194,7 +194,8 @@ def _block_ram(found: tuple[Option, ...], facts: Facts) -> Note | None:
     return Note(
         "FPGA memory",
         f"`lithify fpga` keeps the chip's DRAM in block RAM, which holds no {facts.weight_bytes / 1e6:.3g} MB of "
-        "weights: on an FPGA this network needs a memory controller of one's own, in the project's cost by assumption.",
+        "weights, or in a board's SDRAM (`--memory sdram`: 32 MB, 2 bytes a cycle): for more, or for another board, "
+        "this network needs a memory controller of one's own on an FPGA, in the project's cost by assumption.",
     )
 
 

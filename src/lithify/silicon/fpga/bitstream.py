@@ -97,11 +97,12 @@ def make_bitstream(
     seconds = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        start = time.perf_counter()
-        files = {**system_verilog(system), f"{TOP}.v": wrapper(board), "lithify_clock.v": _clock(board, system, folder)}
+        start, sdram = time.perf_counter(), system.sdram is not None
+        files = {**system_verilog(system), f"{TOP}.v": wrapper(board, sdram=sdram)}
+        files["lithify_clock.v"] = _clock(board, system, folder)
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
-        (folder / "board.lpf").write_text(constraints(board, PRESSED), encoding="utf-8")
+        (folder / "board.lpf").write_text(constraints(board, PRESSED, sdram=sdram), encoding="utf-8")
         say(f"synthesis of {system.chip.rows} x {system.chip.columns} multipliers for {board.part.name} (Yosys)")
         soft = ""
         if rows := soft_rows(system.chip, board.part.multipliers):

@@ -6,7 +6,9 @@ from importlib import import_module
 from typing import Any
 
 from lithify.errors import LithifyError
+from lithify.rtl.link.sdram import Sdram
 from lithify.silicon.fpga.parts import PARTS, Part
+from lithify.silicon.fpga.sdram import JOINED, MEMORIES, PINS, PORT_OF, PORTS
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Pin:
 class Row:
     """One row of the table of boards. platform: module and class in `amaranth_boards`; uart: the pins of a header for
     the link, None where the board has a resource of that name; lights: resources that show that a program runs and that
-    the link is at work; loader: the board's name in openFPGALoader; size: the end of its device's name.
+    the link is at work; loader: the board's name in openFPGALoader; size: the end of its device's name; dram: its
+    resource that is DRAM.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Row:
     lights: tuple[tuple[str, int, str | None], ...]
     loader: str
     note: str
+    dram: str
 
 
 USB = "The link is the board's USB port."
@@ -41,24 +45,25 @@ COLOURS = (("rgb_led", 0, "g"), ("rgb_led", 0, "b"))
 ADAPTER = "The link is at the pins 0 (in) and 1 (out) of the header, for a serial adapter of 3.3 V."
 
 BOARDS: tuple[Row, ...] = (
-    Row("ulx3s-85", "ulx3s.ULX3S_85F_Platform", "ULX3S", "85F", None, LEDS, "ulx3s", USB),
-    Row("ulx3s-45", "ulx3s.ULX3S_45F_Platform", "ULX3S", "45F", None, LEDS, "ulx3s", USB),
-    Row("ulx3s-25", "ulx3s.ULX3S_25F_Platform", "ULX3S", "25F", None, LEDS, "ulx3s", USB),
+    Row("ulx3s-85", "ulx3s.ULX3S_85F_Platform", "ULX3S", "85F", None, LEDS, "ulx3s", USB, "sdram"),
+    Row("ulx3s-45", "ulx3s.ULX3S_45F_Platform", "ULX3S", "45F", None, LEDS, "ulx3s", USB, "sdram"),
+    Row("ulx3s-25", "ulx3s.ULX3S_25F_Platform", "ULX3S", "25F", None, LEDS, "ulx3s", USB, "sdram"),
     Row("ecpix5-85", "ecpix5.ECPIX585Platform", "ECPIX-5", "85F", None, COLOURS, "ecpix5",
-        "The link is the board's debug port."),
+        "The link is the board's debug port.", "ddr3"),
     Row("ecpix5-45", "ecpix5.ECPIX545Platform", "ECPIX-5", "45F", None, COLOURS, "ecpix5",
-        "The link is the board's debug port."),
+        "The link is the board's debug port.", "ddr3"),
     Row("orangecrab-25", "orangecrab_r0_2.OrangeCrabR0_2_25FPlatform", "OrangeCrab r0.2", "25F", ("0", "1"), COLOURS,
-        "orangeCrab", ADAPTER),
+        "orangeCrab", ADAPTER, "ddr3"),
     Row("orangecrab-85", "orangecrab_r0_2.OrangeCrabR0_2_85FPlatform", "OrangeCrab r0.2", "85F", ("0", "1"), COLOURS,
-        "orangeCrab", ADAPTER),
+        "orangeCrab", ADAPTER, "ddr3"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Board:
     """A board whose pins are known. device, package: words of nextpnr that name the part; speed: its grade;
-    oscillator_hz: of the clock at pin `clock`; lights: what shows `running` and `linked`.
+    oscillator_hz: of the clock at pin `clock`; lights: what shows `running` and `linked`; dram: what DRAM is on it, a
+    name of `MEMORIES`; sdram_pins: of an SDRAM, by the ports of `lithify_board`.
     """
 
     name: str
@@ -74,6 +79,20 @@ class Board:
     lights: tuple[Pin, Pin]
     loader: str
     note: str
+    dram: str
+    sdram_pins: Mapping[str, Pin]
+
+    @property
+    def sdram(self) -> Sdram:
+        """The SDRAM; raises LithifyError where the DRAM of the board is of another kind."""
+        found = MEMORIES[self.dram]
+        if found is None:
+            able = ", ".join(row.name for row in BOARDS if MEMORIES[row.dram])
+            raise LithifyError(
+                f"The DRAM of {self.name} is {self.dram.upper()}, for which Lithify has no controller; leave --memory "
+                f"sdram out, and block RAM is the memory, or take a board with SDRAM: {able}."
+            )
+        return found
 
 
 def board_named(name: str) -> Board:
@@ -113,6 +132,8 @@ def board_named(name: str) -> Board:
         (running, linked),
         row.loader,
         row.note,
+        row.dram,
+        _sdram_pins(_resource(platform, row.dram, 0)) if MEMORIES[row.dram] else {},
     )
 
 
@@ -131,11 +152,24 @@ def _pin(resource: Any, signal: str | None) -> Pin:
     return Pin(pins.names[0], bool(pins.invert), attributes)
 
 
-def constraints(board: Board, pressed: float = 1.0) -> str:
+def _sdram_pins(resource: Any) -> dict[str, Pin]:
+    """The pins of an SDRAM, by ports; of more than one pin each bit is one."""
+    pins = {}
+    for entry in resource.ios:
+        (io,) = entry.ios
+        port, attributes = f"sdram_{PORT_OF[entry.name]}", dict(resource.attrs) | dict(entry.attrs)
+        for index, site in enumerate(io.names):
+            pins[port if len(io.names) == 1 else f"{port}[{index}]"] = Pin(site, bool(io.invert), attributes)
+    return pins
+
+
+def constraints(board: Board, pressed: float = 1.0, *, sdram: bool = False) -> str:
     """nextpnr's constraints (LPF): where each port of `lithify_board` is, and the oscillator's frequency, from which
-    nextpnr derives that behind the PLL; ``pressed``: so many times as fast as it is.
+    nextpnr derives that behind the PLL; ``pressed``: so many times as fast as it is. sdram: whether the system has it.
     """
     ports = {"clk": board.clock, "rx": board.rx, "tx": board.tx, "running": board.lights[0], "linked": board.lights[1]}
+    if sdram:
+        ports |= board.sdram_pins
     lines = []
     for port, pin in ports.items():
         lines.append(f'LOCATE COMP "{port}" SITE "{pin.site}";')
@@ -146,17 +180,20 @@ def constraints(board: Board, pressed: float = 1.0) -> str:
 
 WRAPPER = """\
 // Written by Lithify. Do not edit.
-module lithify_board (input clk, input rx, output tx, output running, output linked);
+module lithify_board (input clk, input rx, output tx, output running, output linked{ports});
   wire clock, locked, runs, links;
   lithify_clock pll (.clkin(clk), .clkout0(clock), .locked(locked));
-  lithify_system system (.clk(clock), .locked(locked), .rx(rx), .tx(tx), .running(runs), .linked(links));
+  lithify_system system (.clk(clock), .locked(locked), .rx(rx), .tx(tx), .running(runs), .linked(links){joined});
   assign running = {running}runs;
   assign linked = {linked}links;
-endmodule
+{pins}endmodule
 """
 
 
-def wrapper(board: Board) -> str:
-    """The Verilog of `lithify_board`: the system behind the board's oscillator and a PLL, `lithify_clock`."""
+def wrapper(board: Board, *, sdram: bool = False) -> str:
+    """The Verilog of `lithify_board`: the system behind the board's oscillator and a PLL, `lithify_clock`; sdram:
+    whether the system has one.
+    """
     running, linked = ("~" if pin.inverted else "" for pin in board.lights)
-    return WRAPPER.format(running=running, linked=linked)
+    ports, joined, pins = (PORTS, JOINED, PINS) if sdram else ("", "", "")
+    return WRAPPER.format(running=running, linked=linked, ports=ports, joined=joined, pins=pins)
