@@ -72,6 +72,51 @@ def test_the_text_of_a_netlist() -> None:
     assert f"    y = {{{state}}};" in text
 
 
+PART = """module part(clk, d, e, y, q);
+  input clk;
+  wire clk;
+  input d;
+  wire d;
+  input e;
+  wire e;
+  output y;
+  wire y;
+  output q;
+  wire q;
+"""
+
+
+def parts(first: str, second: str) -> str:
+    """Two instances of a module: q becomes y = d & e; its inputs are given as text, by instance."""
+    part = PART + cell("\\$_AND_ ", A="d", B="e", Y="y") + cell("\\$_DFF_P_ ", C="clk", D="y", Q="q") + "endmodule\n"
+    wires = [f"  part {name} (\n{pins}\n  );\n" for name, pins in (("one", first), ("two", second))]
+    text = part + HEAD + "".join(wires) + cell("\\$_XOR_ ", A="q0", B="q1", Y="y") + "endmodule\n"
+    return gate_level(read_netlist(text, "top", lambda kind: False), "top", HEAD, Parts(generic_cells(), {}, None))
+
+
+def pins(**nets: str) -> str:
+    return ",\n".join(f"    .{pin}({net})" for pin, net in nets.items())
+
+
+def test_instances_of_a_module_are_vectors() -> None:
+    """d is the same for both, e is not."""
+    text = parts(pins(clk="clk", d="a", e="a", y="y0", q="q0"), pins(clk="clk", d="a", e="b", y="y1", q="q1"))
+    assert "    n0v = {2{a}};" in text and "    n1v = {b, a};" in text
+    (gate,) = re.findall(r"    (\w+) = \(n0v&n1v\);", text)
+    (register,) = re.findall(rf"    (q\d+) = {gate};", text)
+    assert re.search(rf"reg \[1:0\] [^;]*\b{register}\b", text) and f"y = {{({register}[0]^{register}[1])}};" in text
+
+
+def test_instances_that_read_each_other_are_taken_apart() -> None:
+    """The logic of the second reads what that of the first gives."""
+    text = parts(pins(clk="clk", d="a", e="b", y="y0", q="q0"), pins(clk="clk", d="a", e="y0", y="y1", q="q1"))
+    (first,) = re.findall(r"    (n\d+) = \(a&b\);", text)
+    assert f" = {{(a&{first}), {first}}};" in text, "their registers stay a vector"
+    both = pins(clk="clk", d="a", e="y1", y="y0", q="q0"), pins(clk="clk", d="a", e="y0", y="y1", q="q1")
+    with pytest.raises(LithifyError, match=r"^The netlist has a loop of logic: it cannot be run\.$"):
+        parts(*both)
+
+
 def test_what_cannot_run_as_a_netlist_is_refused() -> None:
     with pytest.raises(LithifyError, match=r"^The netlist has a loop of logic: it cannot be run\.$"):
         ordered(cell("\\$_AND_ ", A="a", B="z", Y="y"), cell("\\$_NOT_ ", A="y", Y="z"),

@@ -1,7 +1,7 @@
 """A mapped netlist, flattened: its nets are numbers, its cells arrays of them, a table for each kind of cell."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,14 +20,24 @@ _NET = re.compile(r"\\\S+|\w+")
 @dataclass(frozen=True)
 class Kind:
     """All cells of a kind with the same pins connected. pins: pin -> nets, [cells], or [cells, bits] of a bus with bit
-    0 first. owners: the module that each cell is in, an index of `Netlist.modules`; names: their own names with the
-    path of instances before.
+    0 first. owners: the module that each cell is in, an index of `Netlist.modules`; places: the instance of it, a
+    number of its own; names: their own names with the path of instances before.
+
+    Cells of an instance stand in the order of its module, so that those of two instances correspond.
     """
 
     cell: str
     pins: Mapping[str, Nets]
     owners: Nets
+    places: Nets
     names: tuple[str, ...]
+
+    def alike(self) -> Iterator[Nets]:
+        """Indices of cells that correspond: [instances] of a cell of a module, for each cell of each module."""
+        order = np.argsort(self.places, kind="stable")
+        for module in np.unique(self.owners).tolist():
+            cells = order[self.owners[order] == module]
+            yield from cells.reshape(np.unique(self.places[cells]).size, -1).T
 
 
 @dataclass(frozen=True)
@@ -57,14 +67,15 @@ def read_netlist(text: str, top: str, keep_name: Callable[[str], bool]) -> Netli
     """
     modules = {found[1]: _module(found[0]) for found in _MODULE.finditer(text)}
     numbers = {name: index for index, name in enumerate(modules)}
-    found: dict[tuple[str, frozenset[str]], tuple[dict[str, list[Nets]], list[int], list[str]]] = {}
+    found: dict[tuple[str, frozenset[str]], tuple[dict[str, list[Nets]], list[int], list[int], list[str]]] = {}
     same: list[tuple[int, int]] = []
-    count = 0
+    count = instances = 0
 
     def place(name: str, path: str, given: Mapping[str, int]) -> dict[str, int]:
         """Number the nets of an instance; its ports' nets are `given` by the module around it."""
-        nonlocal count
-        module = modules[name]
+        nonlocal count, instances
+        module, number = modules[name], instances
+        instances += 1
         own = np.full(len(module.nets), -1, np.int64)
         for port, net in given.items():
             own[module.nets[port]] = net
@@ -76,10 +87,12 @@ def read_netlist(text: str, top: str, keep_name: Callable[[str], bool]) -> Netli
             if kind in modules:
                 place(kind, f"{path}{instance}.", {pin: int(own[nets[0]]) for pin, nets in wires.items()})
                 continue
-            pins, owners, names = found.setdefault((kind, frozenset(wires)), ({pin: [] for pin in wires}, [], []))
+            entry = found.setdefault((kind, frozenset(wires)), ({pin: [] for pin in wires}, [], [], []))
+            pins, owners, places, names = entry
             for pin, nets in wires.items():
                 pins[pin].append(own[nets])
             owners.append(numbers[name])
+            places.append(number)
             names.append(path + instance if keep_name(kind) else "")
         return {port: int(own[module.nets[port]]) for port in (*module.inputs, *module.outputs)}
 
@@ -91,8 +104,8 @@ def read_netlist(text: str, top: str, keep_name: Callable[[str], bool]) -> Netli
         return table[:, 0] if table.shape[1] == 1 else table
 
     kinds = tuple(
-        Kind(kind, {pin: wired(nets) for pin, nets in pins.items()}, np.array(owners), tuple(names))
-        for (kind, _), (pins, owners, names) in found.items()
+        Kind(kind, {pin: wired(nets) for pin, nets in pins.items()}, np.array(owners), np.array(places), tuple(names))
+        for (kind, _), (pins, owners, places, names) in found.items()
     )
     inputs, outputs = (
         {name: int(leader[ports[name]]) for name in names} for names in (modules[top].inputs, modules[top].outputs)
