@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from peers import section
 from standard import chip_of, line
 
 from lithify.chip import Chip
@@ -171,7 +172,8 @@ NVDLA's primer (nvdla.org/primer.html, "Example Area and Performance with NVDLA"
 memories included. An area on its node is about {area_factor(28):.2f} of one at 130 nm (Stillmaker and Baas 2017,
 `explore/advise/die.py`), and its clock is five times as high.
 
-{others}"""
+{others}
+{section(kept)}"""
 
 
 def asic_row(chip: Chip, entry: dict[str, Any]) -> list[str]:

@@ -67,10 +67,13 @@ def need_sta() -> str:
     return program
 
 
-def worst_path(synthesis: Synthesis, top: str, kit: Kit, *, corner: str = "typical") -> Clock:
+def worst_path(
+    synthesis: Synthesis, top: str, kit: Kit, *, corner: str = "typical", clock: str = "clk", pins: bool = False
+) -> Clock:
     """Time the netlist before layout: no wires, ideal clock, paths that start at a register or a macro and end at one
     or at the enable of a clock gate.
 
+    clock: the pin of the clock. pins: paths that start at a pin count too, as if a register without delay drove it.
     Errors: LithifyError where OpenSTA is missing or fails, or the kit lacks the corner or a file of it.
     """
     sta = need_sta()
@@ -83,13 +86,15 @@ def worst_path(synthesis: Synthesis, top: str, kit: Kit, *, corner: str = "typic
             raise LithifyError(f"The kit '{kit.name}' has no timing of the macro '{macro}' in any corner.")
         libraries.append(library)
     trial = 1000.0
+    start = "" if pins else "-from [all_registers -clock_pins] "
     lines = [
         *(f"read_liberty {{{library}}}" for library in ("no_wires.lib", *map(Path.absolute, libraries))),
         f"read_verilog {{{synthesis.netlist.absolute()}}}",
         f"link_design {top}",
-        f"create_clock -name clk -period {trial} [get_ports clk]",
-        # Paths to pins of the chip have no required time, and are left out.
-        "report_checks -from [all_registers -clock_pins] -fields {fanout} -format full -digits 4",
+        f"create_clock -name clk -period {trial} [get_ports {clock}]",
+        *(["set_input_delay 0 -clock clk [all_inputs]"] if pins else []),
+        # Paths to pins of the chip have no required time, and are left out; asynchronous resets are another group.
+        f"report_checks {start}-path_group clk -fields {{fanout}} -format full -digits 4",
         "exit",
     ]
     with tempfile.TemporaryDirectory(prefix="lithify-") as folder:

@@ -139,12 +139,14 @@ def job(
     memories: Sequence[Memory] = (),
     clock_hz: int = 200_000_000,
     clock_gates: bool = True,
+    asynchronous: bool = False,
 ) -> Job:
     """The work of mapping the Verilog `files` (name -> text) with module `top` on it.
 
     With a kit: to its typical standard cells, `memories` to macros that are fast enough for the clock, and, where it
     has clock gates and they are asked for, registers that share an enable behind one. Without: to generic gates,
-    memories left alone.
+    memories left alone. asynchronous: registers may have a reset that acts without the clock, as no chip of Lithify's
+    has: then the kit's own cells keep it.
     """
     texts = dict(files)
     macros: dict[str, Path] = {}
@@ -176,7 +178,7 @@ def job(
             # Without Yosys' own call of ABC, which turns the prefix adders of `techmap` into ripple carries.
             f"synth -top {top} -noabc",
             "check -assert",
-            *_clock_gating(kit, clock_gates),
+            *_clock_gating(kit, clock_gates, asynchronous),
             # Registers keep their names, so that a path can be read.
             "rename -wire -suffix _reg t:$_*FF*",
             f"dfflibmap -liberty {cells}",
@@ -198,14 +200,15 @@ def job(
     return Job(top, texts, libraries, macros, tilings)
 
 
-def _clock_gating(kit: Kit, wanted: bool) -> list[str]:
+def _clock_gating(kit: Kit, wanted: bool, asynchronous: bool) -> list[str]:
     """Enables become clock gates: what a register keeps takes no clock, and needs no multiplexer."""
     gate = kit.clock_gate
     if gate is None or not wanted:
         return []
+    kept = " -cell $_DFF_PN?_ 01 -cell $_DFFE_PN?P_ 01" if asynchronous else ""
     return [
         # Resets move into the data, so that an enable is all that a register has.
-        "dfflegalize -cell $_DFF_P_ 01 -cell $_DFFE_PP_ 01",
+        f"dfflegalize -cell $_DFF_P_ 01 -cell $_DFFE_PP_ 01{kept}",
         f"clockgate -pos {gate.cell} {gate.enable}:{gate.clock}:{gate.output} -min_net_size {GATED}",
     ]
 
