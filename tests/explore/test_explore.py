@@ -216,6 +216,15 @@ def test_bounds_settle_what_cannot_be_better(found: Exploration, network: Path) 
     assert not any(point in bounds.front for point in settled)
 
 
+def test_a_clock_that_the_process_does_not_allow_is_said(network: Path) -> None:
+    fast = lithify.explore(network, vary=SMALL, points=2, clock_hz=400_000_000)
+    assert fast.best is not None
+    assert fast.sentences()[0] == (
+        f"The clock of 400 MHz is more than the 249 MHz at which point {fast.best.number} closes on IHP SG13G2 "
+        "(modelled; the product of a lane is slowest)."
+    )
+
+
 def test_a_network_that_no_chip_takes() -> None:
     tight = {**SMALL, "scratchpad_banks": (5,), "bank_words": (4,), "rows": (64,), "accumulators": (2,)}
     none = lithify.explore(CNN, vary=tight, points=4)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lithify.chip.clock import clock_limit
 from lithify.chip.description import Chip, load_chip, preset_names
 from lithify.chip.gates import gate_blocks, gate_count
 from lithify.chip.memories import memories, onchip_bytes
@@ -37,7 +38,8 @@ def schema_text() -> str:
 
 def manual() -> str:
     """The whole manual in Markdown."""
-    return "\n".join([*_introduction(), *_keys(), *_derived(), *_presets(), *_memories(), *_gates()]) + "\n"
+    sections = (_introduction(), _keys(), _derived(), _presets(), _memories(), _gates(), [""], _clocks())
+    return "\n".join(line for section in sections for line in section) + "\n"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -130,6 +132,16 @@ def _gates() -> list[str]:
     rows.append(("all", *(f"{gate_count(chip):,}" for chip in chips)))
     text = "NAND2 equivalents without the scratchpad. Modelled (`src/lithify/chip/gates.py`), not synthesised."
     return ["## Gates", "", text, "", *_table(("block", *(chip.name for chip in chips)), rows)][:-1]
+
+
+def _clocks() -> list[str]:
+    limits = [(chip.name, clock_limit(chip)) for chip in _chips()]
+    rows = [(name, f"{limit.hz / 1e6:.0f} MHz", limit.path) for name, limit in limits]
+    text = (
+        "The fastest on IHP SG13G2 (130 nm), typical corner, before layout, with a fifth more on every path for wires. "
+        "Modelled (`src/lithify/chip/clock.py`), not synthesised."
+    )
+    return ["## Clock", "", text, "", *_table(("chip", "clock", "slowest"), rows)][:-1]
 
 
 if __name__ == "__main__":

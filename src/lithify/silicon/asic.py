@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lithify.chip import Chip
+from lithify.chip.clock import MARGIN
 from lithify.chip.memories import memories
 from lithify.progress import Progress, Silent, Stages
 from lithify.rtl.chip import Top
@@ -15,7 +16,6 @@ from lithify.rtl.verilog import verilog
 from lithify.silicon.chip import SINGLE_PORT, chip_banks
 from lithify.silicon.clock import Clock, sta_program, worst_path
 from lithify.silicon.kit import Kit
-from lithify.silicon.macros import MARGIN
 from lithify.silicon.synthesis import Job, Synthesis, job, result, run, yosys_version
 
 if TYPE_CHECKING:

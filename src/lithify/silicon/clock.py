@@ -7,9 +7,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from lithify.chip.clock import MARGIN
 from lithify.errors import LithifyError
 from lithify.silicon.kit import Kit
-from lithify.silicon.macros import MARGIN
 from lithify.silicon.synthesis import Synthesis
 
 NO_WIRES = """library (no_wires) {

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from lithify.chip.clock import MARGIN
 from lithify.errors import LithifyError
 from lithify.silicon.kit import Kit, Macro
 from lithify.silicon.liberty import macro_facts
-
-MARGIN = 1.2
-"""Times before layout are multiplied by it: a fifth for wires."""
 
 BEHIND_MACRO = 0.30e-9
 """Seconds after a macro's access time: the choice among levels, and the setup of the register behind it."""

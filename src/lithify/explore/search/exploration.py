@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lithify.chip.clock import clock_limit
 from lithify.explore.search.front import Binding, Judge, chosen, closest, front
 from lithify.explore.search.point import Point
 from lithify.explore.search.space import Space
@@ -51,6 +52,11 @@ class Exploration:
         """The answer in words: what was assumed, which point is best, and what stands in the way of the budgets."""
         said = list(self.notes)
         best, binding = self.closest
+        if self.best is not None and self.space.clock_hz > (limit := clock_limit(self.best.chip)).hz:
+            said.append(
+                f"The clock of {self.space.clock_hz / 1e6:g} MHz is more than the {limit.hz / 1e6:.0f} MHz at which "
+                f"point {self.best.number} closes on IHP SG13G2 (modelled; {limit.path} is slowest)."
+            )
         if self.chosen is not None:
             return [*said, f"Point {self.chosen.number} is within all budgets." if self.judge.budgets else
                     f"Point {self.chosen.number} has the least product of area, latency and energy."]  # fmt: skip

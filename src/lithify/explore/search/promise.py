@@ -1,17 +1,18 @@
-"""The chosen chip as a promise: its description is written, every network compiled for it and run in RTL, its area held
-against synthesis. What was promised and what was found stand side by side; a miss is a miss.
+"""The chosen chip as a promise: its description is written, every network compiled for it and run in RTL, its area and
+clock held against synthesis. What was promised and what was found stand side by side; a miss is a miss.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lithify import flow
 from lithify.accuracy import measure
 from lithify.chip import Chip, load_chip, write_chip
 from lithify.chip.area import area
+from lithify.chip.clock import clock_limit
 from lithify.errors import LithifyError
 from lithify.explore.search.evaluate import ran
 from lithify.explore.search.exploration import Exploration
@@ -24,6 +25,9 @@ from lithify.program import Program
 from lithify.progress import Progress, Silent, Stages
 from lithify.quantize import seeded
 from lithify.verify import verify
+
+if TYPE_CHECKING:
+    from lithify.silicon.asic import SynthesisReport
 
 FILE = "explore.json"
 CHIP = "chip.toml"
@@ -99,7 +103,7 @@ def keep(
                     checks.append(_in_rtl(source, program, promised, watch))
             with stage(f"measure the accuracy of {name}") as watch:
                 checks += _accuracy(source, program, found.judge, watch)
-        with stage("check the area") as watch:
+        with stage("check area and clock") as watch:
             checks += _area(point, chip, found.judge, pdk, yosys, watch)
         checks += _budgets(point, found.judge)
         promise = Promise(point, target, tuple(checks))
@@ -155,15 +159,26 @@ def _area(
     from lithify.silicon.asic import synthesize_chip
     from lithify.silicon.kit import load_kit
 
-    report = synthesize_chip(chip, load_kit(Path(pdk)), corners=(), program=yosys, progress=progress).report
+    report = synthesize_chip(chip, load_kit(Path(pdk)), corners=("typical",), program=yosys, progress=progress).report
     assert report.mm2 is not None
     off = report.mm2 / point.mm2 - 1
     text = f"{report.mm2:.2f} mm2, {100 * off:+.1f} %"
     found = [Check("area", promised, text, abs(off) <= modelled.error, f"Yosys, {report.kit}, before layout")]
+    found.append(_clock(chip, report))
     for budget in judge.budgets:
         if budget.quantity.name == "mm2":
             found.append(Check("area budget", budget.text, text, report.mm2 <= budget.limit, "of the synthesised area"))
     return found
+
+
+def _clock(chip: Chip, report: "SynthesisReport") -> Check:
+    clock = report.clock()
+    promised = f"{chip.clock_hz / 1e6:g} MHz ({clock_limit(chip).hz / 1e6:.0f} modelled)"
+    if clock is None:
+        return Check("clock", promised, "not timed", None, "install OpenSTA (`sta`) to check it")
+    kept = 1e6 * clock.mhz_with_margin >= chip.clock_hz
+    how = f"OpenSTA, {report.kit}, typical corner, a fifth more for wires"
+    return Check("clock", promised, f"{clock.mhz_with_margin:.0f} MHz", kept, how)
 
 
 def _budgets(point: Point, judge: Judge) -> list[Check]:
