@@ -21,9 +21,14 @@ from lithify.isa.link import (
     checksum,
 )
 from lithify.isa.registers import BY_NAME, DEVICE_ID
+from lithify.networks.builder import Builder
+from lithify.networks.inverted import mobilenet_v2
+from lithify.rtl.link.sdram import SDRAM_256M
+from lithify.rtl.link.system import SystemDescription
 from lithify.rtl.simulation.board import SimulatedBoard, build_system
 from lithify.runtime import run
 from lithify.runtime.fpga import FpgaDevice
+from lithify.silicon.fpga import estimate
 
 pytestmark = pytest.mark.slow
 
@@ -142,3 +147,26 @@ def test_digits_through_the_link_from_sdram() -> None:
             assert cycles <= found.cycles <= cycles + found.late and found.late <= 0.02 * cycles
         board.check()
     assert found.outputs[0].argmax() == data["labels"][0]
+
+
+@pytest.mark.campaign
+def test_mobilenet_v2_from_sdram() -> None:
+    """A network of 3.7 MB, which no block RAM holds, on the chip of 8 x 8 that `lithify fpga` takes for an SDRAM."""
+    chip = estimate.chip_of(8, 8, 4, 25_000_000, sdram=True)
+    system = SystemDescription(chip, SDRAM_256M.size, 25_000_000, 3_125_000, SDRAM_256M)
+    net = Builder("mobilenet_v2", (1, 3, 96, 96), 1)
+    model = net.model(mobilenet_v2(net))
+    pictures = np.random.default_rng(0).normal(size=(2, 3, 96, 96)).astype(np.float32)
+    program = lithify.compile(lithify.quantize(lithify.optimize(model), pictures), chip)
+    cycles = program.simulate().cycles
+    with SimulatedBoard(build_system(system).library, system.divisor, "socket") as board:
+        with FpgaDevice.open(f"fpga:{board.port}", patience=10 * PATIENCE) as device:
+            bus = device._driver.bus
+            slowly = bus.write_memory
+            # What is small goes over the line.
+            bus.write_memory = lambda at, data: (board.place if len(data) > 1 << 16 else slowly)(at, bytes(data))
+            found, expected = run(program, [pictures[:1]], device), run(program, [pictures[:1]])
+        board.check()
+    assert all(np.array_equal(a, b) for a, b in zip(found.outputs, expected.outputs, strict=True))
+    assert cycles <= found.cycles <= cycles + found.late and 0 < found.late < 0.025 * cycles
+    print(f"{cycles:,} cycles, on the board {found.cycles:,}, late {found.late:,}")

@@ -109,6 +109,11 @@ API int32_t board_run(void *handle, uint64_t cycles) {
     return 1;
 }
 
+// Put bytes into the SDRAM, an even number from an even address on, without the line.
+API void board_place(void *handle, uint64_t address, const uint8_t *bytes, uint64_t count) {
+    static_cast<Board *>(handle)->chip.place(address, bytes, count);
+}
+
 // Which rule of the SDRAM was broken first, 0 where none was, and in which cycle of the chip.
 API uint64_t board_fault(void *handle, uint64_t *cycle) {
     const Sdram &chip = static_cast<Board *>(handle)->chip;

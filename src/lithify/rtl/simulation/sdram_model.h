@@ -67,6 +67,11 @@ class Sdram {
         return out;
     }
 
+    // Bytes of the memory's addresses, an even number from an even one on, without the pins.
+    void place(uint64_t address, const uint8_t *bytes, uint64_t count) {
+        for (uint64_t i = 0; i < count; i += 2) cells.at((address + i) / 2) = uint16_t(bytes[i] | bytes[i + 1] << 8) ^ pattern;
+    }
+
     SdramFault fault = SdramFault::none;
     uint64_t fault_cycle = 0, cycles = 0, refreshes = 0, activations = 0;
 
