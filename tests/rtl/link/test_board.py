@@ -10,6 +10,7 @@ import serial
 from tests.rtl.link.systems import FOUR, HALF, SIMULATED, WITH_SDRAM
 
 import lithify
+from lithify.chip import load_chip
 from lithify.isa.link import (
     ANSWER,
     COMMAND_BY_NAME,
@@ -28,7 +29,6 @@ from lithify.rtl.link.system import SystemDescription
 from lithify.rtl.simulation.board import SimulatedBoard, build_system
 from lithify.runtime import run
 from lithify.runtime.fpga import FpgaDevice
-from lithify.silicon.fpga import estimate
 
 pytestmark = pytest.mark.slow
 
@@ -151,9 +151,9 @@ def test_digits_through_the_link_from_sdram() -> None:
 
 @pytest.mark.campaign
 def test_mobilenet_v2_from_sdram() -> None:
-    """A network of 3.7 MB, which no block RAM holds, on the chip of 8 x 8 that `lithify fpga` takes for an SDRAM."""
-    chip = estimate.chip_of(8, 8, 4, 25_000_000, sdram=True)
-    system = SystemDescription(chip, SDRAM_256M.size, 25_000_000, 3_125_000, SDRAM_256M)
+    """A network of 3.7 MB, which no block RAM holds, on 8 x 8 multipliers."""
+    chip = load_chip(EXAMPLES / "ecp5_sdram.toml")
+    system = SystemDescription(chip, SDRAM_256M.size, chip.clock_hz, chip.clock_hz // 8, SDRAM_256M)
     net = Builder("mobilenet_v2", (1, 3, 96, 96), 1)
     model = net.model(mobilenet_v2(net))
     pictures = np.random.default_rng(0).normal(size=(2, 3, 96, 96)).astype(np.float32)
