@@ -20,6 +20,7 @@ from standard import chip_of, line
 
 from lithify.chip import Chip
 from lithify.chip.area import area
+from lithify.chip.clock import ERROR, clock_limit
 from lithify.chip.memories import onchip_bytes
 from lithify.explore.advise.die import area_factor
 from lithify.profile.energy import SOURCE, energy
@@ -32,8 +33,8 @@ NETWORK = "resnet50"
 CHIPS = ("tiny", "edge", "mac512", "mac2048")
 SYNTHESISED = ("tiny", "edge")
 PART = "85F"
-SG13G2_HZ, ECP5_HZ = 200_000_000, 100_000_000
-"""The clocks that chips not mapped are counted at: what `tiny` and `edge` are synthesised for, and the aim on ECP5."""
+ECP5_HZ = 100_000_000
+"""The clock that chips are counted at on ECP5: the aim."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,8 @@ Written by `python benchmarks/costs.py`; do not edit. In the shape of NVDLA's pr
 ## On IHP SG13G2, 130 nm, 1.2 V
 
 {kit}
-Chips that are not synthesised are counted at {SG13G2_HZ / 1e6:g} MHz. Area: cells within 10 % of synthesis on drawn
-chips, macros by a formula for the kit's own. Energy is {SOURCE};
+The clock is modelled within {ERROR:.0%} of synthesis, area of cells within 10 %, both on drawn chips of at most 256
+multipliers; area of macros by a formula for the kit's own. Energy is {SOURCE};
 its error is in [silicon.md](silicon.md). Power is that of the chip while it computes without pause, DRAM apart.
 Bytes of DRAM a cycle: {bandwidths}.
 
@@ -179,7 +180,7 @@ memories included. An area on its node is about {area_factor(28):.2f} of one at 
 def asic_row(chip: Chip, entry: dict[str, Any]) -> list[str]:
     """A chip on SG13G2."""
     found, mapped = entry["counted"], entry.get("synthesised")
-    hertz = mapped["mhz"] * 1e6 if mapped else SG13G2_HZ
+    hertz = mapped["mhz"] * 1e6 if mapped else clock_limit(chip).hz
     parts = energy(chip, found["cycles"], found["array_cycles"], found["sram_bytes"], found["dram_bytes"])
     onchip = (parts.total - parts.dram) / 1e6
     mark = "t, clock s" if mapped else "t, clock m"
@@ -188,7 +189,7 @@ def asic_row(chip: Chip, entry: dict[str, Any]) -> list[str]:
         str(chip.multipliers),
         f"{onchip_bytes(chip) / 1024:.0f}",
         f"{mapped['mm2']:.2f} s" if mapped else f"{area(chip).mm2:.1f} m",
-        f"{mapped['mhz']:.0f} s" if mapped else f"{SG13G2_HZ / 1e6:.0f} m",
+        f"{mapped['mhz']:.0f} s" if mapped else f"{hertz / 1e6:.0f} m",
         f"{hertz / found['cycles']:.2f} {mark}",
         f"{onchip * hertz / found['cycles'] * 1e3:,.0f} m",
         f"{1 / onchip:.1f} m",
