@@ -16,7 +16,7 @@ from lithify.rtl.verilog import verilog
 from lithify.silicon.chip import SINGLE_PORT, chip_banks
 from lithify.silicon.clock import Clock, sta_program, worst_path
 from lithify.silicon.kit import Kit
-from lithify.silicon.synthesis import Job, Synthesis, job, result, run, yosys_version
+from lithify.silicon.synthesis import Job, Synthesis, job, result, run, yosys_command, yosys_version
 
 if TYPE_CHECKING:
     from lithify.silicon.power.report import Power
@@ -140,6 +140,7 @@ def synthesize_chip(
     if kit is not None:
         for name in names:
             kit.require(name)
+    yosys_command(program)  # said before minutes of work, not after
     timed = bool(names) and sta_program() is not None
     stages = Stages(Silent() if progress is None else progress, 2 + timed)
     with stages("Verilog"):
