@@ -3,19 +3,26 @@
     python benchmarks/energy.py --pdk FOLDER --seed 7 --chips 4       many minutes a chip; status 1 beyond 30 percent
     python benchmarks/energy.py --pdk FOLDER --chip tiny              a chip by its name, in place of drawn ones
 
-Each runs the networks named (of `examples` by default) in RTL. The model is `lithify.profile.energy`; DRAM, which is no
-part of a chip, is left out of both sides.
+Each runs the networks named in RTL: by default those of `examples`, and where the chip has a vector unit a layer of a
+transformer's encoder, which keeps it at work. The model is `lithify.profile.energy`; DRAM, which is no part of a chip,
+is left out of both sides. The vector unit's memories are modelled with its logic, not with the scratchpad's.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from area import drawn
+from numpy.typing import NDArray
 
 import lithify
 from lithify.chip import load_chip
 from lithify.errors import LithifyError
+from lithify.networks import sample
+from lithify.networks.builder import Builder
+from lithify.networks.transformer import bert
 from lithify.power import chip_power
 from lithify.profile.energy import inference_energy
 from lithify.silicon.asic import synthesize_chip
@@ -25,9 +32,22 @@ from lithify.sim.inference import run_segments
 from lithify.verify.samples import verify_samples
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-NETWORKS = ("digits_resnet8", "digits_cnn", "digits_mobilenet")
+ENCODER = "encoder"
+NETWORKS = ("digits_resnet8", "digits_cnn", "digits_mobilenet", ENCODER)
+TOKENS, WIDTH, HEADS = 16, 32, 2
+"""Of the encoder."""
+
 LIMIT = 0.30
 """Of the synthesised energy: what the model may be off, summed over the networks of a chip."""
+
+
+def model_and_data(network: str) -> tuple[Any, Path | NDArray[np.float32]]:
+    """A network in floats, and what it is quantised with and run on."""
+    if network != ENCODER:
+        return lithify.load(EXAMPLES / f"{network}.onnx"), EXAMPLES / "digits.npz"
+    shape = (1, TOKENS, WIDTH)
+    net = Builder(ENCODER, shape, 0)
+    return net.model(bert(net, 1, HEADS)), sample(shape, 16, 0)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,20 +67,22 @@ def main(arguments: list[str] | None = None) -> int:
         shape = f"{chip.rows} x {chip.columns}, {chip.lanes} lanes, {chip.vector_lanes} vector lanes"
         both = [0.0, 0.0]
         for network in given.network or NETWORKS:
-            model = lithify.optimize(lithify.load(EXAMPLES / f"{network}.onnx"))
+            if network == ENCODER and chip.vector is None:
+                continue
+            model, data = model_and_data(network)
             try:
-                program = lithify.compile(lithify.quantize(model, EXAMPLES / "digits.npz"), chip=chip)
+                program = lithify.compile(lithify.quantize(lithify.optimize(model), data), chip=chip)
             except LithifyError as error:
                 print(f"{shape}: {network}: {error}", flush=True)
                 continue
-            sample = verify_samples(program.model_inputs, EXAMPLES / "digits.npz", 8, 0, program.pictures)[0]
-            found = chip_power(asic, kit, program, sample)
+            samples = verify_samples(program.model_inputs, data, 8, 0, program.pictures)
+            found = chip_power(asic, kit, program, samples[0])
             modelled = inference_energy(chip, run_segments(program), 0)
             each = {block.name: block.total * found.microjoules / found.milliwatts for block in found.blocks}
             array, sram = each.get("array", 0.0), each.get(MEMORIES, 0.0)
             print(
                 f"{shape}: {network}, {found.cycles:,} cycles: {found.microjoules:.2f} uJ synthesised "
-                f"(array {array:.2f}, SRAM {sram:.2f}, other logic {found.microjoules - array - sram:.2f}), "
+                f"(array {array:.2f}, memories {sram:.2f}, other logic {found.microjoules - array - sram:.2f}), "
                 f"{modelled.total:.2f} modelled ({modelled.array:.2f}, {modelled.sram:.2f}, {modelled.logic:.2f}), "
                 f"{modelled.total / found.microjoules - 1:+.1%}",
                 flush=True,

@@ -106,9 +106,9 @@ def gate_blocks(chip: Chip, costs: GateCosts | None = None) -> tuple[Block, ...]
     array += chip.columns * cost.column + cost.array
     array += window_words * word_bits * (cost.window_bit + (chip.activation_ports - 1) * cost.window_port_bit)
     array += word_bits * cost.maximum_bit if chip.has("max_pool") else 0.0
-    post = chip.lanes * cost.lane + word_bits * cost.post_bit + cost.drain + bits["parameters"] * cost.parameter_bit
+    post = lane_gates(chip, cost) + word_bits * cost.post_bit + cost.drain + bits["parameters"] * cost.parameter_bit
     if chip.has("add"):
-        post += chip.lanes * cost.lane_add + result_bits * cost.add_bit
+        post += result_bits * cost.add_bit
     if chip.has("multiply"):
         post += result_bits * cost.multiply_bit
     if chip.second_tensor:
@@ -128,6 +128,12 @@ def gate_blocks(chip: Chip, costs: GateCosts | None = None) -> tuple[Block, ...]
         "control": cost.control + (cost.vector_control if chip.vector else 0.0),
     }
     return tuple(Block(name, round(count)) for name, count in gates.items() if count)
+
+
+def lane_gates(chip: Chip, costs: GateCosts | None = None) -> float:
+    """NAND2 equivalents of the lanes of post-processing alone, modelled."""
+    cost = GateCosts() if costs is None else costs
+    return chip.lanes * (cost.lane + (cost.lane_add if chip.has("add") else 0.0))
 
 
 def gate_count(chip: Chip, costs: GateCosts | None = None) -> int:

@@ -10,33 +10,53 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from lithify.chip import Chip
-from lithify.chip.gates import gate_blocks
+from lithify.chip.gates import DEEPEST, gate_blocks, lane_gates
 from lithify.isa import Instruction, Queue
 from lithify.isa.addresses import parameter_words, passes, positions, result_count, set_words, table_words
 from lithify.sim.cost import ARRAY
 from lithify.sim.inference import SegmentRun, spent_cycles
+from lithify.sim.timing.vector import retirement
 
-PICOJOULES_PER_MAC = 2.3
+PICOJOULES_PER_MAC = 2.7
 """A multiplier with its weights, its share of the adder tree and of the accumulators, in a cycle of the array."""
 
-PICOJOULES_PER_MULTIPLIER = 0.36
-"""Its clock, in every cycle."""
+PICOJOULES_PER_COLUMN = 2.1
+"""The clock of a column, in every cycle."""
 
-PICOJOULES_PER_SRAM_BYTE = 9.3
-"""A byte of a word read from or written to a memory macro."""
+PICOJOULES_PER_SRAM_BYTE = 4.5
+"""A byte of a word read from or written to a memory macro, whatever its depth."""
 
-PICOJOULES_PER_GATE = 0.00087
-"""A NAND2 of all logic but the array and the queues, in every cycle: most of it is the clock of registers that lie
-behind no gate.
+PICOJOULES_PER_SRAM_DEPTH = 5.5
+"""And where the macro has `DEEPEST` words; in proportion where it has fewer."""
+
+PICOJOULES_PER_GATE = 0.00164
+"""A NAND2 of what works or waits in every cycle - control, sequencers, transfers, ports of the scratchpad, and what
+post-processing has beside its lanes -, in every cycle: most of it is the clock of registers that lie behind no gate.
 """
+
+PICOJOULES_PER_LANE_GATE = 0.00033
+"""A NAND2 of a lane of post-processing, whose stages keep still while they have nothing to do, in every cycle. Queues
+and look-up table, which mostly keep, are in neither.
+"""
+
+PICOJOULES_OF_VECTOR_UNIT = 152.0
+"""The vector unit and its memories, in every cycle: most of it is their clock."""
+
+PICOJOULES_OF_VECTOR_WORK = 189.0
+"""What comes on top while it carries out an instruction."""
 
 PICOJOULES_PER_DRAM_BYTE = (1300 + 2600) / 2 / 8
 """A 64-bit access takes 1.3 to 2.6 nJ; the middle of them."""
 
+ALWAYS_ON = ("control", "sequencers", "transfers", "scratchpad ports", "post-processing")
+"""Blocks of `chip.gates` that PICOJOULES_PER_GATE is for, the lanes apart."""
+
 SOURCE = (
     f"modelled: fitted to synthesis on SG13G2, 130 nm: {PICOJOULES_PER_MAC} pJ a multiplier and cycle of the array, "
-    f"{PICOJOULES_PER_MULTIPLIER} in any cycle, {PICOJOULES_PER_SRAM_BYTE} pJ an SRAM byte, "
-    f"{PICOJOULES_PER_GATE * 1000:g} fJ a NAND2 of other logic and cycle; "
+    f"{PICOJOULES_PER_COLUMN} a column and cycle, {PICOJOULES_PER_SRAM_BYTE} to "
+    f"{PICOJOULES_PER_SRAM_BYTE + PICOJOULES_PER_SRAM_DEPTH:g} pJ an SRAM byte, {PICOJOULES_PER_GATE * 1000:g} fJ a "
+    f"NAND2 of other logic and cycle, {PICOJOULES_PER_LANE_GATE * 1000:g} of lanes; the vector unit "
+    f"{PICOJOULES_OF_VECTOR_UNIT:g} pJ a cycle, at work {PICOJOULES_OF_VECTOR_WORK:g} more; "
     "244 pJ a DRAM byte (Horowitz, ISSCC 2014)"
 )
 
@@ -46,8 +66,9 @@ class Energy:
     """Microjoules of one inference.
 
     array: every multiplier in every cycle in which the array takes a word, whether its product is needed or not, and
-    its clock in all others.
-    sram: scratchpad words read and written. logic: all other logic, in every cycle. dram: bytes of the bus beats.
+    the columns' clock in all others.
+    sram: scratchpad words read and written. logic: all other logic, in every cycle, and the vector unit with its
+    memories. dram: bytes of the bus beats.
     """
 
     array: float
@@ -67,11 +88,13 @@ class Energy:
 
 def inference_energy(chip: Chip, runs: Sequence[SegmentRun], dram_bytes: int) -> Energy:
     """The energy of one inference. runs: of all its segments; dram_bytes: of all bus beats."""
-    return energy(chip, *counts(chip, runs), dram_bytes)
+    return energy(chip, *counts(chip, runs), dram_bytes, vector_cycles(runs))
 
 
 def counts(chip: Chip, runs: Sequence[SegmentRun]) -> tuple[int, int, int]:
-    """What an inference's energy on the chip follows from: cycles, those of the array, and scratchpad bytes."""
+    """What an inference's energy on the chip follows from, the vector unit's work apart: cycles, those of the array,
+    and scratchpad bytes.
+    """
     sram = 0
     for run in runs:
         fed = spent_cycles(run)
@@ -81,13 +104,30 @@ def counts(chip: Chip, runs: Sequence[SegmentRun]) -> tuple[int, int, int]:
     return sum(run.timing.cycles for run in runs), sum(run.timing.array_cycles for run in runs), sram
 
 
-def energy(chip: Chip, cycles: float, array_cycles: float, sram_bytes: float, dram_bytes: float) -> Energy:
-    """The energy of what an inference does, by counts."""
-    gates = sum(block.gates for block in gate_blocks(chip) if block.name not in ("array", "queues"))
+def vector_cycles(runs: Sequence[SegmentRun]) -> int:
+    """Cycles in which the vector unit carries out an instruction."""
+    return sum(
+        retirement(run.instructions[index - run.first])
+        for run in runs
+        for index in run.indices(Queue.VECTOR)
+        if not run.passed_over(index)
+    )
+
+
+def energy(
+    chip: Chip, cycles: float, array_cycles: float, sram_bytes: float, dram_bytes: float, vector_cycles: float = 0.0
+) -> Energy:
+    """The energy of what an inference does, by counts. vector_cycles: in which the vector unit is at work."""
+    lanes = lane_gates(chip)
+    steady = sum(block.gates for block in gate_blocks(chip) if block.name in ALWAYS_ON) - lanes
+    logic = cycles * (steady * PICOJOULES_PER_GATE + lanes * PICOJOULES_PER_LANE_GATE)
+    if chip.vector is not None:
+        logic += cycles * PICOJOULES_OF_VECTOR_UNIT + vector_cycles * PICOJOULES_OF_VECTOR_WORK
+    depth = min(chip.bank_words, DEEPEST) / DEEPEST
     return Energy(
-        chip.multipliers * (array_cycles * PICOJOULES_PER_MAC + cycles * PICOJOULES_PER_MULTIPLIER) / 1e6,
-        sram_bytes * PICOJOULES_PER_SRAM_BYTE / 1e6,
-        cycles * gates * PICOJOULES_PER_GATE / 1e6,
+        (chip.multipliers * array_cycles * PICOJOULES_PER_MAC + chip.columns * cycles * PICOJOULES_PER_COLUMN) / 1e6,
+        sram_bytes * (PICOJOULES_PER_SRAM_BYTE + depth * PICOJOULES_PER_SRAM_DEPTH) / 1e6,
+        logic / 1e6,
         dram_bytes * PICOJOULES_PER_DRAM_BYTE / 1e6,
     )
 
