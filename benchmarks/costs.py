@@ -138,11 +138,12 @@ def page(kept: dict[str, Any]) -> str:
             f"{frames:.2f} m" if fits else "-",
         )
     peers = ["NVDLA", "multipliers", "buffer KB", "DRAM GB/s", "area mm2", "clock MHz", "frames/s", "power mW"]
+    peers += ["mm2 at 130 nm", "frames/s at 200 MHz"]
     others = line(*peers) + line(*("---" for _ in peers))
     for peer in PEERS:
         others += line(
             "28 nm", str(peer.multipliers), str(peer.buffer_kb), f"{peer.gigabytes:g}", f"{peer.mm2:g}", "1000",
-            f"{peer.frames:g}", "not stated",
+            f"{peer.frames:g}", "not stated", f"{peer.mm2 / area_factor(28):.1f} m", f"{peer.frames / 5:.2f} m",
         )  # fmt: skip
     bandwidths = ", ".join(f"{name} {chip_of(name).dram_bytes_per_cycle}" for name in CHIPS)
     return f"""# What a chip costs
@@ -170,8 +171,9 @@ counted as usable; frames are counted at {ECP5_HZ / 1e6:g} MHz, which is the aim
 ## Others, by their own figures
 
 NVDLA's primer (nvdla.org/primer.html, "Example Area and Performance with NVDLA"): estimated synthesis area, all
-memories included. An area on its node is about {area_factor(28):.2f} of one at 130 nm (Stillmaker and Baas 2017,
-`explore/advise/die.py`), and its clock is five times as high.
+memories included. The last two columns are arithmetic on them: an area on its node is about {area_factor(28):.2f} of
+one at 130 nm (Stillmaker and Baas 2017, `explore/advise/die.py`), rough for whole chips; frames go with the clock. At
+1 GHz, GB/s are bytes a cycle (those of the chips above: {bandwidths}).
 
 {others}
 {section(kept)}"""
