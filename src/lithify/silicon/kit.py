@@ -82,11 +82,39 @@ class ClockGate(BaseModel):
     output: str
 
 
+class RouteNames(BaseModel):
+    """What placement and routing by packages needs (`lithify.silicon.route`); files relative to the kit's folder.
+
+    technology, outlines, cells: the LEF files of layers and of cells, and the cells' GDS. pins: the layer of the cells'
+    pins; access: the one above, for stubs on them; wires: those above, the first horizontal; cuts: between all of
+    these, from below. cut: side of a cut; pad: how far metal reaches beyond it along a wire and across; pin_pad: the
+    same at a pin. Micrometres. gds: layer -> its number. site: width of a placement site. fillers: from wide to narrow.
+    clock_buffer: for the clock tree, its input and output pins.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    technology: str
+    outlines: str
+    cells: str
+    pins: str
+    access: str
+    wires: tuple[str, ...]
+    cuts: tuple[str, ...]
+    cut: float
+    pad: tuple[float, float]
+    pin_pad: tuple[float, float]
+    gds: Mapping[str, int]
+    site: float
+    fillers: tuple[str, ...]
+    clock_buffer: tuple[str, str, str]
+
+
 class LayoutNames(BaseModel):
     """What a layout needs beside synthesis; files relative to the kit's folder, `{macro}` a macro's name.
 
     librelane, cells: the kit and its cell library as LibreLane calls them; orfs: the platform of
     OpenROAD-flow-scripts. macro_power, macro_ground: a macro's supply pins. row: height of a row of cells, micrometres.
+    route: None where the kit is not described for placement and routing by packages.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,6 +126,7 @@ class LayoutNames(BaseModel):
     macro_power: tuple[str, ...]
     macro_ground: str
     row: float
+    route: RouteNames | None = None
 
 
 class Kit(BaseModel):

@@ -1,0 +1,1 @@
+"""Placement and routing of a mapped netlist by packages alone: Coriolis lays out, KLayout draws and checks."""
