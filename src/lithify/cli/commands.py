@@ -153,7 +153,7 @@ def _layout(folder: Path, html: Path | None, as_json: bool) -> int:
         show(*layout_tables(found))
         if found.run is None:
             click.echo("LibreLane has not been run in this project: librelane config.json")
-    return 1 if found.faults else 0
+    return 1 if found.faults or not all(entry.whole for entry in found.routed) else 0
 
 
 @click.command(short_help="Write the Verilog of a chip.")

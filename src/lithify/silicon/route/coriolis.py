@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,8 @@ def lay_out(job: Mapping[str, Any], folder: Path) -> Laid:
     table = json.loads(result.read_text(encoding="utf-8"))
     return Laid(
         {name: (master, x, y, flipped) for name, (master, x, y, flipped) in table["cells"].items()},
-        {net: [tuple(wire) for wire in wires] for net, wires in table["wires"].items()},  # type: ignore[misc]
-        {net: [tuple(via) for via in vias] for net, vias in table["vias"].items()},  # type: ignore[misc]
+        {net: [tuple(wire) for wire in wires] for net, wires in table["wires"].items()},
+        {net: [tuple(via) for via in vias] for net, vias in table["vias"].items()},
     )
 
 
@@ -110,7 +111,7 @@ class _Session:
         return int(self.h.DbU.fromPhysical(nanometres / 1000, self.h.DbU.UnitPowerMicro))
 
     def nanometres(self, units: int) -> int:
-        return round(self.h.DbU.toPhysical(units, self.h.DbU.UnitPowerMicro) * 1000)
+        return round(float(self.h.DbU.toPhysical(units, self.h.DbU.UnitPowerMicro)) * 1000)
 
     def session(self) -> Any:
         return self.helpers_overlay.UpdateSession()  # type: ignore[attr-defined]
@@ -158,10 +159,18 @@ class _Session:
         for depth, entry in enumerate(job["layers"]):
             gauge.addLayerGauge(
                 tracks.create(
-                    tech.getLayer(entry["name"]), tracks.Horizontal if entry["horizontal"] else tracks.Vertical,
-                    tracks.Default if depth else tracks.PinOnly, depth, 0.0, 0, unit(entry["pitch"]),
-                    unit(entry["width"]), unit(entry["width"]), unit(job["cut"]), 0,
-                )  # fmt: skip
+                    tech.getLayer(entry["name"]),
+                    tracks.Horizontal if entry["horizontal"] else tracks.Vertical,
+                    tracks.Default if depth else tracks.PinOnly,
+                    depth,
+                    0.0,
+                    0,
+                    unit(entry["pitch"]),
+                    unit(entry["width"]),
+                    unit(entry["width"]),
+                    unit(job["cut"]),
+                    0,
+                )
             )
         self.framework.addRoutingGauge(gauge)
         self.framework.setRoutingGauge("kit")
@@ -313,7 +322,7 @@ class _Session:
                 raise ValueError(f"'{instance.getName()}' is turned by {orientation}, which is not expected of a row")
             place = (nanometres(turned.getTx()), nanometres(turned.getTy()))
             cells[instance.getName()] = [instance.getMasterCell().getName(), *place, orientation == int(kinds.MY)]
-        vias_of = {f"{a['name']}_{b['name']}": a["name"] for a, b in zip(self.job["layers"], self.job["layers"][1:])}
+        vias_of = {f"{a['name']}_{b['name']}": a["name"] for a, b in pairwise(self.job["layers"])}
         wires: dict[str, list[Any]] = {}
         vias: dict[str, list[Any]] = {}
         for name, net in self.nets.items():

@@ -46,7 +46,7 @@ def flat_design(name: str, netlist: Netlist) -> Design:
     def net(number: int) -> str:
         return names.setdefault(number, f"n{number}")
 
-    cells = {}
+    cells: dict[str, Cell] = {}
     used = set(ports)
     for kind in netlist.kinds:
         for index, path in enumerate(kind.names):

@@ -14,8 +14,8 @@ from lithify.silicon.route.physical import Physical, Place, Wire
 from lithify.silicon.route.stack import Stack
 
 ROOM = 100
-"""How far Coriolis is told that metal reaches beyond a cut along a wire, nanometres: more than is drawn, for it lets two
-vias side by side come nearer than its spacing. 50, as drawn, left 11 such pairs in 479 nets; 100 left 2."""
+"""How far Coriolis is told that metal reaches beyond a cut along a wire, nanometres: more than is drawn, for it lets
+two vias side by side come nearer than its spacing. 50, as drawn, left 11 such pairs in 479 nets; 100 left 2."""
 
 
 def die_size(design: Design, outlines: Mapping[str, Outline], stack: Stack, filled: float) -> tuple[int, int]:
@@ -66,9 +66,11 @@ def job(
         )  # fmt: skip
     held = places or {}
     return {
-        "grid": stack.grid, "layers": layers, "cut": stack.cut, "pad": [ROOM, stack.pad_half[1] - stack.cut // 2],
+        "grid": stack.grid, "layers": layers, "cut": stack.cut,
+        "pad": [ROOM, stack.pad_half[1] - stack.cut // 2],
         "cut_spacing": stack.layers[stack.below(stack.metals[-1])].spacing, "site": stack.site, "row": row,
-        "fillers": list(stack.names.fillers), "die": [die[0], height], "route": places is not None, "nets": list(design.nets),
+        "fillers": list(stack.names.fillers), "die": [die[0], height], "route": places is not None,
+        "nets": list(design.nets),
         "cells": {
             kind: {
                 "width": outlines[kind].width, "height": outlines[kind].height // stack.row * row, "obstacles": [],
@@ -108,8 +110,9 @@ def settle(laid: Laid, stack: Stack) -> dict[str, Place]:
     return found
 
 
-def fill(places: Mapping[str, Place], outlines: Mapping[str, Outline], die: tuple[int, int], stack: Stack
-         ) -> dict[str, Place]:
+def fill(
+    places: Mapping[str, Place], outlines: Mapping[str, Outline], die: tuple[int, int], stack: Stack
+) -> dict[str, Place]:
     """Fillers for all that is left free of the rows.
 
     Errors: LithifyError where cells overlap.
@@ -134,9 +137,7 @@ def fill(places: Mapping[str, Place], outlines: Mapping[str, Outline], die: tupl
     return found
 
 
-def physical(
-    design: Design, laid: Laid, places: Mapping[str, Place], die: tuple[int, int], stack: Stack
-) -> Physical:
+def physical(design: Design, laid: Laid, places: Mapping[str, Place], die: tuple[int, int], stack: Stack) -> Physical:
     """Coriolis' result as shapes."""
     half = stack.width // 2
     at: dict[str, Wire] = {}

@@ -57,7 +57,8 @@ def net_wires(physical: Physical, net: str, pins: Sequence[Access], stack: Stack
         boxes[layer].append(box)
         node = at[PORT, net] = (layer, (box[0] + box[2]) // 2, (box[1] + box[3]) // 2)
         points[layer].add(node[1:])
-    length, load = 0, {}
+    length = 0
+    load: dict[Node, float] = {}
     for metal, shapes in boxes.items():
         for one, other in _touching(shapes):
             points[metal].add(
@@ -142,16 +143,26 @@ def _tree(
     )
 
 
-def spef(name: str, wires: Mapping[str, NetWires], outlines: Mapping[str, Outline], physical: Physical) -> str:
-    """The SPEF file of nets with wires."""
+def spef(
+    name: str,
+    wires: Mapping[str, NetWires],
+    outlines: Mapping[str, Outline],
+    physical: Physical,
+    loads: Mapping[str, Mapping[str, float]] | None = None,
+) -> str:
+    """The SPEF file of nets with wires. loads: cell -> pin -> farads, where the pins' capacitances are to be in it."""
     lines = [
         '*SPEF "IEEE 1481-1998"', f'*DESIGN "{name}"', '*DATE ""', '*VENDOR "Lithify"', '*PROGRAM "lithify layout"',
         '*VERSION ""', '*DESIGN_FLOW ""', "*DIVIDER /", "*DELIMITER :", "*BUS_DELIMITER []", "*T_UNIT 1 NS",
         "*C_UNIT 1 FF", "*R_UNIT 1 OHM", "*L_UNIT 1 HENRY", "",
     ]  # fmt: skip
     for net, found in wires.items():
-        lines += [f"*D_NET {net} {found.capacitance * 1e15:.4f}", "*CONN"]
         names: dict[int, str] = {}
+        load = list(found.load)
+        for (cell, pin), number in found.pins.items():
+            if cell != PORT and loads is not None:
+                load[number] += loads[physical.design.cells[cell].kind].get(pin, 0.0)
+        lines += [f"*D_NET {net} {sum(load) * 1e15:.4f}", "*CONN"]
         twice: list[tuple[str, int]] = []
         for (cell, pin), number in found.pins.items():
             if cell == PORT:
@@ -168,7 +179,7 @@ def spef(name: str, wires: Mapping[str, NetWires], outlines: Mapping[str, Outlin
             return names.get(number, f"{net}:{number + 1}")
 
         lines.append("*CAP")
-        for number, farads in enumerate(found.load):
+        for number, farads in enumerate(load):
             if farads:
                 lines.append(f"{number + 1} {node(number)} {farads * 1e15:.4f}")
         lines.append("*RES")

@@ -1,7 +1,7 @@
 """What the router left: nets that are broken, or nearer to others than they may be, are taken up and led again.
 
 A shortest path on the tracks, with the true spacings, and with the layer of the stubs for wires too, which the router
-does not use. Where there is no free way, the cheapest one through other nets is taken, and these are led again after it.
+does not use. Where there is no free way, the cheapest one through other nets is taken, and these are led again after.
 """
 
 import heapq
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from lithify.silicon.route.lef import Box
 from lithify.silicon.route.parasitics import net_wires
-from lithify.silicon.route.physical import Access, Physical, Via, Wire, stub_shapes, via_shapes
+from lithify.silicon.route.physical import Access, Physical, Wire, stub_shapes, via_shapes
 from lithify.silicon.route.space import Space
 from lithify.silicon.route.stack import Stack
 
@@ -80,7 +80,7 @@ class _Router:
 
     def conflicts(self, net: str) -> set[str]:
         """Nets that come too near to one, and it to them."""
-        found = set()
+        found: set[str] = set()
         drawn = [shape for access in self.pins(net) for shape in stub_shapes(access, self.vias[net], self.stack)]
         for layer, box in [*self.shapes(net), *drawn]:
             spacing = self.stack.layers[layer].spacing
@@ -234,6 +234,25 @@ class _Router:
                         self.wires[net].append((self.metals[0], (x - half, ys[0] - half, x + half, ys[1] + half)))
         return met
 
+    def close(self, net: str) -> None:
+        """Close gaps between two wires of the net on one track that are narrower than a gap may be."""
+        rows: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
+        for layer, (left, bottom, right, top) in self.shapes(net):
+            if self.stack.horizontal(layer):
+                rows.setdefault((layer, bottom, top), []).append((left, right))
+            else:
+                rows.setdefault((layer, left, right), []).append((bottom, top))
+        for (layer, low, high), spans in rows.items():
+            spans.sort()
+            end = spans[0][1]
+            for begin, finish in spans[1:]:
+                if 0 < begin - end < self.stack.layers[layer].spacing:
+                    wide = self.stack.horizontal(layer)
+                    box = (end, low, begin, high) if wide else (low, end, high, begin)
+                    self.wires[net].append((layer, box))
+                    self.space.add(layer, box, net, False)
+                end = max(end, finish)
+
     def grow(self, net: str) -> None:
         """Make pads that no wire leaves as large as a piece of metal must be, where there is room."""
         on: dict[tuple[int, int], set[str]] = {}
@@ -295,7 +314,9 @@ def repair(physical: Physical, reached: Mapping[str, Sequence[Access]], stack: S
         router.space.remove(net)
         router.file(net)
     for net in physical.design.nets:
+        router.close(net)
         router.grow(net)
+        router.close(net)
     for net in left:
         router.wires[net], router.vias[net] = [], []
     return Repaired(replace(physical, wires=router.wires, vias=router.vias), again, tuple(left))

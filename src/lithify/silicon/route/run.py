@@ -1,16 +1,15 @@
 """A module of a synthesised chip, placed, routed, drawn, checked and timed."""
 
-import importlib.util
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lithify.errors import LithifyError
 from lithify.folder import whole_folder, write_text
-from lithify.progress import Progress, Stages
+from lithify.progress import Progress, Silent, Stages
 from lithify.silicon.asic import Asic
 from lithify.silicon.clock import sta_program
 from lithify.silicon.kit import Kit, RouteNames
@@ -27,7 +26,7 @@ from lithify.silicon.route.parasitics import net_wires, spef
 from lithify.silicon.route.physical import accesses
 from lithify.silicon.route.repair import repair
 from lithify.silicon.route.stack import kit_stack
-from lithify.silicon.route.timing import netlist_text, time_layout
+from lithify.silicon.route.timing import netlist_text, pin_loads, time_layout
 
 FOLDER = "routed"
 """Routed modules lie in this folder of a layout project, each in one of its own name."""
@@ -105,7 +104,16 @@ def need_tools(kit: Kit) -> RouteNames:
     return kit.layout.route
 
 
-def module_design(asic: Asic, module: str, names: RouteNames, outlines: Mapping[str, Outline]) -> Design:
+def check_modules(asic: Asic, kit: Kit, modules: Sequence[str]) -> None:
+    """Errors: LithifyError where one of the modules cannot be routed (`module_design`)."""
+    if modules:
+        names = need_tools(kit)
+        outlines = read_outlines(kit.folder / names.outlines)
+        for module in modules:
+            module_design(asic, module, outlines)
+
+
+def module_design(asic: Asic, module: str, outlines: Mapping[str, Outline]) -> Design:
     """The flat netlist of a module.
 
     Errors: LithifyError where the chip has no such module, or it holds memory macros.
@@ -125,18 +133,25 @@ def module_design(asic: Asic, module: str, names: RouteNames, outlines: Mapping[
     return design
 
 
-def route_module(asic: Asic, kit: Kit, module: str, folder: Path, progress: Progress) -> Routed:
+def route_module(asic: Asic, kit: Kit, module: str, folder: Path, progress: Progress | None = None) -> Routed:
     """Place and route a module, and write its GDS, netlist, wires, timing, picture and figures to `folder`.
 
     Errors: LithifyError as `need_tools` and `module_design`, and where Coriolis or OpenSTA fails.
     """
     names = need_tools(kit)
+    outlines = read_outlines(kit.folder / names.outlines)
+    return route_design(module_design(asic, module, outlines), kit, folder, progress)
+
+
+def route_design(design: Design, kit: Kit, folder: Path, progress: Progress | None = None) -> Routed:
+    """The same of a flat netlist of the kit's cells; its clock, if it has one, is the port `clk`."""
+    names = need_tools(kit)
     stack = kit_stack(kit, names)
     outlines = read_outlines(kit.folder / names.outlines)
-    design = module_design(asic, module, names, outlines)
+    module = design.name
     kinds = {cell.kind for cell in design.cells.values()}
     reach = {kind: stubs(outlines[kind], stack) for kind in sorted(kinds | set(names.fillers))}
-    stages = Stages(progress, 5)
+    stages = Stages(Silent() if progress is None else progress, 5)
     with whole_folder(folder, last=RESULT) as work:
         with stages("Coriolis"), tempfile.TemporaryDirectory(prefix="lithify-") as scratch:
             raw = place_and_route(design, outlines, reach, stack, Path(scratch), filled=FILLED)
@@ -163,8 +178,10 @@ def route_module(asic: Asic, kit: Kit, module: str, folder: Path, progress: Prog
         with stages("OpenSTA"):
             clocked = "clk" in design.ports and any("CLK" in cell.wires for cell in design.cells.values())
             if sta_program() is not None and clocked:
+                loads = pin_loads(kit.cells("typical"))
                 bare = time_layout(design, [kit.cells("typical")], None)
-                wired = time_layout(design, [kit.cells("typical")], weights)
+                heavy = spef(module, wires, outlines, physical, loads)
+                wired = time_layout(design, [kit.cells("typical")], heavy)
                 write_text(work / "path.txt", wired.report)
         area = sum(outlines[cell.kind].width * outlines[cell.kind].height for cell in design.cells.values())
         notes = NOTES if wired is not None else (
@@ -202,11 +219,6 @@ def read_routed(folder: Path) -> tuple[Routed, ...]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise LithifyError(f"'{path}' is none that `lithify layout` wrote; route the module again.") from error
     return tuple(found)
-
-
-def installed() -> bool:
-    """Whether the packages are there."""
-    return all(importlib.util.find_spec(name) is not None for name in ("coriolis", "klayout"))
 
 
 ASSUMED = MARGIN - 1.0

@@ -37,6 +37,34 @@ def netlist_text(design: Design) -> str:
     return "\n".join([*lines, "endmodule", ""])
 
 
+_CELL = re.compile(r"^\s*cell\s*\(\s*\"?(\w+)", re.MULTILINE)
+_PIN = re.compile(r"^\s*pin\s*\(\s*\"?([\w\[\]]+)", re.MULTILINE)
+_LOAD = re.compile(r"^\s*(?:rise_|fall_)?capacitance(?:_range)?\s*[:(]([^;)]*)", re.MULTILINE)
+
+
+def pin_loads(liberty: Path) -> dict[str, dict[str, float]]:
+    """Cell -> pin -> farads: the most that a liberty file with picofarads says of a pin.
+
+    So does OpenSTA count where it has no wires. Where it has, it takes the least of the range that a file states, and
+    wires of no weight make a path faster: so files of wires have these capacitances in them.
+    """
+    text = liberty.read_text(encoding="utf-8", errors="replace")
+    found: dict[str, dict[str, float]] = {}
+    for name, body in _parts(_CELL, text):
+        pins = found.setdefault(name, {})
+        for pin, inside in _parts(_PIN, body):
+            values = [float(word) for entry in _LOAD.findall(inside) for word in entry.split(",") if word.strip()]
+            pins[pin] = max(values, default=0.0) * 1e-12
+    return found
+
+
+def _parts(head: re.Pattern[str], text: str) -> list[tuple[str, str]]:
+    """Names, and the text from each to the next."""
+    heads = list(head.finditer(text))
+    ends = [*(entry.start() for entry in heads[1:]), len(text)]
+    return [(entry[1], text[entry.end() : end]) for entry, end in zip(heads, ends, strict=False)]
+
+
 @dataclass(frozen=True)
 class Timed:
     """The slowest path between registers: seconds, its ends by their paths in the chip, and OpenSTA's report."""
@@ -47,13 +75,11 @@ class Timed:
     report: str
 
 
-def time_layout(
-    design: Design, libraries: Sequence[Path], spef: str | None, *, propagated: bool = False, clock: str = "clk"
-) -> Timed:
-    """The slowest path with the wires of `spef`, or without wires.
+def time_layout(design: Design, libraries: Sequence[Path], spef: str | None, *, clock: str = "clk") -> Timed:
+    """The slowest path between registers, the clock ideal, without wires or with those of `spef`, which has the
+    capacitances of the pins in it (`pin_loads`).
 
-    propagated: the clock goes through its tree; otherwise it is ideal.
-    Errors: LithifyError where OpenSTA is missing or fails, or reads no wires from the file.
+    Errors: LithifyError where OpenSTA is missing or fails, or does not take the wires.
     """
     sta, trial = need_sta(), 1000.0
     lines = [
@@ -61,15 +87,19 @@ def time_layout(
         "read_verilog design.v",
         f"link_design {design.name}",
         f"create_clock -name clk -period {trial} [get_ports {clock}]",
-        *(["read_spef design.spef"] if spef is not None else []),
-        *(["set_propagated_clock [get_clocks clk]"] if propagated else []),
+        *(["read_spef -pin_cap_included design.spef"] if spef is not None else []),
         "report_checks -from [all_registers -clock_pins] -fields {fanout capacitance slew} -format full_clock_expanded "
         "-digits 4",
         "exit",
     ]
     with tempfile.TemporaryDirectory(prefix="lithify-") as folder:
-        files = {"no_wires.lib": NO_WIRES, "design.v": netlist_text(design), "timing.tcl": "\n".join(lines) + "\n"}
-        for name, text in {**files, **({} if spef is None else {"design.spef": spef})}.items():
+        files = {
+            "no_wires.lib": NO_WIRES,
+            "design.v": netlist_text(design),
+            "timing.tcl": "\n".join(lines) + "\n",
+            "design.spef": spef or "",
+        }
+        for name, text in files.items():
             (Path(folder) / name).write_text(text, encoding="utf-8")
         command = [sta, "-exit", "-no_splash", "timing.tcl"]
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8")
@@ -78,7 +108,7 @@ def time_layout(
     failed = [line for line in (run.stdout + run.stderr).splitlines() if "rror" in line or "arning" in line]
     if run.returncode or slack is None or ends[0] is None or ends[1] is None:
         raise LithifyError(f"OpenSTA failed on the layout: {(failed or ['no path between registers'])[0].strip()}.")
-    if spef is not None and failed:
+    if failed:
         raise LithifyError(f"OpenSTA did not take the wires of the layout: {failed[0].strip()}.")
     paths = [design.cells[end[1]].path if end[1] in design.cells else end[1] for end in ends if end is not None]
     return Timed((trial - float(slack[1])) * 1e-9, paths[0], paths[1], run.stdout[ends[0].start() :])
