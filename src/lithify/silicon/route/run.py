@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lithify.chip.clock import MARGIN
 from lithify.errors import LithifyError
 from lithify.folder import whole_folder, write_text
 from lithify.progress import Progress, Silent, Stages
 from lithify.silicon.asic import Asic
 from lithify.silicon.clock import sta_program
 from lithify.silicon.kit import Kit, RouteNames
-from lithify.silicon.macros import MARGIN
 from lithify.silicon.netlist import read_netlist
 from lithify.silicon.route.access import stubs
 from lithify.silicon.route.check import connections, metal_rules
