@@ -12,6 +12,7 @@ Paths from a part's pins count: a register of another part drives them.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from typing import Any
 from standard import chip_of, line
 
 from lithify.errors import LithifyError
+from lithify.rtl.compute.column import Column
+from lithify.rtl.netlist import modules
 from lithify.rtl.verilog import verilog
 from lithify.silicon.clock import worst_path
 from lithify.silicon.kit import Kit, load_kit
@@ -103,6 +106,12 @@ def ours(kit: Kit, accumulators: int) -> Mapped:
     """The array of `tiny` with so many accumulators a column."""
     chip = chip_of("tiny").model_copy(update={"accumulators": accumulators})
     return mapped(kit, verilog(chip), {ARRAY: 1}, chip.multipliers)
+
+
+def column() -> str:
+    """The digest of a column of that array: other Verilog has other figures."""
+    text = "".join(modules(Column(chip_of("tiny"))).values())
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def kept() -> dict[str, Mapped]:
@@ -195,7 +204,7 @@ def measure(given: argparse.Namespace, kit: Kit) -> int:
         texts = {path.name: path.read_text(encoding="utf-8") for path in paths}
         found[key] = mapped(kit, texts, peer.parts, peer.multipliers, peer.clock)
         print(line(*found[key].row(key)), end="", flush=True)
-    entries = {"yosys": yosys_version(), "designs": {key: asdict(entry) for key, entry in found.items()}}
+    entries = {"yosys": yosys_version(), "column": column(), "designs": {key: asdict(entry) for key, entry in found.items()}}
     RESULTS.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     return 0
 

@@ -43,6 +43,8 @@ def test_peers_are_on_the_page_as_they_were_measured(monkeypatch: pytest.MonkeyP
 
     chips = json.loads(costs.RESULTS.read_text(encoding="utf-8"))
     assert costs.PAGE.read_text(encoding="utf-8").endswith(peers.section(chips)), "python benchmarks/costs.py --write"
+    measured = json.loads(peers.RESULTS.read_text(encoding="utf-8"))
+    assert measured["column"] == peers.column(), "another array was mapped: python benchmarks/peers.py --pdk FOLDER"
     assert set(peers.kept()) == {*peers.OURS, *peers.peers()}
     for found in peers.kept().values():
         cells = dict(zip(peers.HEAD, found.row("name"), strict=True))
