@@ -204,7 +204,8 @@ def measure(given: argparse.Namespace, kit: Kit) -> int:
         texts = {path.name: path.read_text(encoding="utf-8") for path in paths}
         found[key] = mapped(kit, texts, peer.parts, peer.multipliers, peer.clock)
         print(line(*found[key].row(key)), end="", flush=True)
-    entries = {"yosys": yosys_version(), "column": column(), "designs": {key: asdict(entry) for key, entry in found.items()}}
+    designs = {key: asdict(entry) for key, entry in found.items()}
+    entries = {"yosys": yosys_version(), "column": column(), "designs": designs}
     RESULTS.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     return 0
 
