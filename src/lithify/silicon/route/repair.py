@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from lithify.silicon.route.lef import Box
 from lithify.silicon.route.parasitics import net_wires
-from lithify.silicon.route.physical import Access, Physical, Wire, stub_shapes, via_shapes
+from lithify.silicon.route.physical import Access, Physical, Via, Wire, stub_shapes, via_shapes
 from lithify.silicon.route.space import Space
 from lithify.silicon.route.stack import Stack
 
@@ -23,11 +23,17 @@ VIA = 1_000
 PUSH = 10_000
 """What it costs to take up another net, nanometres of wire, and as much more for each time that it was taken up."""
 
-PATIENCE = 20_000
-"""How many places are looked at for a free way."""
+PATIENCE, PERSISTENCE = 20_000, 4
+"""How many places are looked at for a free way, and how many times as many for one through other nets."""
+
+GREED = 1.5
+"""How much a place near the goal is preferred: more finds a way sooner, and a longer one."""
 
 AROUND = 20
 """How many tracks beyond a net's pins its wires may go."""
+
+ROUNDS = 3
+"""How often what is broken or too near is looked for."""
 
 TURNS = 4
 """How often a net is led at most, in the mean over all that were broken or too near at the beginning."""
@@ -87,11 +93,82 @@ class _Router:
             found.update(other for _, other, _ in self.space.near(layer, box, spacing, net))
         return found
 
+    def near(self, net: str, layer: str, box: Box) -> bool:
+        """Whether a shape of a net is too near to another."""
+        return any(True for _ in self.space.near(layer, box, self.stack.layers[layer].spacing, net))
+
     def take_up(self, net: str) -> None:
-        """Take up all wires of a net."""
-        self.space.remove(net)
-        self.wires[net], self.vias[net] = [], []
+        """Take up what of a net is too near to others, and what then leads to no pin."""
         self.pushed[net] = self.pushed.get(net, 0) + 1
+        self.wires[net] = [wire for wire in self.wires[net] if not self.near(net, *wire)]
+        self.vias[net] = [
+            via
+            for via in self.vias[net]
+            if not any(shape[0] in self.metals and self.near(net, *shape) for shape in via_shapes(via, self.stack))
+        ]
+        for access in self.pins(net):
+            vias = self.vias[net]
+            if any(self.near(net, *shape) for shape in stub_shapes(access, vias, self.stack)):
+                self.vias[net] = [
+                    via for via in vias
+                    if not (via[0] == self.metals[0] and via[1] == access.x and access.bottom <= via[2] <= access.top)
+                ]  # fmt: skip
+        self.pieces(net)
+        self.space.remove(net)
+        self.file(net)
+
+    def pieces(self, net: str) -> list[dict[Node, None]]:
+        """The pieces of a net that have a pin or port, as the places where a wire may leave each; drop the others."""
+        wires, vias = self.wires[net], self.vias[net]
+        items: list[list[Wire]] = [[wire] for wire in wires]
+        items += [[shape for shape in via_shapes(via, self.stack) if shape[0] in self.metals] for via in vias]
+        pins = self.pins(net)
+        items += [stub_shapes(access, vias, self.stack) for access in pins]
+        ends: list[dict[Node, None]] = [self.on_wire(*wire) for wire in wires]
+        ends += [self.on_via(via) for via in vias]
+        ends += [self.on_stub(access) for access in pins]
+        if net in self.physical.ports:
+            items.append([self.physical.ports[net]])
+            layer, box = self.physical.ports[net]
+            column = round((box[0] + box[2]) / 2 / self.pitch_x)
+            ends.append({(self.metals.index(layer), column, (box[1] + box[3]) // 2 // self.pitch_y): None})
+        piece_of = _joined(items)
+        first = len(wires) + len(vias)
+        kept = set(piece_of[first:])
+        self.wires[net] = [wire for wire, piece in zip(wires, piece_of, strict=False) if piece in kept]
+        self.vias[net] = [via for via, piece in zip(vias, piece_of[len(wires) :], strict=False) if piece in kept]
+        found: dict[int, dict[Node, None]] = {}
+        for piece, places in zip(piece_of, ends, strict=True):
+            if piece in kept:
+                found.setdefault(piece, {}).update(places)
+        return list(found.values())
+
+    def on_wire(self, layer: str, box: Box) -> dict[Node, None]:
+        """The crossings of tracks under a wire that lies on a track."""
+        number, half = self.metals.index(layer), self.stack.width // 2
+        x, y = (box[0] + box[2]) // 2, (box[1] + box[3]) // 2
+        if self.stack.horizontal(layer):
+            if y % self.pitch_y:
+                return {}
+            columns = range(-(-(box[0] + half) // self.pitch_x), (box[2] - half) // self.pitch_x + 1)
+            return {(number, column, y // self.pitch_y): None for column in columns}
+        if x % self.pitch_x:
+            return {}
+        rows = range(-(-(box[1] + half) // self.pitch_y), (box[3] - half) // self.pitch_y + 1)
+        return {(number, x // self.pitch_x, row): None for row in rows}
+
+    def on_via(self, via: Via) -> dict[Node, None]:
+        """A via's place on both of its layers, where it is a crossing of tracks."""
+        below, x, y = via
+        if x % self.pitch_x or y % self.pitch_y:
+            return {}
+        number = self.metals.index(below)
+        return {(layer, x // self.pitch_x, y // self.pitch_y): None for layer in (number, number + 1)}
+
+    def on_stub(self, access: Access) -> dict[Node, None]:
+        """Where a via may stand on a stub."""
+        rows = range(-(-access.bottom // self.pitch_y), access.top // self.pitch_y + 1)
+        return {(0, access.x // self.pitch_x, row): None for row in rows}
 
     def at(self, node: Node) -> tuple[int, int]:
         return node[1] * self.pitch_x, node[2] * self.pitch_y
@@ -105,18 +182,10 @@ class _Router:
         return (x - along, y - half, x + along, y + half) if wide else (x - half, y - along, x + half, y + along)
 
     def lead(self, net: str, push: bool) -> set[str] | None:
-        """Lead a net from pin to pin; nets that are in its way now, or None where there is no way."""
-        ends: list[dict[Node, Access | None]] = []
-        for access in self.pins(net):
-            first = -(-access.bottom // self.pitch_y)
-            ends.append(
-                {(0, access.x // self.pitch_x, row): access for row in range(first, access.top // self.pitch_y + 1)}
-            )
-        if net in self.physical.ports:
-            layer, box = self.physical.ports[net]
-            column = round((box[0] + box[2]) / 2 / self.pitch_x)
-            row = round((box[1] + box[3]) / 2 / self.pitch_y)
-            ends.append({(self.metals.index(layer), column, row): None})
+        """Lead a net from piece to piece; nets that are in its way now, or None where there is no way."""
+        ends = self.pieces(net)
+        if len(ends) < 2:
+            return set()
         if any(not end for end in ends):
             return None
         every = [node for end in ends for node in end]
@@ -155,17 +224,15 @@ class _Router:
         price = self.costs[key][0]
         return float("inf") if price and not push else price
 
-    def path(
-        self, net: str, tree: Mapping[Node, Access | None], goals: Mapping[Node, int], push: bool
-    ) -> list[Node] | None:
+    def path(self, net: str, tree: Mapping[Node, None], goals: Mapping[Node, int], push: bool) -> list[Node] | None:
         """The cheapest path from a tree to one of the goals."""
         columns, rows = [node[1] for node in goals], [node[2] for node in goals]
         x0, x1, y0, y1 = min(columns), max(columns), min(rows), max(rows)
 
         def ahead(node: Node) -> float:
-            """At least so far it is to the goals."""
+            """About how far it is to the goals."""
             across = max(x0 - node[1], node[1] - x1, 0) * self.pitch_x
-            return float(across + max(y0 - node[2], node[2] - y1, 0) * self.pitch_y)
+            return GREED * float(across + max(y0 - node[2], node[2] - y1, 0) * self.pitch_y)
 
         best: dict[Node, float] = dict.fromkeys(tree, 0.0)
         before: dict[Node, Node] = {}
@@ -174,7 +241,7 @@ class _Router:
         left, bottom, right, top = self.window
         far = float("inf")
         seen = 0
-        while queue and (push or seen < PATIENCE):
+        while queue and seen < PATIENCE * (PERSISTENCE if push else 1):
             _, price, node = heapq.heappop(queue)
             if price > best[node]:
                 continue
@@ -281,42 +348,91 @@ class _Router:
                         break
 
 
+def _joined(items: Sequence[Sequence[Wire]]) -> list[int]:
+    """For each item, shapes that hang together, the number of the piece that it and those it touches are."""
+    leader = list(range(len(items)))
+
+    def find(number: int) -> int:
+        while leader[number] != number:
+            leader[number] = leader[leader[number]]
+            number = leader[number]
+        return number
+
+    by_layer: dict[str, list[tuple[Box, int]]] = {}
+    for number, shapes in enumerate(items):
+        for layer, box in shapes:
+            by_layer.setdefault(layer, []).append((box, number))
+    for boxes in by_layer.values():
+        boxes.sort()
+        near: list[tuple[Box, int]] = []
+        for box, number in boxes:
+            near = [entry for entry in near if entry[0][2] >= box[0]]
+            for other, number_of in near:
+                if other[1] <= box[3] and box[1] <= other[3]:
+                    leader[find(number_of)] = find(number)
+            near.append((box, number))
+    return [find(number) for number in range(len(items))]
+
+
 def repair(physical: Physical, reached: Mapping[str, Sequence[Access]], stack: Stack) -> Repaired:
     """Lead again what is broken or too near to other nets."""
     router = _Router(physical, reached, stack)
-    bad: set[str] = set()
-    for net in physical.design.nets:
-        if router.pins(net) and net_wires(physical, net, reached[net], stack).unreached:
-            bad.add(net)
-    for net in physical.design.nets:
-        if net not in bad and router.conflicts(net) - bad:
-            bad.add(net)
-    waiting = sorted(bad, key=lambda net: len(reached[net]))
-    again = len(waiting)
-    for net in waiting:
-        router.take_up(net)
-    left: list[str] = []
-    turns = TURNS * max(1, len(waiting)) + 50
-    while waiting:
-        net = waiting.pop(0)
-        turns -= 1
-        met = router.lead(net, push=False)
-        if met is None and turns > 0:
-            met = router.lead(net, push=True)
-        if met is None:
-            left.append(net)
-            continue
-        for other in sorted(met - {net}):
-            router.take_up(other)
-            if other not in waiting:
-                waiting.append(other)
-                again += 1
-        router.space.remove(net)
-        router.file(net)
+    left: set[str] = set()
+    led: set[str] = set()
+    for _ in range(ROUNDS):
+        bad = _bad(router, left)
+        if not bad:
+            break
+        led |= bad
+        for net in sorted(bad):
+            router.take_up(net)
+        left |= _lead_all(router, sorted(bad, key=lambda net: len(reached[net])), led)
     for net in physical.design.nets:
         router.close(net)
         router.grow(net)
         router.close(net)
     for net in left:
         router.wires[net], router.vias[net] = [], []
-    return Repaired(replace(physical, wires=router.wires, vias=router.vias), again, tuple(left))
+    return Repaired(replace(physical, wires=router.wires, vias=router.vias), len(led), tuple(sorted(left)))
+
+
+def _bad(router: _Router, left: set[str]) -> set[str]:
+    """Nets in pieces, and of two that are too near the one with fewer pins."""
+    found: set[str] = set()
+    now = replace(router.physical, wires=router.wires, vias=router.vias)
+    for net in now.design.nets:
+        if net not in left and router.pins(net) and net_wires(now, net, router.reached[net], router.stack).unreached:
+            found.add(net)
+    for net in sorted(now.design.nets, key=lambda net: len(router.reached[net])):
+        if net not in found and net not in left and router.conflicts(net) - found - left:
+            found.add(net)
+    return found
+
+
+def _lead_all(router: _Router, waiting: list[str], led: set[str]) -> set[str]:
+    """Lead nets until none waits; those that have no way."""
+    left: set[str] = set()
+    tried: set[str] = set()
+    turns = TURNS * len(waiting) + 50
+    while waiting:
+        net = waiting.pop(0)
+        turns -= 1
+        met = router.lead(net, push=False)
+        if met is None and turns > 0:
+            met = router.lead(net, push=True)
+        if met is None and turns > 0 and net not in tried:
+            # Others are out of the way later.
+            tried.add(net)
+            waiting.append(net)
+            continue
+        if met is None:
+            left.add(net)
+            continue
+        router.space.remove(net)
+        router.file(net)
+        for other in sorted(met - {net}):
+            router.take_up(other)
+            led.add(other)
+            if other not in waiting:
+                waiting.append(other)
+    return left
