@@ -21,7 +21,8 @@ from lithify.rtl.link.system import SystemDescription
 from lithify.rtl.verilog import verilog
 from lithify.silicon.fpga import bitstream as bitstream_module
 from lithify.silicon.fpga import estimate
-from lithify.silicon.fpga.bitstream import counted, look_up_tables, reached_hz, resources, slowest
+from lithify.silicon.fpga.anneal import Annealed
+from lithify.silicon.fpga.bitstream import SHORT, counted, look_up_tables, reached_hz, resources, slowest
 from lithify.silicon.fpga.boards import board_named, constraints, wrapper
 from lithify.silicon.fpga.estimate import blocks, chips_for, fits, memory_for
 from lithify.silicon.fpga.parts import PARTS
@@ -143,11 +144,11 @@ def test_the_largest_array_that_may_fit_comes_first() -> None:
 def tools(monkeypatch: pytest.MonkeyPatch):
     """Tools that are not run: nextpnr's report says what it is told to."""
 
-    def use(report: dict, stat: str = STAT, nextpnr: tuple[int, str] = (0, "")) -> None:
+    def use(report: dict, stat: str = STAT, nextpnr: tuple[int, str] = (0, ""), design: str = DESIGN) -> None:
         def run_tool(name: str, words: list[str], folder: Path) -> tuple[int, str]:
             if name == "yosys":
                 (folder / "cells.json").write_text(stat)
-                (folder / "design.json").write_text(DESIGN)
+                (folder / "design.json").write_text(design)
             if name == "nextpnr_ecp5":
                 (folder / ("placed.json" if "--no-route" in words else "report.json")).write_text(
                     PLACED if "--no-route" in words else json.dumps(report)
@@ -185,6 +186,37 @@ def test_a_missed_clock_leaves_nothing(run, tools, tmp_path: Path) -> None:
     tools(slow_report(100.0))
     assert run(*words, "--json").status == 0
     assert sorted(path.name for path in (tmp_path / "out ü").iterdir()) == sorted([BITSTREAM, CHIP, REPORT])
+
+
+@needs_wheels
+def test_a_clock_that_no_placement_reaches_is_refused_before_one(tools, tmp_path: Path) -> None:
+    """Thirty look-up tables in a row: 21.5 ns with every wire short."""
+    cells = {f"l{n}": {"type": "LUT4", "parameters": {}, "connections": {"A": [n], "Z": [n + 1]}} for n in range(2, 32)}
+    cells["from"] = {"type": "TRELLIS_FF", "parameters": {}, "connections": {"Q": [2], "DI": [40]}}
+    cells["to"] = {"type": "TRELLIS_FF", "parameters": {}, "connections": {"Q": [50], "DI": [32]}}
+    names = {"first": {"bits": [2]}, "last": {"bits": [50]}}
+    design = json.dumps({"modules": {"lithify_board": {"cells": cells, "netnames": names}}})
+    tools(REPORT_TEXT, nextpnr=(1, "ERROR: Unable to be here"), design=design)
+    with pytest.raises(LithifyError) as error:
+        lithify.fpga("ulx3s-85", "tiny", tmp_path / "out", clock_hz=100_000_000)
+    ns = SHORT.clock_to_q + 30 * (SHORT.wire + SHORT.look_up) + SHORT.neighbour
+    assert str(error.value) == (
+        f"On ulx3s-85 the system reaches {1000 / ns:.1f} MHz, and 100 MHz were asked for, even if every wire were "
+        "short (slowest path: first to last); take another chip or a lower --clock."
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@needs_wheels
+def test_a_placement_that_must_miss_is_not_routed(tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools({})  # a report without anything: routing would raise another error
+    monkeypatch.setattr(bitstream_module, "anneal", lambda *words: Annealed(15.0, 12.5, PLACED))
+    with pytest.raises(LithifyError) as error:
+        lithify.fpga("ulx3s-85", "tiny", clock_hz=100_000_000)
+    assert str(error.value) == (
+        "On ulx3s-85 the system reaches 80.0 MHz, and 100 MHz were asked for (reckoned after placement, not routed); "
+        "take another --seed, a smaller chip or a lower --clock."
+    )
 
 
 @needs_wheels
