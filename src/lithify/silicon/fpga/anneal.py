@@ -21,30 +21,32 @@ OTHER_RULES = 4
 
 @dataclass(frozen=True)
 class Annealed:
-    """before_ns, after_ns: the longest path, reckoned with wires as they are usually routed; design: for nextpnr."""
+    """before_ns, after_ns: the longest path, reckoned with wires as they are usually routed; None where nothing could
+    be moved; design: for nextpnr."""
 
-    before_ns: float
-    after_ns: float
+    before_ns: float | None
+    after_ns: float | None
     design: str
 
 
-def anneal(placed: str, period_ns: float, grade: str, target_hz: float, seed: int, folder: Path) -> Annealed | None:
+def anneal(placed: str, period_ns: float, grade: str, target_hz: float, seed: int, folder: Path) -> Annealed:
     """Moves the cells of a design that nextpnr has placed (its JSON) until every path is inside a period.
 
     The netlist stays as it is: cells change places within the rules of their tiles, and the same words give the same
-    places. target_hz: what nextpnr is to route towards. None where there is nothing to move, and where the placement
-    keeps other rules than those known here. Raises LithifyError where no compiler is installed.
+    places. target_hz: what nextpnr is to route towards. Cells stay where the placement keeps other rules than those
+    known here. Raises LithifyError where no compiler is installed.
     """
     design = Placed(placed)
+    stays = Annealed(None, None, design.moved(list(design.places.values()), target_hz))
     if not design.movable:
-        return None
+        return stays
     (folder / "problem.txt").write_text(design.problem(period_ns, grade), encoding="ascii")
     done = subprocess.run(
         [str(_program()), "problem.txt", "places.txt", str(LOOKS), str(seed)], cwd=folder, capture_output=True,
         encoding="ascii", check=False,
     )  # fmt: skip
     if done.returncode == OTHER_RULES:
-        return None
+        return stays
     if done.returncode:
         raise LithifyError(f"Moving the cells failed (exit status {done.returncode}).")
     before, after = (float(word) for word in done.stdout.split())

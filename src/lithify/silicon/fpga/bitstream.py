@@ -177,10 +177,11 @@ def _placed(
     found = anneal(
         file.read_text(encoding="utf-8"), MARGIN * period, board.speed, PRESSED * system.clock_hz, seed, folder
     )
-    if found is None:
+    file.write_text(found.design, encoding="utf-8")
+    if found.after_ns is None:
+        say("its cells stay: nothing may be moved by the rules that are known")
         return None
     say(f"its cells moved: the slowest path takes {found.after_ns:.1f} ns by reckoning, and took {found.before_ns:.1f}")
-    file.write_text(found.design, encoding="utf-8")
     return 1e9 / found.after_ns
 
 
