@@ -52,6 +52,8 @@ def draw(
         for layer, box in net_shapes(physical, net, reached[net], stack):
             top.shapes(numbers[layer]).insert(kdb.Box(*box))
     for net, (layer, box) in physical.ports.items():
+        if not reached[net]:
+            continue
         middle = kdb.Trans((box[0] + box[2]) // 2, (box[1] + box[3]) // 2)
         top.shapes(labels[layer]).insert(kdb.Text(net, middle))
     _keep_only(layout, top)

@@ -109,16 +109,17 @@ def via_shapes(via: Via, stack: Stack) -> Iterator[Wire]:
 
 
 def net_shapes(physical: Physical, net: str, pins: Sequence[Access], stack: Stack) -> Iterator[Wire]:
-    """All that is drawn of a net: stubs, wires, vias and its port."""
+    """All that is drawn of a net: stubs, wires, vias and its port; nothing of a port or a pin that is alone."""
+    if len(pins) + (net in physical.ports) < 2:
+        return
     vias = physical.vias.get(net, ())
+    half = stack.cut // 2
     yield from physical.wires.get(net, ())
     for via in vias:
         yield from via_shapes(via, stack)
-    if len(pins) > 1 or net in physical.ports:
-        for access in pins:
-            yield from stub_shapes(access, vias, stack)
-            half = stack.cut // 2
-            x, y = access.via
-            yield stack.below(stack.access), (x - half, y - half, x + half, y + half)
+    for access in pins:
+        yield from stub_shapes(access, vias, stack)
+        x, y = access.via
+        yield stack.below(stack.access), (x - half, y - half, x + half, y + half)
     if net in physical.ports:
         yield physical.ports[net]

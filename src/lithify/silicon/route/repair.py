@@ -302,23 +302,27 @@ class _Router:
         return met
 
     def close(self, net: str) -> None:
-        """Close gaps between two wires of the net on one track that are narrower than a gap may be."""
-        rows: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
-        for layer, (left, bottom, right, top) in self.shapes(net):
-            if self.stack.horizontal(layer):
-                rows.setdefault((layer, bottom, top), []).append((left, right))
-            else:
-                rows.setdefault((layer, left, right), []).append((bottom, top))
-        for (layer, low, high), spans in rows.items():
-            spans.sort()
-            end = spans[0][1]
-            for begin, finish in spans[1:]:
-                if 0 < begin - end < self.stack.layers[layer].spacing:
-                    wide = self.stack.horizontal(layer)
-                    box = (end, low, begin, high) if wide else (low, end, high, begin)
-                    self.wires[net].append((layer, box))
-                    self.space.add(layer, box, net, False)
-                end = max(end, finish)
+        """Close gaps between shapes of the net that face each other more narrowly than they may."""
+        on: dict[str, list[Box]] = {}
+        for layer, box in self.shapes(net):
+            on.setdefault(layer, []).append(box)
+        for layer, boxes in on.items():
+            spacing = self.stack.layers[layer].spacing
+            boxes = sorted(set(boxes))
+            near: list[Box] = []
+            for box in boxes:
+                near = [other for other in near if other[2] > box[0] - spacing]
+                for other in near:
+                    left, right = max(box[0], other[0]), min(box[2], other[2])
+                    bottom, top = max(box[1], other[1]), min(box[3], other[3])
+                    across = left < right and 0 < bottom - top < spacing
+                    along = bottom < top and 0 < left - right < spacing
+                    if across or along:
+                        gap = (min(left, right), min(bottom, top), max(left, right), max(bottom, top))
+                        if not self.near(net, layer, gap):
+                            self.wires[net].append((layer, gap))
+                            self.space.add(layer, gap, net, False)
+                near.append(box)
 
     def grow(self, net: str) -> None:
         """Make pads that no wire leaves as large as a piece of metal must be, where there is room."""

@@ -182,10 +182,11 @@ def route_design(design: Design, kit: Kit, folder: Path, progress: Progress | No
                 bare = time_layout(design, [kit.cells("typical")], None)
                 heavy = spef(module, wires, outlines, physical, loads)
                 wired = time_layout(design, [kit.cells("typical")], heavy)
-                write_text(work / "path.txt", wired.report)
+                if wired is not None:
+                    write_text(work / "path.txt", wired.report)
         area = sum(outlines[cell.kind].width * outlines[cell.kind].height for cell in design.cells.values())
         notes = NOTES if wired is not None else (
-            *NOTES, "No clock: OpenSTA is not installed (apt-get install opensta), or the module has no clock.",
+            *NOTES, "No clock: OpenSTA is not installed (apt-get install opensta), or no register leads to another.",
         )  # fmt: skip
         routed = Routed(
             module, len(design.cells), len(wires), physical.die[0] / 1e3, physical.die[1] / 1e3, area / 1e12,

@@ -75,9 +75,9 @@ class Timed:
     report: str
 
 
-def time_layout(design: Design, libraries: Sequence[Path], spef: str | None, *, clock: str = "clk") -> Timed:
+def time_layout(design: Design, libraries: Sequence[Path], spef: str | None, *, clock: str = "clk") -> Timed | None:
     """The slowest path between registers, the clock ideal, without wires or with those of `spef`, which has the
-    capacitances of the pins in it (`pin_loads`).
+    capacitances of the pins in it (`pin_loads`). None where no path leads from a register to another.
 
     Errors: LithifyError where OpenSTA is missing or fails, or does not take the wires.
     """
@@ -106,6 +106,8 @@ def time_layout(design: Design, libraries: Sequence[Path], spef: str | None, *, 
     slack = re.search(r"^\s*(-?[0-9.]+)\s+slack", run.stdout, re.MULTILINE)
     ends = [re.search(rf"^{word}: (\S+)", run.stdout, re.MULTILINE) for word in ("Startpoint", "Endpoint")]
     failed = [line for line in (run.stdout + run.stderr).splitlines() if "rror" in line or "arning" in line]
+    if not run.returncode and "No paths found" in run.stdout:
+        return None
     if run.returncode or slack is None or ends[0] is None or ends[1] is None:
         raise LithifyError(f"OpenSTA failed on the layout: {(failed or ['no path between registers'])[0].strip()}.")
     if failed:
