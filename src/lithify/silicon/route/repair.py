@@ -32,6 +32,9 @@ GREED = 1.5
 AROUND = 20
 """How many tracks beyond a net's pins its wires may go."""
 
+EFFORT = 3_000_000
+"""How many places are looked at in all before what still waits is left, and named: some minutes."""
+
 ROUNDS = 3
 """How often what is broken or too near is looked for."""
 
@@ -60,6 +63,7 @@ class _Router:
         self.vias = {net: list(physical.vias.get(net, ())) for net in physical.design.nets}
         self.space = Space()
         self.pushed: dict[str, int] = {}
+        self.seen = 0
         for net in physical.design.nets:
             self.file(net)
 
@@ -246,6 +250,7 @@ class _Router:
             if price > best[node]:
                 continue
             seen += 1
+            self.seen += 1
             if node in goals:
                 path = [node]
                 while path[-1] in before:
@@ -419,6 +424,8 @@ def _lead_all(router: _Router, waiting: list[str], led: set[str]) -> set[str]:
     tried: set[str] = set()
     turns = TURNS * len(waiting) + 50
     while waiting:
+        if router.seen > EFFORT:
+            return left | set(waiting)
         net = waiting.pop(0)
         turns -= 1
         met = router.lead(net, push=False)
