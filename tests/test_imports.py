@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1] / "src" / "lithify"
 ORDER = (
     "errors",
     "progress",
+    "folder",
     "preprocessing",
     "chip",
     "isa",
@@ -32,7 +33,6 @@ ORDER = (
     "train",
     "doctor",
     "report",
-    "folder",
     "verify",
     "program",
     "profile",
