@@ -17,9 +17,9 @@ from lithify.silicon.netlist import read_netlist
 from lithify.silicon.route import run as routing
 from lithify.silicon.route.access import stubs
 from lithify.silicon.route.check import connections, metal_rules
-from lithify.silicon.route.design import Design, flat_design
+from lithify.silicon.route.design import Cell, Design, flat_design
 from lithify.silicon.route.drawing import draw
-from lithify.silicon.route.flow import place_and_route
+from lithify.silicon.route.flow import die_size, place_and_route, ports
 from lithify.silicon.route.lef import read_outlines
 from lithify.silicon.route.parasitics import net_wires, spef
 from lithify.silicon.route.physical import Access, Physical, accesses
@@ -84,6 +84,23 @@ def test_every_pin_of_the_kit_has_a_stub(kit: Kit, stack: Stack) -> None:
             if one.x == other.x:
                 low, high = sorted((one, other), key=lambda stub: stub.via_y)
                 assert high.bottom - low.top >= stack.spacing + 2 * stack.pad_half[0] - 20
+
+
+@needs_kit
+def test_the_ports_of_a_die_have_room(kit: Kit, stack: Stack) -> None:
+    """Many ports make a die taller than its cells need."""
+    outlines = read_outlines(kit.folder / stack.names.outlines)
+    cells = {f"c{number}": Cell(f"c{number}", "", "sg13g2_inv_1", {}) for number in range(100)}
+    for inputs, square in ((5, True), (700, False)):
+        nets = {**{f"i{number}": False for number in range(inputs)}, "o": True}
+        design = Design("many", cells, tuple(nets), nets)
+        die = die_size(design, outlines, stack, 0.5)
+        assert die[0] % stack.site == 0 and die[1] % stack.row == 0
+        assert (die[1] < 1.3 * die[0]) == square
+        assert die[0] * die[1] >= 2 * 100 * outlines["sg13g2_inv_1"].width * stack.row
+        left = sorted(y for _, _, side, y in ports(design, die, stack) if side == "W")
+        assert len(left) == inputs and 0 < left[0] and left[-1] < die[1]
+        assert all(after - before >= 2 * 420 for before, after in itertools.pairwise(left))
 
 
 def test_shapes_near_a_place_are_those_within_the_distance() -> None:

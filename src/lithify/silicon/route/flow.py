@@ -19,9 +19,14 @@ two vias side by side come nearer than its spacing. 50, as drawn, left 11 such p
 
 
 def die_size(design: Design, outlines: Mapping[str, Outline], stack: Stack, filled: float) -> tuple[int, int]:
-    """Width and height of a square die of whole rows and sites that cells fill to a share `filled`."""
+    """Width and height of a die of whole rows and sites that cells fill to a share `filled`.
+
+    It is square, or as tall as the ports of one side need with two tracks for each.
+    """
     area = sum(outlines[cell.kind].width * outlines[cell.kind].height for cell in design.cells.values()) / filled
-    rows = math.ceil(math.sqrt(area) / stack.row)
+    side = max(sum(output == driven for output in design.ports.values()) for driven in (False, True))
+    tall = 2 * (side + 2) * stack.layers[stack.names.wires[0]].pitch
+    rows = math.ceil(max(math.sqrt(area), tall) / stack.row)
     return math.ceil(area / (rows * stack.row) / stack.site) * stack.site, rows * stack.row
 
 
