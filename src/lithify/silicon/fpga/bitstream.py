@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from lithify.silicon.fpga.paths import Delays, slowest_paths
 from lithify.silicon.fpga.paths import Path as Reckoned
 from lithify.silicon.fpga.placed import GRADES
 from lithify.silicon.fpga.products import RULE, selection, soft_rows
-from lithify.silicon.fpga.tools import run_tool
+from lithify.silicon.fpga.tools import OUT_OF_TIME, run_tool
 
 TOP = "lithify_board"
 
@@ -33,8 +33,12 @@ SYNTHESIS = (
 SOFT = "techmap -map soft_products.v {products}; "
 """Before the rest of synthesis, which takes blocks for all products that it finds."""
 
-ROUTING = ("--router", "router2", "--tmg-ripup")
-"""nextpnr's second router takes apart and routes again what is late, and is through sooner than the first."""
+ROUTERS = (("--router", "router1"), ("--router", "router2", "--tmg-ripup"))
+"""nextpnr's routers. The second is for what misses the clock by the first: it takes late paths apart and routes them
+again."""
+
+LONGEST_S = 1800.0
+"""Seconds for a router: where many paths are late, taking them apart need not end."""
 
 PRESSED = 1.05
 """nextpnr is asked for this much more than the clock: it leaves every path alone that is inside its target, and its
@@ -136,11 +140,19 @@ def make_bitstream(
                 if not path:
                     break
                 continue
-            say("routing (nextpnr)")
-            report = _routed(board, folder)
-            reached = reached_hz(report)
-            if reached > best:
-                best, path = reached, slowest(report)
+            for router in ROUTERS:
+                say(f"routing (nextpnr, {router[1]})")
+                found = _routed(board, folder, router)
+                if found is None:
+                    say(f"given up after {LONGEST_S / 60:.0f} minutes")
+                    continue
+                report = found
+                reached = reached_hz(report)
+                if reached > best:
+                    best, path = reached, slowest(report)
+                if reached >= system.clock_hz:
+                    break
+            best = best or placed or 0.0
             if reached >= system.clock_hz or best < NEAR * system.clock_hz:
                 break
             say(f"it reaches {reached / 1e6:.1f} MHz")
@@ -185,17 +197,21 @@ def _placed(
     return 1e9 / found.after_ns
 
 
-def _routed(board: Board, folder: Path) -> dict[str, Any]:
-    """nextpnr's report of `placed.json`, routed, with its configuration in `design.config`."""
-    words = ["--json", "placed.json", "--no-pack", "--no-place", "--textcfg", "design.config"]
-    _check(_nextpnr(board, [*words, "--report", "report.json"], folder), "nextpnr")
+def _routed(board: Board, folder: Path, router: Sequence[str]) -> dict[str, Any] | None:
+    """nextpnr's report of `placed.json`, routed, with its configuration in `design.config`; None where it took too
+    long."""
+    words = ["--json", "placed.json", "--no-pack", "--no-place", "--textcfg", "design.config", *router]
+    done = _nextpnr(board, [*words, "--report", "report.json"], folder, LONGEST_S)
+    if done[0] == OUT_OF_TIME:
+        return None
+    _check(done, "nextpnr")
     report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     return report
 
 
-def _nextpnr(board: Board, words: list[str], folder: Path) -> tuple[int, str]:
+def _nextpnr(board: Board, words: list[str], folder: Path, seconds: float | None = None) -> tuple[int, str]:
     part = [board.device, "--package", board.package, "--speed", board.speed]
-    return run_tool("nextpnr_ecp5", [*part, *words, *ROUTING, "--timing-allow-fail", "-q"], folder)
+    return run_tool("nextpnr_ecp5", [*part, *words, "--timing-allow-fail", "-q"], folder, seconds)
 
 
 def counted(stat: str) -> dict[str, int]:

@@ -23,7 +23,7 @@ class Delays:
     look_up: float = 0.24
     select: float = 0.20
     carry_in: float = 0.45
-    carry: float = 0.07
+    carry: float = 0.14
     carry_out: float = 0.45
     multiply: float = 3.93
     memory_to_q: float = 5.60

