@@ -27,6 +27,9 @@ CLOCK_HZ = 25_000_000
 
 MEMORY_UNIT = 4096
 
+BAUD_ERROR = 0.02
+"""What the rate of a serial line may be off: half a bit in ten is lost at 5 %, and the other side has its own error."""
+
 MemoryName = Literal["block", "sdram"]
 """What a chip's DRAM can be on a board."""
 
@@ -147,6 +150,12 @@ def _candidates(
     if baud < 1 or clock_hz // baud < 4:
         raise LithifyError(
             f"The link is {baud} bits a second at a clock of {clock_hz} Hz; give at most a fourth of the clock."
+        )
+    made = clock_hz / round(clock_hz / baud)
+    if abs(made / baud - 1) > BAUD_ERROR:
+        raise LithifyError(
+            f"The link is {baud} bits a second, and of a clock of {clock_hz} Hz the nearest rate is {made:.0f}, "
+            f"{abs(made / baud - 1):.1%} off; give a --baud that the clock is a multiple of."
         )
     chips = chips_for(board.part, clock_hz, sdram=sdram is not None) if chip == AUTO else iter([load_chip(chip)])
     for wanted in chips:

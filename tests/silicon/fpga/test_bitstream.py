@@ -304,6 +304,11 @@ def test_a_part_too_small(run, tools, tmp_path: Path) -> None:
             {"baud": 50_000_000},
             "The link is 50000000 bits a second at a clock of 100000000 Hz; give at most a fourth",
         ),
+        (
+            {"baud": 3_000_000, "clock_hz": 25_000_000},
+            "The link is 3000000 bits a second, and of a clock of 25000000 Hz the nearest rate is 3125000, 4.2% off; "
+            "give a --baud that the clock is a multiple of.",
+        ),
         ({"memory": "dram"}, "The memory was given as 'dram'; it is 'block' or 'sdram'."),
         (
             {"memory": "sdram"},
@@ -318,7 +323,7 @@ def test_a_part_too_small(run, tools, tmp_path: Path) -> None:
 )
 def test_wrong_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(LithifyError) as error:
-        lithify.fpga("ulx3s-85", "tiny", clock_hz=100_000_000, **options)
+        lithify.fpga("ulx3s-85", "tiny", **{"clock_hz": 100_000_000, **options})
     assert message in str(error.value)
 
 
