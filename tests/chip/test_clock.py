@@ -19,7 +19,7 @@ def test_presets_close_where_synthesis_says(name: str) -> None:
 
 def test_the_slowest_of_what_is_built_sets_it() -> None:
     small = altered("tiny", scratchpad_bytes=8 * 8 * 256)
-    assert clock_limit(small).path == "the product of a lane"
+    assert clock_limit(small).path == "lanes and control"
     assert clock_limit(small).hz > clock_limit(load_chip("tiny")).hz
     unit = altered("edge", scratchpad_bytes=15 * 16 * 256)
     assert clock_limit(unit).path == "the vector unit's conversion of integers"

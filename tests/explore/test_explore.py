@@ -220,8 +220,8 @@ def test_a_clock_that_the_process_does_not_allow_is_said(network: Path) -> None:
     fast = lithify.explore(network, vary=SMALL, points=2, clock_hz=400_000_000)
     assert fast.best is not None
     assert fast.sentences()[0] == (
-        f"The clock of 400 MHz is more than the 249 MHz at which point {fast.best.number} closes on IHP SG13G2 "
-        "(modelled; the product of a lane is slowest)."
+        f"The clock of 400 MHz is more than the 244 MHz at which point {fast.best.number} closes on IHP SG13G2 "
+        "(modelled; slowest: lanes and control)."
     )
 
 

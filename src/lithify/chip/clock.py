@@ -13,8 +13,9 @@ from lithify.chip.memories import VECTOR_MEMORIES, memories
 MARGIN = 1.2
 """Times before layout are multiplied by it: a fifth for wires."""
 
-LANE_NS = 3.35
-"""A lane of post-processing: the product of two significands, from its factors to its upper half."""
+LOGIC_NS = 3.41
+"""What every chip has, of nearly equal length: the product of two significands in a lane, the counters of a transfer
+behind the queue, the choice of the array's words."""
 
 VECTOR_NS = 4.00
 """The vector unit: an integer becomes a float."""
@@ -38,7 +39,7 @@ class ClockLimit:
 def clock_limit(chip: Chip) -> ClockLimit:
     """The fastest clock of a chip, wires allowed for."""
     macros = [memory for memory in memories(chip) if memory.name in ("scratchpad", *VECTOR_MEMORIES)]
-    paths = [(LANE_NS, "the product of a lane")]
+    paths = [(LOGIC_NS, "lanes and control")]
     paths += [(macro_ns(memory.words), f"a macro of the {memory.name}") for memory in macros]
     if chip.vector_lanes:
         paths.append((VECTOR_NS, "the vector unit's conversion of integers"))

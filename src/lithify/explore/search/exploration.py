@@ -55,7 +55,7 @@ class Exploration:
         if self.best is not None and self.space.clock_hz > (limit := clock_limit(self.best.chip)).hz:
             said.append(
                 f"The clock of {self.space.clock_hz / 1e6:g} MHz is more than the {limit.hz / 1e6:.0f} MHz at which "
-                f"point {self.best.number} closes on IHP SG13G2 (modelled; {limit.path} is slowest)."
+                f"point {self.best.number} closes on IHP SG13G2 (modelled; slowest: {limit.path})."
             )
         if self.chosen is not None:
             return [*said, f"Point {self.chosen.number} is within all budgets." if self.judge.budgets else
