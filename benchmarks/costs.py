@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "benchmarks" / "costs.json", ROOT / "docs" / "costs.md"
 NETWORK = "resnet50"
 CHIPS = ("tiny", "edge", "mac512", "mac2048")
-SYNTHESISED = ("tiny", "edge")
+SYNTHESISED = ("tiny", "edge", "mac512")
 PART = "85F"
 ECP5_HZ = 100_000_000
 """The clock that chips are counted at on ECP5: the aim."""
@@ -89,7 +89,7 @@ def synthesised(name: str, folder: Path) -> dict[str, float]:
     """Area and clock of a chip mapped to a kit."""
     import lithify
 
-    found = lithify.synthesize(name, folder, corners=["typical"])
+    found = lithify.synthesize(chip_of(name), folder, corners=["typical"])
     clock, mm2 = found.clock(), found.mm2
     assert clock is not None and mm2 is not None
     return {"mm2": mm2, "mhz": clock.mhz_with_margin}
