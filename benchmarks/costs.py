@@ -23,6 +23,7 @@ from lithify.chip.area import area
 from lithify.chip.clock import ERROR, clock_limit
 from lithify.chip.memories import onchip_bytes
 from lithify.explore.advise.die import area_factor
+from lithify.fpga import CLOCK_HZ
 from lithify.profile.energy import SOURCE, energy
 from lithify.silicon.fpga.estimate import FILL, bank_blocks, look_up_tables, multipliers
 from lithify.silicon.fpga.parts import PARTS
@@ -33,8 +34,6 @@ NETWORK = "resnet50"
 CHIPS = ("tiny", "edge", "mac512", "mac2048")
 SYNTHESISED = ("tiny", "edge", "mac512")
 PART = "85F"
-ECP5_HZ = 100_000_000
-"""The clock that chips are counted at on ECP5: the aim."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def page(kept: dict[str, Any]) -> str:
         blocks = chip.scratchpad_banks * bank_blocks(chip.bank_words, 8 * chip.word_bytes)
         fits = luts <= FILL * part.luts and products <= part.multipliers and blocks <= part.blocks
         share = max(luts / (FILL * part.luts), products / part.multipliers, blocks / part.blocks)
-        frames = ECP5_HZ / entry["counted"]["cycles"]
+        frames = CLOCK_HZ / entry["counted"]["cycles"]
         board += line(
             name,
             f"{luts:,} m",
@@ -166,8 +165,8 @@ Bytes of DRAM a cycle: {bandwidths}.
 
 {board}
 Resources are the estimate that `lithify fpga --chip auto` tries arrays by, and {FILL:.0%} of the look-up tables are
-counted as usable; frames are counted at {ECP5_HZ / 1e6:g} MHz, which is the aim: what systems reach is in
-[fpga.md](fpga.md). An ECP5's power is not modelled.
+counted as usable; frames are counted at {CLOCK_HZ / 1e6:g} MHz, which bitstreams are made for unless more is
+asked: what systems reach is in [fpga.md](fpga.md). An ECP5's power is not modelled.
 
 ## Others, by their own figures
 
